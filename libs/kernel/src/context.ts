@@ -1,0 +1,28 @@
+import { newUuid } from './ids.js';
+
+/** Who asked. `protocol` is `unix`, `tls`, or `internal` for work the daemon starts by itself. */
+export interface Requestor {
+  readonly username: string;
+  readonly protocol: 'unix' | 'tls' | 'internal';
+  /** Peer address as `@` for the unix socket, `ip:port` over the network, empty for internal work. */
+  readonly address: string;
+}
+
+/**
+ * Carried as the first parameter from the controller down. `project` is the one the request named (default `default`).
+ */
+export interface RequestContext {
+  readonly requestId: string;
+  readonly project: string;
+  readonly requestor: Requestor;
+  /** False for callers that may only use the public part of the API. */
+  readonly trusted: boolean;
+  readonly signal: AbortSignal;
+}
+
+export const defaultProject = 'default';
+
+/** A context for work that no request started: start-up, reconcilers, adoption after a restart. */
+export function internalContext(signal: AbortSignal = new AbortController().signal, project = defaultProject): RequestContext {
+  return { requestId: newUuid(), project, requestor: { username: '', protocol: 'internal', address: '' }, trusted: true, signal };
+}

@@ -1,0 +1,4 @@
+export * from './host-info.port.js';
+export * from './instance.port.js';
+export * from './network.port.js';
+export * from './storage.port.js';

@@ -1,0 +1,120 @@
+/** A managed network, complete in itself. `config` holds resolved values (no `auto`). */
+export interface NetworkSpec {
+  readonly name: string;
+  readonly type: string;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** A NIC known to DHCP and DNS: always its name, and an address where one is reserved. */
+export interface StaticLease {
+  readonly project: string;
+  readonly instance: string;
+  readonly device: string;
+  readonly hwaddr: string;
+  /** Empty where none is reserved. */
+  readonly ipv4Address: string;
+  readonly ipv6Address: string;
+}
+
+export interface Lease {
+  readonly hostname: string;
+  readonly hwaddr: string;
+  readonly address: string;
+  /** `dynamic` or `static`. */
+  readonly type: string;
+}
+
+export interface InterfaceAddress {
+  /** `inet` or `inet6`. */
+  readonly family: string;
+  readonly address: string;
+  /** Prefix length as text, as the API shows it. */
+  readonly netmask: string;
+  /** `global`, `link` or `local`. */
+  readonly scope: string;
+}
+
+export interface InterfaceCounters {
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  readonly errorsReceived: number;
+  readonly errorsSent: number;
+  readonly packetsDroppedInbound: number;
+  readonly packetsDroppedOutbound: number;
+}
+
+/** One network interface in some network namespace. */
+export interface InterfaceState {
+  readonly name: string;
+  /** `broadcast`, `loopback`, `point-to-point`. */
+  readonly type: string;
+  /** `up` or `down`. */
+  readonly state: string;
+  readonly hwaddr: string;
+  readonly mtu: number;
+  /** Name of the other end in the host's namespace, where there is one. */
+  readonly hostName: string;
+  readonly addresses: InterfaceAddress[];
+  readonly counters: InterfaceCounters;
+  /** `bridge`, `bond`, `vlan`, `physical`, `loopback`, `unknown`. */
+  readonly kind: string;
+  readonly bridge: BridgeState | null;
+}
+
+export interface BridgeState {
+  readonly id: string;
+  readonly stp: boolean;
+  readonly forwardDelay: number;
+  readonly vlanDefault: number;
+  readonly vlanFiltering: boolean;
+  readonly upperDevices: string[];
+}
+
+/**
+ * Managed networks on this host: link, addresses, dnsmasq, firewall. `ensureNetwork` makes everything so and is safe to repeat (after
+ * a reboot, a flush of the firewall, a killed dnsmasq); links that exist without our mark are a `conflict`, never taken over (hazards F3).
+ */
+export abstract class NetworkDriver {
+  abstract ensureNetwork(network: NetworkSpec): Promise<void>;
+  /** Cheap check of link, addresses, dnsmasq and rules; restores what is missing. Returns what had to be restored. */
+  abstract reconcileNetworks(networks: readonly NetworkSpec[]): Promise<string[]>;
+  /** Takes everything down; absent is success. Leases are dropped with it. */
+  abstract removeNetwork(network: NetworkSpec): Promise<void>;
+  /** Takes it down but keeps leases, for a clean shutdown. */
+  abstract stopNetwork(network: NetworkSpec): Promise<void>;
+  abstract renameNetwork(network: NetworkSpec, newName: string): Promise<void>;
+  /** Replaces the DHCP/DNS entry of one NIC; an empty `hwaddr` removes it. */
+  abstract setStaticLease(networkName: string, lease: StaticLease): Promise<void>;
+  abstract listLeases(network: NetworkSpec): Promise<Lease[]>;
+  /** Interfaces of the host's namespace, all or the one named; `not-found` where it is absent. */
+  abstract describeInterfaces(name: string): Promise<InterfaceState[]>;
+  /** Subnets (CIDR) in use on this host by routes and addresses; for choosing a free one. */
+  abstract listUsedSubnets(): Promise<string[]>;
+}
+
+/** Packet filter rules. Owns chains of its own networks only, marked with the state id; never flushes the table (hazards F2). */
+export abstract class FirewallDriver {
+  /** `nftables`; as `environment.firewall` shows it. */
+  abstract readonly name: string;
+  abstract ensureNetworkRules(network: NetworkSpec): Promise<void>;
+  abstract hasNetworkRules(network: NetworkSpec): Promise<boolean>;
+  abstract removeNetworkRules(networkName: string): Promise<void>;
+  /** Filters of one NIC (`security.mac_filtering`, `security.ipv4_filtering`, `security.ipv6_filtering`). */
+  abstract ensureNicFilter(filter: NicFilter): Promise<void>;
+  abstract removeNicFilter(instance: string, device: string): Promise<void>;
+  /** Accept/drop rules of others that would cut our traffic, one warning text each. */
+  abstract foreignDrops(): Promise<string[]>;
+}
+
+export interface NicFilter {
+  /** Name on disk of the instance (project-prefixed). */
+  readonly instance: string;
+  readonly device: string;
+  readonly hostName: string;
+  readonly hwaddr: string;
+  /** Addresses the NIC may use; null where that family is not filtered. */
+  readonly ipv4Addresses: string[] | null;
+  readonly ipv6Addresses: string[] | null;
+}
