@@ -1,1 +1,5 @@
-export {};
+export * from './fake-faults.js';
+export * from './fake-host-info.driver.js';
+export * from './fake-instance.driver.js';
+export * from './fake-network.driver.js';
+export * from './fake-storage.driver.js';
