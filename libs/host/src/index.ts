@@ -1,1 +1,2 @@
-export {};
+export * from './command.errors.js';
+export * from './command.js';
