@@ -1,0 +1,73 @@
+import { Injectable } from '@nestjs/common';
+import {
+  ExecSessions, InstanceDriver, InstanceLogs,
+  type ExecRequest, type ExecStarted, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage,
+  type StartResult, type StopRequest, type UsageRequest, type VolatileChange,
+} from '#ports';
+import { AgentChannel } from '#platform/rpc';
+
+/** The instance port, carried out by the local agent. */
+@Injectable()
+export class RemoteInstanceDriver extends InstanceDriver {
+  constructor(private readonly agent: AgentChannel) { super(); }
+
+  override async createInstance(spec: InstanceSpec): Promise<void> { await this.call('createInstance', { spec }); }
+  override async startInstance(spec: InstanceSpec): Promise<StartResult> { return this.call('startInstance', { spec }); }
+  override async stopInstance(request: StopRequest): Promise<void> { await this.call('stopInstance', request); }
+  override async freezeInstance(projectName: string): Promise<void> { await this.call('freezeInstance', { projectName }); }
+  override async unfreezeInstance(projectName: string): Promise<void> { await this.call('unfreezeInstance', { projectName }); }
+
+  override async updateInstance(before: InstanceSpec, after: InstanceSpec): Promise<VolatileChange> {
+    return this.call('updateInstance', { before, after });
+  }
+
+  override async renameInstance(before: InstanceSpec, after: InstanceSpec): Promise<void> { await this.call('renameInstance', { before, after }); }
+  override async destroyInstance(projectName: string): Promise<void> { await this.call('destroyInstance', { projectName }); }
+
+  override async describeStatus(projectNames: readonly string[]): Promise<InstanceStatus[]> {
+    return (await this.call<{ instances: InstanceStatus[] }>('describeStatus', { projectNames })).instances;
+  }
+
+  override async describeUsage(requests: readonly UsageRequest[]): Promise<InstanceUsage[]> {
+    return (await this.call<{ instances: InstanceUsage[] }>('describeUsage', { requests })).instances;
+  }
+
+  override watchInstances(signal: AbortSignal): AsyncIterable<InstanceEvent> {
+    return this.agent.stream<InstanceEvent>('Instance', 'watchInstances', {}, signal);
+  }
+
+  private call<Reply>(method: string, request: object): Promise<Reply> { return this.agent.call<Reply>('Instance', method, request); }
+}
+
+/** Commands inside instances, started by the local agent; their bytes go through the endpoints it names. */
+@Injectable()
+export class RemoteExecSessions extends ExecSessions {
+  constructor(private readonly agent: AgentChannel) { super(); }
+
+  override async startExec(request: ExecRequest): Promise<ExecStarted> { return this.agent.call('Instance', 'startExec', request); }
+
+  override async resizeExec(sessionId: string, width: number, height: number): Promise<void> {
+    await this.agent.call('Instance', 'resizeExec', { sessionId, width, height });
+  }
+
+  override async signalExec(sessionId: string, signal: number): Promise<void> {
+    await this.agent.call('Instance', 'signalExec', { sessionId, signal });
+  }
+
+  override async waitExec(sessionId: string, signal: AbortSignal): Promise<number> {
+    return (await this.agent.call<{ exitCode: number }>('Instance', 'waitExec', { sessionId }, { signal })).exitCode;
+  }
+}
+
+/** Log files that only the agent may change. */
+@Injectable()
+export class RemoteInstanceLogs extends InstanceLogs {
+  constructor(private readonly agent: AgentChannel) { super(); }
+
+  override async deleteLog(projectName: string, file: string): Promise<void> { await this.agent.call('Instance', 'deleteLog', { projectName, file }); }
+  override async clearConsoleLog(projectName: string): Promise<void> { await this.agent.call('Instance', 'clearConsoleLog', { projectName }); }
+
+  override async readConsoleLog(projectName: string): Promise<Uint8Array> {
+    return (await this.agent.call<{ content: Uint8Array }>('Instance', 'readConsoleLog', { projectName })).content;
+  }
+}

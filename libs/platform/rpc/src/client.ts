@@ -1,0 +1,81 @@
+import { credentials, Metadata, type ClientReadableStream, type ServiceError, type Client } from '@grpc/grpc-js';
+import { fromServiceError } from './errors.js';
+import { agentService, type AgentServiceName } from './protocol.js';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Milliseconds until the call is given up; 0 or absent waits as long as it takes. */
+  readonly timeoutMs?: number;
+}
+
+type UnaryMethod = (
+  request: unknown, metadata: unknown, options: { deadline?: number }, done: (error: ServiceError | null, reply: unknown) => void,
+) => { cancel(): void };
+
+/** 64 MB: console logs and listings of thousands of instances fit; the default of 4 MB does not (hazards C3). */
+export const maxMessageBytes = 64 * 1024 * 1024;
+
+/** Calls to one agent over its unix socket. Channels are opened on first use and reconnect by themselves. */
+export class AgentChannel {
+  private readonly clients = new Map<AgentServiceName, Client>();
+
+  constructor(private readonly socketPath: string) {}
+
+  async call<Reply>(service: AgentServiceName, method: string, request: object, options: CallOptions = {}): Promise<Reply> {
+    const client = this.client(service);
+    const invoke = (client as unknown as Record<string, UnaryMethod>)[method];
+    if (!invoke) throw new TypeError(`No method ${service}.${method}`);
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const deadline = options.timeoutMs ? { deadline: Date.now() + options.timeoutMs } : {};
+    const call = invoke.call(client, request, new Metadata(), deadline, (error, reply) => {
+      if (error) reject(fromServiceError(error));
+      else resolve(reply as Reply);
+    });
+    const cancel = (): void => call.cancel();
+    if (options.signal?.aborted) cancel();
+    options.signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await promise;
+    } finally {
+      options.signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  async *stream<Message>(service: AgentServiceName, method: string, request: object, signal: AbortSignal): AsyncIterable<Message> {
+    const client = this.client(service) as unknown as Record<string, (request: unknown) => ClientReadableStream<Message>>;
+    const call = client[method]!(request);
+    const cancel = (): void => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const message of call) yield message as Message;
+    } catch (error) {
+      if (!signal.aborted) throw fromServiceError(error as ServiceError);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      call.cancel();
+    }
+  }
+
+  close(): void {
+    for (const client of this.clients.values()) client.close();
+    this.clients.clear();
+  }
+
+  private client(service: AgentServiceName): Client {
+    let client = this.clients.get(service);
+    if (!client) {
+      client = new (agentService(service))(`unix:${this.socketPath}`, credentials.createInsecure(), channelOptions);
+      this.clients.set(service, client);
+    }
+    return client;
+  }
+}
+
+const channelOptions = {
+  'grpc.max_receive_message_length': maxMessageBytes,
+  'grpc.max_send_message_length': maxMessageBytes,
+  // A restarted agent listens again within a fraction of a second; the default back-off of a second and more would hide that.
+  'grpc.initial_reconnect_backoff_ms': 50,
+  'grpc.min_reconnect_backoff_ms': 50,
+  'grpc.max_reconnect_backoff_ms': 500,
+};
