@@ -3,12 +3,18 @@ import { defineConfig } from 'vitest/config';
 const resolve = { conditions: ['source', 'node'] };
 const ssr = { resolve: { conditions: ['source', 'node'] } };
 
-/** Projects: `unit` needs no host; `conformance` a daemon on the fake host or a real one; `e2e` root and the real tools. */
+/**
+ * `unit` needs no host and no build. `conformance` drives a daemon over HTTP, ours or (TARGET=lxd) real LXD. `e2e` needs root, the real
+ * tools and a build; its files share the host and so run one after the other.
+ */
 export default defineConfig({
-  resolve, ssr,
+  resolve,
+  ssr,
   test: {
     projects: [
-      { resolve, ssr, test: { name: 'unit', include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'tools/**/*.spec.ts'] } },
+      { resolve, ssr, test: { name: 'unit', include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'tools/**/*.spec.ts'], testTimeout: 20_000 } },
+      { resolve, ssr, test: { name: 'conformance', include: ['test/conformance/**/*.spec.ts'], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } },
+      { resolve, ssr, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false } },
     ],
   },
 });
