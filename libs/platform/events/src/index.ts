@@ -1,1 +1,2 @@
-export {};
+export * from './event-bus.js';
+export * from './events.module.js';

@@ -1,0 +1,63 @@
+import { applyDecorators, createParamDecorator, Delete, Get, Patch, Post, Put, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { RequestContext } from '#kernel';
+import { contextOf } from './request-context.js';
+import { mergeRouteConfig } from './route-config.js';
+
+export { Body, Param, Query } from '@nestjs/common';
+export { Delete, Get, Patch, Post, Put };
+
+function requestOf(context: ExecutionContext): FastifyRequest {
+  return context.switchToHttp().getRequest<FastifyRequest>();
+}
+
+/** The request context: project of `?project=`, caller, and a signal that aborts when the client goes away. */
+export const Ctx = createParamDecorator((_: unknown, context: ExecutionContext): RequestContext => contextOf(requestOf(context).raw));
+
+/** The `If-Match` header, for `checkEtag`. */
+export const IfMatch = createParamDecorator((_: unknown, context: ExecutionContext): string | undefined => requestOf(context).headers['if-match']);
+
+/** One request header by its lower-case name; the first value where there are several. */
+export const RequestHeader = createParamDecorator((name: string, context: ExecutionContext): string | undefined => {
+  const value = requestOf(context).headers[name];
+  return Array.isArray(value) ? value[0] : value;
+});
+
+/** All request headers, names in lower case. */
+export const RequestHeaders = createParamDecorator((_: unknown, context: ExecutionContext): IncomingMessage['headers'] => requestOf(context).headers);
+
+/** A request body nobody has read: JSON or bytes decide later. `size` is Content-Length where sent. */
+export interface RawRequestBody {
+  /** Backpressure reaches the client; `null` when the request has no body. */
+  readonly stream: Readable;
+  readonly contentType: string;
+  readonly size: number | null;
+  /** Reads everything as JSON with the limits and wording of `@Body()`; for routes that take JSON or bytes. */
+  json(): Promise<unknown>;
+}
+
+/**
+ * The unread body. The route must be marked with `@Streaming()`, which keeps the server from reading the body itself.
+ */
+export const RawBody = createParamDecorator((_: unknown, context: ExecutionContext): RawRequestBody => {
+  const request = requestOf(context) as FastifyRequest & { rawRequestBody?: RawRequestBody };
+  if (request.rawRequestBody === undefined) throw new TypeError('@RawBody() on a route without @Streaming()');
+  return request.rawRequestBody;
+});
+
+/** The body is left unread, whatever its content type; take it with `@RawBody()`. No size limit applies. */
+export function Streaming(): MethodDecorator {
+  return mergeRouteConfig({ streaming: true });
+}
+
+/** Reachable without a trusted client; `ctx.trusted` tells. Everything else answers 403 `not authorized`. */
+export function AllowUntrusted(): MethodDecorator {
+  return mergeRouteConfig({ allowUntrusted: true });
+}
+
+/** Reachable on the unix socket only; refused (403) elsewhere. */
+export function LocalOnly(): MethodDecorator {
+  return applyDecorators(mergeRouteConfig({ localOnly: true }));
+}
