@@ -171,6 +171,7 @@ CREATE TABLE operations (
   conflict_key TEXT,
   epoch INTEGER NOT NULL DEFAULT 0,
   cancel_requested INTEGER NOT NULL DEFAULT 0,
+  committed INTEGER NOT NULL DEFAULT 0,
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,
   requestor TEXT NOT NULL DEFAULT '{}',
