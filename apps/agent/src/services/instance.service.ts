@@ -1,0 +1,32 @@
+import type { ExecRequest, ExecSessions, InstanceDriver, InstanceLogs, InstanceSpec, StopRequest, UsageRequest } from '#ports';
+import type { ServiceTable } from '#platform/rpc';
+
+/** `roost.agent.v1.Instance`, answered by the instance, exec and log ports. */
+export function instanceService(instances: InstanceDriver, exec: ExecSessions, logs: InstanceLogs): ServiceTable {
+  const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
+  type Spec = { spec: InstanceSpec };
+  type Named = { projectName: string };
+  type Change = { before: InstanceSpec; after: InstanceSpec };
+  return {
+    unary: {
+      createInstance: ({ spec }: Spec) => done(instances.createInstance(spec)),
+      startInstance: ({ spec }: Spec) => instances.startInstance(spec),
+      stopInstance: (request: StopRequest) => done(instances.stopInstance(request)),
+      freezeInstance: ({ projectName }: Named) => done(instances.freezeInstance(projectName)),
+      unfreezeInstance: ({ projectName }: Named) => done(instances.unfreezeInstance(projectName)),
+      updateInstance: ({ before, after }: Change) => instances.updateInstance(before, after),
+      renameInstance: ({ before, after }: Change) => done(instances.renameInstance(before, after)),
+      destroyInstance: ({ projectName }: Named) => done(instances.destroyInstance(projectName)),
+      describeStatus: async (r: { projectNames: string[] }) => ({ instances: await instances.describeStatus(r.projectNames) }),
+      describeUsage: async (r: { requests: UsageRequest[] }) => ({ instances: await instances.describeUsage(r.requests) }),
+      startExec: (request: ExecRequest) => exec.startExec(request),
+      resizeExec: (r: { sessionId: string; width: number; height: number }) => done(exec.resizeExec(r.sessionId, r.width, r.height)),
+      signalExec: (r: { sessionId: string; signal: number }) => done(exec.signalExec(r.sessionId, r.signal)),
+      waitExec: async (r: { sessionId: string }, signal: AbortSignal) => ({ exitCode: await exec.waitExec(r.sessionId, signal) }),
+      deleteLog: (r: { projectName: string; file: string }) => done(logs.deleteLog(r.projectName, r.file)),
+      clearConsoleLog: ({ projectName }: Named) => done(logs.clearConsoleLog(projectName)),
+      readConsoleLog: async ({ projectName }: Named) => ({ content: await logs.readConsoleLog(projectName) }),
+    },
+    streams: { watchInstances: (_request, signal) => instances.watchInstances(signal) },
+  };
+}

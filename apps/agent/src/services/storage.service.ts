@@ -1,0 +1,30 @@
+import type { ImageStore, PoolSpec, StorageDriver, VolumeSpec } from '#ports';
+import type { ServiceTable } from '#platform/rpc';
+
+/** `roost.agent.v1.Storage`, answered by the storage and image store ports. */
+export function storageService(storage: StorageDriver, images: ImageStore): ServiceTable {
+  const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
+  type Pool = { pool: PoolSpec };
+  type Volume = { volume: VolumeSpec };
+  return {
+    unary: {
+      capabilities: async () => ({ drivers: await storage.capabilities() }),
+      createPool: async ({ pool }: Pool) => ({ pool: await storage.createPool(pool) }),
+      destroyPool: ({ pool }: Pool) => done(storage.destroyPool(pool)),
+      ensurePoolMounted: ({ pool }: Pool) => done(storage.ensurePoolMounted(pool)),
+      unmountPool: ({ pool }: Pool) => done(storage.unmountPool(pool)),
+      updatePool: ({ pool, changed }: Pool & { changed: Record<string, string> }) => done(storage.updatePool(pool, changed)),
+      describePool: ({ pool }: Pool) => storage.describePool(pool),
+      createVolume: (request: Parameters<StorageDriver['createVolume']>[0]) => done(storage.createVolume(request)),
+      destroyVolume: ({ volume }: Volume) => done(storage.destroyVolume(volume)),
+      renameVolume: ({ volume, newName }: Volume & { newName: string }) => done(storage.renameVolume(volume, newName)),
+      resizeVolume: ({ volume, sizeBytes }: Volume & { sizeBytes: number }) => done(storage.resizeVolume(volume, sizeBytes)),
+      describeVolume: ({ volume }: Volume) => storage.describeVolume(volume),
+      listVolumes: async ({ pool }: Pool) => ({ volumes: await storage.listVolumes(pool) }),
+      inspectImage: ({ metaPath, rootfsPath }: { metaPath: string; rootfsPath: string }) => images.inspectImage(metaPath, rootfsPath),
+      adoptImage: (r: { fingerprint: string; metaPath: string; rootfsPath: string }) => done(images.adoptImage(r.fingerprint, r.metaPath, r.rootfsPath)),
+      removeImage: ({ fingerprint }: { fingerprint: string }) => done(images.removeImage(fingerprint)),
+      listImages: async () => ({ fingerprints: await images.listImages() }),
+    },
+  };
+}

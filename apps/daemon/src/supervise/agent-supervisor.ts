@@ -1,0 +1,148 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { openSync, closeSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { unavailable, wrap, type Logger, type StateDirectory } from '#kernel';
+import type { AgentChannel } from '#platform/rpc';
+
+/** What an agent says of itself (`HelloReply` of proto/agent/v1/host.proto). */
+interface Hello {
+  readonly pid: number;
+  readonly protocol: number;
+  readonly build: string;
+  readonly mountNamespace: number;
+  readonly networkNamespace: number;
+}
+
+export interface AgentSupervisorOptions {
+  readonly state: StateDirectory;
+  readonly channel: AgentChannel;
+  readonly logger: Logger;
+  /** Program and arguments that start an agent for this state directory. */
+  readonly argv: readonly string[];
+  readonly logFile: string;
+  /** Identity of the built code; an agent of another build is replaced. Empty accepts any. */
+  readonly build: string;
+  /** False where the agent is a service of its own (systemd) or this process may not start one. */
+  readonly mayStart: boolean;
+}
+
+const protocol = 1;
+const backoffMs = [0, 50, 100, 200, 500, 1000, 2000];
+const startTimeoutMs = 20_000;
+
+/**
+ * Keeps one usable agent for the state directory: finds the one that runs, replaces one of another build or from another mount or network
+ * namespace (hazards B3), starts one where there is none, and starts it again when it dies. The agent is detached: it survives this
+ * process being killed, and the next daemon finds it. The instances it started survive both.
+ */
+export class AgentSupervisor {
+  private stopped = false;
+  private failures = 0;
+
+  constructor(private readonly options: AgentSupervisorOptions) {}
+
+  /** Starts a process now, without waiting, if nobody answers on the socket; so that it loads while the daemon does. */
+  async prestart(): Promise<void> {
+    if (this.options.mayStart && !(await this.listens())) this.spawnAgent();
+  }
+
+  /** Resolves when a usable agent answers, and from then on watches it. */
+  async start(): Promise<void> {
+    await this.ensure();
+    this.watch();
+  }
+
+  /** Stops watching; ends the agent too where it is this daemon's to start. Instances and networks stay. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    if (!this.options.mayStart) return;
+    await this.replace().catch((error: unknown) => this.options.logger.warn('Failed stopping the agent', { error: String(error) }));
+  }
+
+  private async ensure(): Promise<void> {
+    const deadline = Date.now() + startTimeoutMs;
+    for (let attempt = 0; !this.stopped; attempt++) {
+      const hello = await this.hello();
+      if (hello && this.usable(hello)) return;
+      if (hello && this.options.mayStart) await this.replace();
+      if (this.options.mayStart && attempt % 100 === 0 && !(await this.listens()) && attempt > 0) this.spawnAgent();
+      if (attempt === 0 && this.options.mayStart && !hello) await this.prestart();
+      if (Date.now() > deadline) throw unavailable(`No agent answers on ${this.options.state.agentSocket}; see ${this.options.logFile}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  private async hello(): Promise<Hello | null> {
+    if (!(await this.listens())) return null;
+    return this.options.channel.call<Hello>('Host', 'hello', {}, { timeoutMs: 2_000 }).catch(() => null);
+  }
+
+  private usable(hello: Hello): boolean {
+    const { logger, build } = this.options;
+    if (hello.protocol !== protocol || (build !== '' && hello.build !== build)) {
+      logger.info('Replacing an agent of another build', { pid: hello.pid });
+      return false;
+    }
+    if (hello.mountNamespace !== namespaceInode('mnt') || hello.networkNamespace !== namespaceInode('net')) {
+      logger.warn('Replacing an agent that lives in other namespaces', { pid: hello.pid });
+      return false;
+    }
+    return true;
+  }
+
+  private async replace(): Promise<void> {
+    await this.options.channel.call('Host', 'shutdown', {}, { timeoutMs: 2_000 }).catch(() => undefined);
+    for (let waited = 0; waited < 5_000 && (await this.listens()); waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  /** A connection that carries nothing: it ends the moment the agent does, whoever started it. */
+  private watch(): void {
+    const socket = connect(this.options.state.agentSocket);
+    socket.unref();
+    socket.on('error', () => undefined);
+    socket.on('close', () => void this.restart());
+  }
+
+  private async restart(): Promise<void> {
+    if (this.stopped) return;
+    const delay = backoffMs[Math.min(this.failures++, backoffMs.length - 1)]!;
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    if (this.stopped) return;
+    try {
+      await this.ensure();
+      this.options.logger.info('The agent is back');
+      setTimeout(() => { this.failures = 0; }, 10_000).unref();
+      this.watch();
+    } catch (error) {
+      this.options.logger.error('No agent', { error: String(error) });
+      void this.restart();
+    }
+  }
+
+  private listens(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(this.options.state.agentSocket);
+      socket.on('connect', () => { socket.destroy(); resolve(true); });
+      socket.on('error', () => resolve(false));
+    });
+  }
+
+  private spawnAgent(): ChildProcess {
+    const { argv, logFile, logger } = this.options;
+    const log = openSync(logFile, 'a', 0o600);
+    try {
+      const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: ['ignore', log, log] });
+      child.on('error', (error) => logger.error('Failed starting the agent', { error: String(error) }));
+      child.unref();
+      return child;
+    } catch (error) {
+      throw wrap(error, 'Failed starting the agent');
+    } finally {
+      closeSync(log);
+    }
+  }
+}
+
+export function namespaceInode(kind: 'mnt' | 'net'): number {
+  return statSync(`/proc/self/ns/${kind}`).ino;
+}
