@@ -1,0 +1,22 @@
+import type { CommandRunner } from '../command.js';
+
+/** The programs of btrfs-progs, for what happens once in a pool's life. */
+export class BtrfsTools {
+  constructor(private readonly command: CommandRunner) {}
+
+  /** Makes a file system on a block device or file; refuses one that already carries a file system, unless `overwrite`. */
+  async format(path: string, label: string, options: { overwrite?: boolean } = {}): Promise<void> {
+    await this.command.run({ argv: ['mkfs.btrfs', '-q', ...(options.overwrite ? ['-f'] : []), '-L', label, path], timeoutMs: 300_000 });
+  }
+
+  /** Version of btrfs-progs, `6.2`; undefined when not installed. */
+  async version(): Promise<string | undefined> {
+    const result = await this.command.run({ argv: ['btrfs', '--version'] }).catch(() => undefined);
+    return /v(\S+)/.exec(result?.stdout ?? '')?.[1];
+  }
+
+  /** Uses all of a device that has grown. */
+  async growToDevice(mountPath: string): Promise<void> {
+    await this.command.run({ argv: ['btrfs', 'filesystem', 'resize', 'max', mountPath], timeoutMs: 300_000 });
+  }
+}

@@ -1,0 +1,160 @@
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { conflict, invalid } from '#kernel';
+import { errnoName } from '../ioctl/ioctl.js';
+
+/** Directory of each kind of volume below a pool and its mode, as LXD lays pools out. */
+const kindDirectories: Readonly<Record<string, number>> = {
+  containers: 0o711,
+  'containers-snapshots': 0o711,
+  custom: 0o700,
+  'custom-snapshots': 0o700,
+  images: 0o700,
+  'virtual-machines': 0o700,
+  'virtual-machines-snapshots': 0o700,
+};
+
+const volumeKinds: Readonly<Record<string, string>> = {
+  container: 'containers', 'virtual-machine': 'virtual-machines', image: 'images', custom: 'custom',
+};
+
+export const poolMode = 0o711;
+/** Below this prefix are half-made and half-deleted volumes; no volume's name starts with a dot. */
+const scratchPrefix = '.roost-';
+
+export interface ListedVolume {
+  readonly kind: string;
+  readonly name: string;
+}
+
+/** The directory layout all pools share, whatever fills them. Paths are those of a mounted pool. */
+export class PoolDirectories {
+  constructor(readonly path: string) {}
+
+  /**
+   * Makes what is missing, and verifies that nobody but root can change or enter what lies around the volumes: files in them belong
+   * to real root and may be setuid (hazards E6). `conflict` if a directory is not root's.
+   */
+  async ensure(): Promise<void> {
+    for (const [name, mode] of Object.entries(kindDirectories)) {
+      const path = `${this.path}/${name}`;
+      await mkdir(path, { mode }).catch((error: unknown) => {
+        if (errnoName(error) !== 'EEXIST') throw error;
+      });
+      await protect(path, mode);
+    }
+  }
+
+  volume(kind: string, name: string): string {
+    const directory = volumeKinds[kind];
+    if (directory === undefined) throw invalid(`Invalid storage volume type "${kind}"`);
+    if (name === '' || name.includes('/') || name.includes('\0') || name.startsWith('.')) throw invalid(`Invalid volume name "${name}"`);
+    return `${this.path}/${directory}/${name}`;
+  }
+
+  /** Where a volume is made before it gets its name: the same place after every crash, so the next attempt finds the leftovers. */
+  beingMade(kind: string, name: string): string {
+    const path = this.volume(kind, name);
+    return `${dirname(path)}/${scratchPrefix}new-${name}`;
+  }
+
+  beingDeleted(kind: string, name: string): string {
+    const path = this.volume(kind, name);
+    return `${dirname(path)}/${scratchPrefix}old-${name}`;
+  }
+
+  async volumes(): Promise<ListedVolume[]> {
+    const found: ListedVolume[] = [];
+    for (const [kind, directory] of Object.entries(volumeKinds)) {
+      for (const name of await entries(`${this.path}/${directory}`)) if (!name.startsWith('.')) found.push({ kind, name });
+    }
+    return found;
+  }
+
+  /** Half-made and half-deleted volumes left by a crash. */
+  async leftovers(): Promise<string[]> {
+    const found: string[] = [];
+    for (const directory of Object.values(volumeKinds)) {
+      for (const name of await entries(`${this.path}/${directory}`)) if (name.startsWith(scratchPrefix)) found.push(`${this.path}/${directory}/${name}`);
+    }
+    return found;
+  }
+
+  /** Everything inside the layout's directories: volumes, snapshots, leftovers. */
+  async contents(): Promise<string[]> {
+    const found: string[] = [];
+    for (const directory of Object.keys(kindDirectories)) {
+      for (const name of await entries(`${this.path}/${directory}`)) found.push(`${this.path}/${directory}/${name}`);
+    }
+    return found;
+  }
+
+  /** Removes the layout's own directories, which must be empty by now. */
+  async remove(): Promise<void> {
+    for (const directory of Object.keys(kindDirectories)) await rm(`${this.path}/${directory}`, { recursive: true, force: true });
+  }
+}
+
+/** Names in a directory; none if it does not exist. */
+async function entries(path: string): Promise<string[]> {
+  return readdir(path).catch((error: unknown) => {
+    if (errnoName(error) === 'ENOENT') return [];
+    throw error;
+  });
+}
+
+async function protect(path: string, mode: number): Promise<void> {
+  const found = await lstat(path);
+  if (!found.isDirectory()) throw conflict(`"${path}" is not a directory`);
+  if (found.uid !== process.geteuid?.()) throw conflict(`"${path}" does not belong to root`);
+  if ((found.mode & 0o7777) !== mode) await chmod(path, mode);
+}
+
+/**
+ * Remembers beside the pools which backing stores were made here, and for which pool. Only a claimed store is ever cleared: a
+ * creation that was refused, or killed before it looked, must not lead to somebody's directory being emptied by its undoing.
+ */
+export class PoolClaims {
+  constructor(private readonly storagePools: string) {}
+
+  async claim(pool: string, source: string): Promise<void> {
+    await mkdir(this.storagePools, { recursive: true, mode: poolMode });
+    const file = this.file(pool);
+    await writeFile(`${file}.new`, source, { mode: 0o600, flush: true });
+    await rename(`${file}.new`, file);
+  }
+
+  /** The claimed backing store, or undefined. */
+  async claimed(pool: string): Promise<string | undefined> {
+    return readFile(this.file(pool), 'utf8').catch((error: unknown) => {
+      if (errnoName(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+  }
+
+  async release(pool: string): Promise<void> {
+    await rm(this.file(pool), { force: true });
+  }
+
+  private file(pool: string): string {
+    if (pool === '' || pool.includes('/') || pool.startsWith('.')) throw invalid(`Invalid storage pool name "${pool}"`);
+    return `${this.storagePools}/.${pool}.claim`;
+  }
+}
+
+/** Makes the mount point `storage-pools/NAME`, and its parent, with the modes that protect what will be inside. */
+export async function ensureMountPoint(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: poolMode });
+  await mkdir(path, { mode: poolMode }).catch((error: unknown) => {
+    if (errnoName(error) !== 'EEXIST') throw error;
+  });
+}
+
+/** Whether a directory holds nothing, or nothing but a fresh file system's `lost+found`. */
+export async function isEmptyDirectory(path: string): Promise<boolean> {
+  return (await readdir(path)).every((name) => name === 'lost+found');
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(() => true, () => false);
+}
