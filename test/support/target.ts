@@ -1,0 +1,105 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const top = resolve(import.meta.dirname, '../..');
+
+export type TargetKind = 'roost' | 'lxd';
+
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A daemon under test with a state directory of its own: ours, or real LXD, driven by the same client. */
+export class Target {
+  readonly root = mkdtempSync(join(tmpdir(), `rt-${this.kind}-`));
+  readonly dir = join(this.root, 'd');
+  readonly conf = join(this.root, 'conf');
+  readonly logFile = join(this.root, 'daemon.log');
+  private child: ChildProcess | undefined;
+
+  constructor(readonly kind: TargetKind) {
+    mkdirSync(this.dir, { mode: 0o711 });
+    mkdirSync(this.conf);
+  }
+
+  static available(kind: TargetKind): boolean {
+    return kind === 'roost' ? existsSync(join(top, 'dist/apps/daemon/src/main.js')) : spawnSync('lxd', ['--version']).status === 0;
+  }
+
+  /** The daemon's program: `lxd`, or our compatible wrapper. */
+  get program(): string {
+    return this.kind === 'lxd' ? 'lxd' : join(top, 'deploy/compat/lxd');
+  }
+
+  get env(): NodeJS.ProcessEnv {
+    return { PATH: process.env['PATH'], HOME: this.root, LXD_DIR: this.dir, LXD_CONF: this.conf, LANG: 'C.UTF-8', TERM: 'dumb' };
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  async start(): Promise<void> {
+    const log = openSync(this.logFile, 'a');
+    this.child = spawn(this.program, ['--logfile', `${this.logFile}.own`, '--group', 'root'], { env: this.env, stdio: ['ignore', log, log], detached: true });
+    const ready = this.daemon(['waitready', '--timeout=30']);
+    if (ready.code !== 0) throw new Error(`${this.kind} did not start: ${ready.stderr}\n${readFileSync(this.logFile, 'utf8').slice(-4000)}`);
+  }
+
+  /** SIGTERM, or SIGKILL for `hard`; resolves when the process is gone. */
+  async stop(hard = false): Promise<void> {
+    const child = this.child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((done) => child.once('exit', () => done()));
+    child.kill(hard ? 'SIGKILL' : 'SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    await gone;
+    clearTimeout(timer);
+    this.child = undefined;
+  }
+
+  /** Stops instances and the daemon, and removes every trace of it from the host. */
+  async destroy(): Promise<void> {
+    this.run('for i in $(lxc list --all-projects -f csv -c n 2>/dev/null); do lxc delete -f "$i"; done');
+    this.run('for i in $(lxc image list -f csv -c f 2>/dev/null); do lxc image delete "$i"; done');
+    this.run('lxc profile edit default </dev/null 2>/dev/null; printf "config: {}\\ndevices: {}\\n" | lxc profile edit default');
+    this.run('for i in $(lxc network list -f csv 2>/dev/null | grep ,YES, | cut -d, -f1); do lxc network delete "$i"; done');
+    this.run('for i in $(lxc storage list -f csv 2>/dev/null | cut -d, -f1); do lxc storage delete "$i"; done');
+    this.daemon(['shutdown', '--timeout=20']);
+    await this.stop();
+    for (const pid of this.leftovers()) process.kill(pid, 'SIGKILL');
+    const mounts = readFileSync('/proc/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(this.root));
+    for (const path of mounts.sort().reverse()) spawnSync('umount', ['-l', path]);
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  /** Processes whose command line or environment names this state directory: nothing of it may outlive the test. */
+  leftovers(): number[] {
+    const found = spawnSync('pgrep', ['-f', this.root], { encoding: 'utf8' }).stdout;
+    return found.split('\n').map(Number).filter((pid) => pid > 0 && pid !== process.pid);
+  }
+
+  daemon(argv: readonly string[], stdin = ''): CommandResult {
+    return result(spawnSync(this.program, argv, { env: this.env, encoding: 'utf8', input: stdin, timeout: 60_000 }));
+  }
+
+  lxc(...argv: string[]): CommandResult {
+    return result(spawnSync('lxc', argv, { env: this.env, encoding: 'utf8', input: '', timeout: 60_000, maxBuffer: 64 * 1024 * 1024 }));
+  }
+
+  /** A shell line in which `lxc` talks to this daemon and `lxd` is its command. */
+  run(line: string, extraEnv: NodeJS.ProcessEnv = {}): CommandResult {
+    const script = `lxd() { "${this.program}" "$@"; }; ${line}`;
+    return result(spawnSync('bash', ['-c', script], {
+      env: { ...this.env, ...extraEnv }, encoding: 'utf8', input: '', cwd: this.root, timeout: 60_000, maxBuffer: 64 * 1024 * 1024,
+    }));
+  }
+}
+
+function result(process: { status: number | null; stdout: string; stderr: string; error?: Error }): CommandResult {
+  return { code: process.status ?? -1, stdout: process.stdout ?? '', stderr: (process.stderr ?? '') + (process.error ? String(process.error) : '') };
+}
