@@ -3,3 +3,4 @@ export { defineOperation, type OperationDefinition, type StepClass } from './ope
 export { OperationRegistry } from './operation-registry.js';
 export type { OperationHandle } from './operation-handle.js';
 export { OperationsService, type InMemoryOptions, type RunningOperation, type ScheduleOptions } from './operations.service.js';
+export { OperationsModule } from './operations.module.js';

@@ -18,6 +18,8 @@ export interface StepContext {
    * its claim; after that transaction a cancel is refused and a restart finishes the operation instead of undoing it (hazards D6).
    */
   commitPoint(tx: Tx): void;
+  /** Saves the step's output inside its own transaction, which saves the write at its boundary. Return the same output. */
+  save(tx: Tx, output?: unknown): void;
 }
 
 /**

@@ -1,0 +1,136 @@
+import { isFinalStatus, operationStatusCodes, type Operation, type OperationClass, type OperationStatus } from '#api-types';
+import type { Requestor } from '#kernel';
+import type { OperationHandle } from './operation-handle.js';
+
+/** What is fixed when an operation is made. */
+export interface LiveOperationInit {
+  readonly id: string;
+  readonly class: OperationClass;
+  readonly kind: string;
+  readonly description: string;
+  readonly project: string;
+  readonly location: string;
+  readonly requestor: Requestor;
+  readonly resources: Record<string, string[]>;
+  readonly metadata: Record<string, unknown>;
+  readonly createdAt: Date;
+  readonly conflictKey: string | null;
+  /** Verb of the busy text. */
+  readonly action: string;
+  readonly mayCancel: boolean;
+  /** Whether a row of its own carries it; otherwise the history gets one when it has ended. */
+  readonly stored: boolean;
+}
+
+/** Told of every change that the world should hear of. */
+export interface LiveOperationObserver {
+  changed(operation: LiveOperation): void;
+  ended(operation: LiveOperation): void;
+}
+
+/**
+ * An operation of this member in memory, stored or not: state, waiters, events. Status only moves forward and the end is announced
+ * once; progress is announced at most every `progressIntervalMs`, always with the newest values.
+ */
+export class LiveOperation implements OperationHandle {
+  status: OperationStatus = 'Pending';
+  error = '';
+  updatedAt: Date;
+  metadata: Record<string, unknown>;
+  mayCancel: boolean;
+  endedAt: Date | null = null;
+  readonly abort = new AbortController();
+  readonly done: Promise<void>;
+  private readonly settle: () => void;
+  private announcedAtMs = -Infinity;
+  private announcement: NodeJS.Timeout | null = null;
+
+  constructor(
+    readonly init: LiveOperationInit,
+    private readonly observer: LiveOperationObserver,
+    private readonly progressIntervalMs: number,
+  ) {
+    this.updatedAt = init.createdAt;
+    this.metadata = init.metadata;
+    this.mayCancel = init.mayCancel;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.done = promise;
+    this.settle = resolve;
+  }
+
+  get id(): string {
+    return this.init.id;
+  }
+
+  get stored(): boolean {
+    return this.init.stored;
+  }
+
+  get ended(): boolean {
+    return isFinalStatus(this.status);
+  }
+
+  api(): Operation {
+    const { id, description, createdAt, resources, location } = this.init;
+    return {
+      id, class: this.init.class, description,
+      created_at: createdAt.toISOString(), updated_at: this.updatedAt.toISOString(),
+      status: this.status, status_code: operationStatusCodes[this.status],
+      resources: Object.keys(resources).length === 0 ? null : resources,
+      metadata: Object.keys(this.metadata).length === 0 ? null : this.metadata,
+      may_cancel: this.mayCancel, err: this.error, location,
+    };
+  }
+
+  async wait(timeoutMs = -1): Promise<Operation> {
+    if (!this.ended && timeoutMs !== 0) {
+      if (timeoutMs < 0) await this.done;
+      else await this.doneWithin(timeoutMs);
+    }
+    return this.api();
+  }
+
+  /** To a state that is not final. */
+  move(status: 'Running' | 'Cancelling'): void {
+    if (this.ended || this.status === status) return;
+    this.status = status;
+    this.announce();
+  }
+
+  /** Merges into the metadata; announced with the newest values a few times per second. */
+  update(metadata: Record<string, unknown>, now: Date): void {
+    if (this.ended) return;
+    this.metadata = { ...this.metadata, ...metadata };
+    this.updatedAt = now;
+    if (this.announcement !== null) return;
+    const pauseMs = this.announcedAtMs + this.progressIntervalMs - performance.now();
+    if (pauseMs <= 0) return this.announce();
+    this.announcement = setTimeout(() => this.announce(), pauseMs);
+    this.announcement.unref();
+  }
+
+  end(status: 'Success' | 'Failure' | 'Cancelled', now: Date, error = ''): void {
+    if (this.ended) return;
+    this.status = status;
+    this.error = error;
+    this.endedAt = now;
+    this.announce();
+    this.settle();
+    this.observer.ended(this);
+  }
+
+  private announce(): void {
+    if (this.announcement !== null) clearTimeout(this.announcement);
+    this.announcement = null;
+    this.announcedAtMs = performance.now();
+    this.observer.changed(this);
+  }
+
+  private async doneWithin(timeoutMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // A timer beyond 2^31 ms would fire at once.
+    const timer = setTimeout(resolve, Math.min(timeoutMs, 2 ** 31 - 1));
+    await Promise.race([this.done, promise]);
+    clearTimeout(timer);
+  }
+}
