@@ -1,1 +1,218 @@
-export {};
+import { z } from 'zod';
+
+/** Configuration keys and values as on the wire: text to text. */
+const textMap = z.record(z.string(), z.string());
+/** Devices by name, each a map of text to text. */
+const deviceMap = z.record(z.string(), textMap);
+
+export type ConfigMap = Record<string, string>;
+export type DeviceMap = Record<string, ConfigMap>;
+
+/** `container` or `virtual-machine`. */
+export type InstanceType = 'container' | 'virtual-machine';
+
+/** Where a new instance's content comes from. Unused fields are empty. */
+export const instanceSource = z
+  .object({
+    /** `image`, `none`, `copy`, `migration`. */
+    type: z.string().optional(),
+    /** Used when no alias or fingerprint is given. Example: `{"os": "debian"}` */
+    properties: textMap.nullish(),
+    alias: z.string().optional(),
+    fingerprint: z.string().optional(),
+    secret: z.string().optional(),
+    /** Remote server to take the image from; empty for this one. Example: https://images.example.net:8443 */
+    server: z.string().optional(),
+    /** `lxd` or `simplestreams`. */
+    protocol: z.string().optional(),
+    /** PEM of the remote server's certificate where no public authority signed it. */
+    certificate: z.string().optional(),
+    mode: z.string().optional(),
+    /** Name of the instance to copy. */
+    source: z.string().optional(),
+    project: z.string().optional(),
+    live: z.boolean().optional(),
+    instance_only: z.boolean().optional(),
+    container_only: z.boolean().optional(),
+    refresh: z.boolean().optional(),
+    allow_inconsistent: z.boolean().optional(),
+    operation: z.string().optional(),
+    secrets: textMap.nullish(),
+    'base-image': z.string().optional(),
+  })
+  .meta({ id: 'InstanceSource' });
+export type InstanceSource = z.infer<typeof instanceSource>;
+
+/** Body of `POST /1.0/instances`. */
+export const instancesPost = z
+  .object({
+    /** Empty: one is made up. Example: c1 */
+    name: z.string().optional(),
+    /** Example: x86_64; empty for the image's or the host's. */
+    architecture: z.string().optional(),
+    config: textMap.nullish(),
+    devices: deviceMap.nullish(),
+    ephemeral: z.boolean().optional(),
+    /** Absent or null: `default`. */
+    profiles: z.array(z.string()).nullish(),
+    restore: z.string().optional(),
+    stateful: z.boolean().optional(),
+    description: z.string().optional(),
+    source: instanceSource.nullish(),
+    /** Size of a cloud instance to imitate. Example: t1.micro */
+    instance_type: z.string().optional(),
+    type: z.string().optional(),
+  })
+  .meta({ id: 'InstancesPost' });
+export type InstancesPost = z.infer<typeof instancesPost>;
+
+/** Body of `PUT` and `PATCH /1.0/instances/{name}`. */
+export const instancePut = z
+  .object({
+    architecture: z.string().optional(),
+    config: textMap.nullish(),
+    devices: deviceMap.nullish(),
+    ephemeral: z.boolean().optional(),
+    profiles: z.array(z.string()).nullish(),
+    /** Name of a snapshot to restore. */
+    restore: z.string().optional(),
+    stateful: z.boolean().optional(),
+    description: z.string().optional(),
+  })
+  .meta({ id: 'InstancePut' });
+export type InstancePut = z.infer<typeof instancePut>;
+
+/** Body of `POST /1.0/instances/{name}`: a rename, or a move. */
+export const instancePost = z
+  .object({
+    name: z.string().optional(),
+    migration: z.boolean().optional(),
+    live: z.boolean().optional(),
+    instance_only: z.boolean().optional(),
+    container_only: z.boolean().optional(),
+    allow_inconsistent: z.boolean().optional(),
+    target: z.looseObject({}).nullish(),
+    pool: z.string().optional(),
+    project: z.string().optional(),
+  })
+  .meta({ id: 'InstancePost' });
+export type InstancePost = z.infer<typeof instancePost>;
+
+/** Body of `PUT /1.0/instances/{name}/state`. */
+export const instanceStatePut = z
+  .object({
+    /** `start`, `stop`, `restart`, `freeze`, `unfreeze`. */
+    action: z.string().optional(),
+    /** Seconds to wait for a clean stop; 0 and below wait for ever. */
+    timeout: z.number().int().optional(),
+    force: z.boolean().optional(),
+    stateful: z.boolean().optional(),
+  })
+  .meta({ id: 'InstanceStatePut' });
+export type InstanceStatePut = z.infer<typeof instanceStatePut>;
+
+/** Body of `PUT /1.0/instances`: the same change for all instances of a project. */
+export const instancesPut = z.object({ state: instanceStatePut.nullish() }).meta({ id: 'InstancesPut' });
+export type InstancesPut = z.infer<typeof instancesPut>;
+
+/** Body of `POST /1.0/instances/{name}/exec`. */
+export const instanceExecPost = z
+  .object({
+    /** Example: ["bash"] */
+    command: z.array(z.string()).nullish(),
+    'wait-for-websocket': z.boolean().optional(),
+    interactive: z.boolean().optional(),
+    environment: textMap.nullish(),
+    /** Columns of the terminal. */
+    width: z.number().int().optional(),
+    /** Rows of the terminal. */
+    height: z.number().int().optional(),
+    'record-output': z.boolean().optional(),
+    user: z.number().int().optional(),
+    group: z.number().int().optional(),
+    cwd: z.string().optional(),
+  })
+  .meta({ id: 'InstanceExecPost' });
+export type InstanceExecPost = z.infer<typeof instanceExecPost>;
+
+/** A message on the control channel of an exec. */
+export const instanceExecControl = z.object({
+  /** `window-resize` or `signal`. */
+  command: z.string(),
+  args: textMap.nullish(),
+  /** Signal number, for `signal`. */
+  signal: z.number().int().optional(),
+});
+export type InstanceExecControl = z.infer<typeof instanceExecControl>;
+
+/** Body of `POST /1.0/instances/{name}/console`. */
+export const instanceConsolePost = z
+  .object({ width: z.number().int().optional(), height: z.number().int().optional(), type: z.string().optional() })
+  .meta({ id: 'InstanceConsolePost' });
+export type InstanceConsolePost = z.infer<typeof instanceConsolePost>;
+
+/** Status words of instances and their codes. */
+export const instanceStatusCodes = { Stopped: 102, Running: 103, Frozen: 110, Error: 112 } as const;
+export type InstanceStatusWord = keyof typeof instanceStatusCodes;
+
+/** An instance as lists and `GET /1.0/instances/{name}` show it; fields in LXD's order. */
+export interface Instance {
+  readonly architecture: string;
+  readonly config: Readonly<ConfigMap>;
+  readonly devices: Readonly<DeviceMap>;
+  readonly ephemeral: boolean;
+  readonly profiles: readonly string[];
+  readonly stateful: boolean;
+  readonly description: string;
+  /** RFC 3339. */
+  readonly created_at: string;
+  /** Profiles applied. */
+  readonly expanded_config: Readonly<ConfigMap>;
+  readonly expanded_devices: Readonly<DeviceMap>;
+  readonly name: string;
+  /** Example: Running */
+  readonly status: string;
+  readonly status_code: number;
+  /** RFC 3339; 1970 where it never ran. */
+  readonly last_used_at: string;
+  /** Member it is on, `none` on a standalone one. */
+  readonly location: string;
+  readonly type: InstanceType;
+  readonly project: string;
+}
+
+/** An instance with all that hangs on it (`recursion=2`). */
+export interface InstanceFull extends Instance {
+  readonly backups: null;
+  readonly state: InstanceState;
+  readonly snapshots: null;
+}
+
+export interface InstanceStateAddress {
+  readonly family: string;
+  readonly address: string;
+  readonly netmask: string;
+  readonly scope: string;
+}
+
+export interface InstanceStateNetwork {
+  readonly addresses: readonly InstanceStateAddress[];
+  readonly counters: Readonly<Record<string, number>>;
+  readonly hwaddr: string;
+  readonly host_name: string;
+  readonly mtu: number;
+  readonly state: string;
+  readonly type: string;
+}
+
+/** `GET /1.0/instances/{name}/state`. Bytes, and nanoseconds of CPU time. */
+export interface InstanceState {
+  readonly status: string;
+  readonly status_code: number;
+  readonly disk: Readonly<Record<string, { readonly usage: number }>>;
+  readonly memory: { readonly usage: number; readonly usage_peak: number; readonly swap_usage: number; readonly swap_usage_peak: number };
+  readonly network: Readonly<Record<string, InstanceStateNetwork>> | null;
+  readonly pid: number;
+  readonly processes: number;
+  readonly cpu: { readonly usage: number };
+}

@@ -1,3 +1,4 @@
+export * from './fake-exec.sessions.js';
 export * from './fake-faults.js';
 export * from './fake-host-info.driver.js';
 export * from './fake-instance.driver.js';
