@@ -13,8 +13,11 @@ const masks: readonly (readonly [RegExp, string])[] = [
   [/\bfd[0-9a-f]{2}:[0-9a-f:]+(\/\d+)?/g, '<ipv6>'],
   [/\bfe80::[0-9a-f:]+/g, '<link-local>'],
   [/\/tmp\/rt-(lxd|roost)-[A-Za-z0-9]+/g, '<root>'],
-  [/ETag doesn't match: [0-9a-f]+ vs [0-9a-f]+/g, "ETag doesn't match: <hash> vs <hash>"],
+  [/ETag doesn't match: [0-9a-f]+/g, "ETag doesn't match: <hash>"],
 ];
+
+/** What the client overwrites on its line while it waits; how often depends on speed. */
+const progress = /(Retrieving image|Exporting the image|Transferring image|Unpacking|Remapping)[^\r\n]*(?=[\r\n]|$)/g;
 
 export interface CompareOptions {
   /** Applied to both outputs before comparing, after the masks. */
@@ -33,7 +36,7 @@ function shown(result: CommandResult, options: CompareOptions): string {
 
 /** Column widths of tables follow the widest cell, which a mask may have changed: spaces and rules count once. */
 function squeeze(text: string): string {
-  return text.replace(/ {2,}/g, ' ').replace(/-{3,}/g, '---').trim();
+  return text.replace(progress, '').replace(/\r/g, '').replace(/ {2,}/g, ' ').replace(/-{3,}/g, '---').trim();
 }
 
 /** Runs the same shell line on both daemons and expects the same exit code, output and errors. Returns ours. */

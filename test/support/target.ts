@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -22,6 +22,8 @@ export class Target {
   private child: ChildProcess | undefined;
 
   constructor(readonly kind: TargetKind) {
+    // Roots of unprivileged containers are reached with mapped ids: every directory above must let others pass.
+    chmodSync(this.root, 0o711);
     mkdirSync(this.dir, { mode: 0o711 });
     mkdirSync(this.conf);
   }
