@@ -1,13 +1,13 @@
-import { applyDecorators, createParamDecorator, Delete, Get, Patch, Post, Put, type ExecutionContext } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
-import type { RequestContext } from '#kernel';
+import { internal, type RequestContext } from '#kernel';
+import { rawBodyOf, type RawRequestBody } from './raw-body.js';
 import { contextOf } from './request-context.js';
-import { mergeRouteConfig } from './route-config.js';
+import { mergeRouteConfig, type ApiRouteConfig } from './route-config.js';
 
-export { Body, Param, Query } from '@nestjs/common';
-export { Delete, Get, Patch, Post, Put };
+export { Body, Delete, Get, Head, Param, Patch, Post, Put, Query } from '@nestjs/common';
+export type { RawRequestBody } from './raw-body.js';
 
 function requestOf(context: ExecutionContext): FastifyRequest {
   return context.switchToHttp().getRequest<FastifyRequest>();
@@ -28,23 +28,11 @@ export const RequestHeader = createParamDecorator((name: string, context: Execut
 /** All request headers, names in lower case. */
 export const RequestHeaders = createParamDecorator((_: unknown, context: ExecutionContext): IncomingMessage['headers'] => requestOf(context).headers);
 
-/** A request body nobody has read: JSON or bytes decide later. `size` is Content-Length where sent. */
-export interface RawRequestBody {
-  /** Backpressure reaches the client; `null` when the request has no body. */
-  readonly stream: Readable;
-  readonly contentType: string;
-  readonly size: number | null;
-  /** Reads everything as JSON with the limits and wording of `@Body()`; for routes that take JSON or bytes. */
-  json(): Promise<unknown>;
-}
-
-/**
- * The unread body. The route must be marked with `@Streaming()`, which keeps the server from reading the body itself.
- */
+/** The unread body. The route must be marked with `@Streaming()`, which keeps the server from reading the body itself. */
 export const RawBody = createParamDecorator((_: unknown, context: ExecutionContext): RawRequestBody => {
-  const request = requestOf(context) as FastifyRequest & { rawRequestBody?: RawRequestBody };
-  if (request.rawRequestBody === undefined) throw new TypeError('@RawBody() on a route without @Streaming()');
-  return request.rawRequestBody;
+  const request = requestOf(context);
+  if ((request.routeOptions.config as ApiRouteConfig).streaming !== true) throw internal('@RawBody() on a route without @Streaming()');
+  return rawBodyOf(request);
 });
 
 /** The body is left unread, whatever its content type; take it with `@RawBody()`. No size limit applies. */
@@ -59,5 +47,5 @@ export function AllowUntrusted(): MethodDecorator {
 
 /** Reachable on the unix socket only; refused (403) elsewhere. */
 export function LocalOnly(): MethodDecorator {
-  return applyDecorators(mergeRouteConfig({ localOnly: true }));
+  return mergeRouteConfig({ localOnly: true });
 }

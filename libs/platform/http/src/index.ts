@@ -3,6 +3,12 @@ export * from './decorators.js';
 export * from './etag.js';
 export * from './query-parameters.js';
 export * from './filter-language.rules.js';
-export * from './request-context.js';
+export { contextOf, HttpRequestContext } from './request-context.js';
 export * from './websocket-router.js';
-
+export * from './raw-body.js';
+export * from './http-server.js';
+export * from './http.module.js';
+export * from './create-api-app.js';
+export * from './listen-address.rules.js';
+export { validateBody } from './body.pipe.js';
+export { encodeJson } from '#api-types';

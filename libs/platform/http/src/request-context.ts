@@ -1,50 +1,66 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { internal, newUuid, type RequestContext, type Requestor } from '#kernel';
-
-/** How the caller may be restricted: null = no restriction, else the projects it may use. */
-export type AllowedProjects = readonly string[] | null;
+import type { Identity } from '#platform/auth';
 
 /**
- * Context of one HTTP request. The signal and the id are made on first use, because most requests need neither.
+ * Context of one HTTP request. Signal, id and requestor are made on first use, because most requests need none of them.
  */
 export class HttpRequestContext implements RequestContext {
+  readonly trusted: boolean;
+  /** Projects of a restricted certificate; null for everybody else. Read by platform/auth's `mayAccessProject`. */
+  readonly allowedProjects: readonly string[] | null;
   private controller: AbortController | undefined;
   private id: string | undefined;
+  private who: Requestor | undefined;
 
   constructor(
     private readonly request: IncomingMessage,
     readonly project: string,
-    readonly requestor: Requestor,
-    readonly trusted: boolean,
-    /** Projects of a restricted certificate; null for everybody else. */
-    readonly allowedProjects: AllowedProjects,
-  ) {}
+    readonly identity: Identity,
+    /** Null for a websocket upgrade, whose connection ends with the session. */
+    private readonly response: ServerResponse | null,
+  ) {
+    this.trusted = identity.trusted;
+    this.allowedProjects = identity.allowedProjects;
+  }
 
   get requestId(): string {
     return (this.id ??= newUuid());
   }
 
+  get requestor(): Requestor {
+    return (this.who ??= { username: this.identity.username, protocol: this.identity.protocol, address: this.identity.address });
+  }
+
+  /** Aborts when the client goes away before its answer was sent. */
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       const controller = new AbortController();
       this.controller = controller;
       const { socket } = this.request;
+      const { response } = this;
       if (socket.destroyed) controller.abort();
-      else socket.once('close', () => controller.abort());
+      else if (response === null) socket.once('close', () => controller.abort());
+      // Connections are reused, so the response tells, which closes with each request.
+      else response.once('close', () => response.writableFinished || controller.abort());
     }
     return this.controller.signal;
   }
 }
 
-const contexts = new WeakMap<IncomingMessage, HttpRequestContext>();
+const slot = Symbol('roost:context');
+
+interface WithContext {
+  [slot]?: HttpRequestContext;
+}
 
 export function setContext(request: IncomingMessage, context: HttpRequestContext): void {
-  contexts.set(request, context);
+  (request as IncomingMessage & WithContext)[slot] = context;
 }
 
 /** The context of a request that passed authentication; `internal` error otherwise. */
 export function contextOf(request: IncomingMessage): HttpRequestContext {
-  const context = contexts.get(request);
+  const context = (request as IncomingMessage & WithContext)[slot];
   if (context === undefined) throw internal('Request has no context');
   return context;
 }

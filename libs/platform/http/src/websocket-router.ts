@@ -21,7 +21,7 @@ export interface UpgradeOptions {
   readonly allowUntrusted?: boolean;
 }
 
-interface UpgradeRoute {
+export interface UpgradeRoute {
   readonly segments: readonly string[];
   readonly handler: UpgradeHandler;
   readonly options: UpgradeOptions;

@@ -1,0 +1,207 @@
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { createServer, type RequestListener } from 'node:http';
+import type { Readable } from 'node:stream';
+import { forbidden, internal, notFound, notImplemented, type Logger } from '#kernel';
+import { admit, type Authenticator, type Identity } from '#platform/auth';
+import type { CorsSettings } from './cors.js';
+import { describeError, encodeError, errorHeaders } from './error-response.js';
+import { maxJsonBytes, readText } from './json-body.js';
+import { parseJsonBody } from './json-syntax.rules.js';
+import { isAllProjects } from './query-parameters.js';
+import { declaredSizeOf } from './raw-body.js';
+import { contextOf, HttpRequestContext, setContext } from './request-context.js';
+import type { ApiRouteConfig } from './route-config.js';
+import { sendResult } from './send-response.js';
+import type { WebSocketRouter } from './websocket-router.js';
+
+/** What the adapter needs from the application; bound once the container exists. */
+export interface AdapterServices {
+  readonly authenticator: Authenticator;
+  readonly websockets: WebSocketRouter;
+  readonly logger: Logger;
+}
+
+type Done = (error?: Error | null, body?: unknown) => void;
+
+/**
+ * Fastify below Nest, shaped for one API: every result leaves in LXD's envelope without an interceptor, every request is
+ * authenticated before its body is read, and bodies are JSON whatever their content type says, unless the route streams.
+ */
+export class ApiAdapter extends FastifyAdapter {
+  readonly cors: CorsSettings = { origin: '', methods: '', headers: '', credentials: false };
+  private services: AdapterServices | undefined;
+  private listener: RequestListener | undefined;
+  private readonly routes: { method: string; segments: string[] }[] = [];
+
+  constructor() {
+    let listener: RequestListener | undefined;
+    const instance: unknown = fastify({
+      logger: false,
+      exposeHeadRoutes: false,
+      bodyLimit: maxJsonBytes,
+      forceCloseConnections: false,
+      routerOptions: { maxParamLength: 4096 },
+      frameworkErrors: (error, _request, reply) => {
+        (reply as unknown as FastifyReply).code(400).headers(errorHeaders).send(encodeError(400, error.message));
+      },
+      // The server made here never listens: listeners of every kind share this handler.
+      serverFactory: (handler) => {
+        listener = handler as RequestListener;
+        return createServer();
+      },
+    });
+    super(Object.assign(instance as FastifyInstance, { skipMiddie: true }) as never);
+    this.listener = listener;
+    this.configure(instance as FastifyInstance);
+  }
+
+  /** Handles one HTTP request; give it to any number of servers. */
+  get requestListener(): RequestListener {
+    if (this.listener === undefined) throw internal('Fastify made no server');
+    return this.listener;
+  }
+
+  bind(services: AdapterServices): void {
+    this.services = services;
+  }
+
+  override reply(reply: FastifyReply, result: unknown): FastifyReply {
+    sendResult(reply, result);
+    return reply;
+  }
+
+  /** Nest hands over its own handler; ours knows the envelope. */
+  override setErrorHandler(): never {
+    return undefined as never;
+  }
+
+  override setNotFoundHandler(): never {
+    return undefined as never;
+  }
+
+  /** Sends anything thrown as the error envelope. */
+  sendError(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+    if (reply.sent) {
+      this.bound().logger.error('Request failed after its answer had begun', { url: request.url, error: String(error) });
+      reply.raw.destroy();
+      return;
+    }
+    const { status, body } = describeError(error, this.bound().logger, request.url);
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
+    // The rest of a body nobody wants would otherwise be read to keep the connection.
+    if (status === 413) reply.header('Connection', 'close');
+    void reply.code(status).headers(errorHeaders).send(body);
+  }
+
+  private bound(): AdapterServices {
+    if (this.services === undefined) throw internal('The HTTP adapter is not bound yet');
+    return this.services;
+  }
+
+  private configure(instance: FastifyInstance): void {
+    instance.removeAllContentTypeParsers();
+    instance.addContentTypeParser('*', (request, payload, done) => this.readBody(request, payload, done as Done));
+    instance.addHook('onRoute', (route) => {
+      for (const method of [route.method].flat()) this.routes.push({ method, segments: route.url.split('/') });
+    });
+    instance.addHook('onRequest', (request, reply, done) => {
+      try {
+        this.admit(request, reply);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    });
+    instance.setErrorHandler((error, request, reply) => this.sendError(request, reply, error));
+    instance.setNotFoundHandler((request, reply) => this.answerUnrouted(request, reply));
+  }
+
+  /** Who asks, for which project, and may they? Runs before the body is read. */
+  private admit(request: FastifyRequest, reply: FastifyReply): void {
+    const { raw } = request;
+    const identity = this.bound().authenticator.identify(raw.socket);
+    const project = projectOf(request.query);
+    if (this.cors.origin !== '' && raw.headers.origin !== undefined) this.sendCors(reply);
+    const route = request.is404 ? unrouted : (request.routeOptions.config as ApiRouteConfig);
+    setContext(raw, new HttpRequestContext(raw, project, confine(identity, route, request, project), reply.raw));
+  }
+
+  private sendCors(reply: FastifyReply): void {
+    const { origin, methods, headers, credentials } = this.cors;
+    reply.header('Access-Control-Allow-Origin', origin);
+    if (methods !== '') reply.header('Access-Control-Allow-Methods', methods);
+    if (headers !== '') reply.header('Access-Control-Allow-Headers', headers);
+    if (credentials) reply.header('Access-Control-Allow-Credentials', 'true');
+  }
+
+  private readBody(request: FastifyRequest, payload: Readable, done: Done): void {
+    const route = request.routeOptions.config as ApiRouteConfig;
+    if (route.streaming === true) {
+      done(null, payload);
+      return;
+    }
+    readText(payload, declaredSizeOf(request)).then(
+      (text) => {
+        try {
+          done(null, text === '' ? undefined : parseJsonBody(text));
+        } catch (error) {
+          done(error as Error);
+        }
+      },
+      (error: unknown) => done(error as Error),
+    );
+  }
+
+  /** No route: the path may exist for other methods, or for websockets only. */
+  private answerUnrouted(request: FastifyRequest, reply: FastifyReply): void {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const isWebSocket = this.bound().websockets.match(path) !== undefined;
+    if (!isWebSocket && !this.hasPath(path)) return this.sendError(request, reply, notFound('not found'));
+    if (request.method === 'OPTIONS') {
+      void reply.code(200).send();
+      return;
+    }
+    if (!contextOf(request.raw).trusted) return this.sendError(request, reply, forbidden('not authorized'));
+    if (isWebSocket && request.method === 'GET') {
+      void reply.code(400).headers({ 'Content-Type': 'text/plain; charset=utf-8', 'Sec-Websocket-Version': '13', 'X-Content-Type-Options': 'nosniff' });
+      void reply.send('Bad Request\n');
+      return;
+    }
+    this.sendError(request, reply, notImplemented('not implemented'));
+  }
+
+  private hasPath(path: string): boolean {
+    const segments = path.split('/');
+    return this.routes.some(
+      (route) => route.segments.length === segments.length && route.segments.every((part, i) => part === segments[i] || (part.startsWith(':') && segments[i] !== '')),
+    );
+  }
+}
+
+const unrouted: ApiRouteConfig = { allowUntrusted: true };
+
+function projectOf(query: unknown): string {
+  const given = (query as Record<string, unknown> | null)?.project;
+  return typeof given === 'string' && given !== '' ? given : 'default';
+}
+
+/** The identity a handler sees; `forbidden` when the caller may not use the route at all. */
+function confine(identity: Identity, route: ApiRouteConfig, request: FastifyRequest, project: string): Identity {
+  if (!identity.trusted) {
+    if (route.allowUntrusted !== true) throw forbidden('not authorized');
+    return identity;
+  }
+  if (route.localOnly === true && identity.protocol !== 'unix') throw forbidden('not authorized');
+  if (identity.allowedProjects === null && identity.certificateType !== 'metrics') return identity;
+  const admission = admit(identity, {
+    method: request.method,
+    path: request.routeOptions.url ?? request.url,
+    project,
+    allProjects: isAllProjects(request.query as Record<string, unknown>),
+    objectName: (request.params as Record<string, string> | null)?.name,
+  });
+  if (admission === 'allow') return identity;
+  if (route.allowUntrusted !== true) throw forbidden('not authorized');
+  return { ...identity, trusted: false };
+}

@@ -1,0 +1,8 @@
+import { Global, Module } from '@nestjs/common';
+import { HttpServer } from './http-server.js';
+import { WebSocketRouter } from './websocket-router.js';
+
+/** Sockets and websocket routes for the whole app; needs the auth module and a global `Logger`. */
+@Global()
+@Module({ providers: [HttpServer, WebSocketRouter], exports: [HttpServer, WebSocketRouter] })
+export class HttpModule {}

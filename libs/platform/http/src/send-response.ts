@@ -1,0 +1,48 @@
+import type { FastifyReply } from 'fastify';
+import { encodeJson } from '#api-types';
+import { etagOf } from './etag.js';
+import { ApiResponse, OperationApiResponse, StreamApiResponse, SyncApiResponse } from './responses.js';
+
+const syncHead = '{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":';
+
+/** Sends what a controller returned: one of the responses, or plain metadata (undefined = the empty object). */
+export function sendResult(reply: FastifyReply, result: unknown): void {
+  if (!ApiResponse.is(result)) sendSync(reply, 200, result === undefined ? {} : result);
+  else if (result instanceof SyncApiResponse) sendSyncResponse(reply, result);
+  else if (result instanceof OperationApiResponse) sendOperation(reply, result);
+  else if (result instanceof StreamApiResponse) sendStream(reply, result);
+}
+
+function sendSyncResponse(reply: FastifyReply, { metadata, httpStatus, options }: SyncApiResponse): void {
+  if (options.etag !== undefined) reply.header('ETag', `"${etagOf(options.etag)}"`);
+  if (options.location !== undefined) reply.header('Location', options.location);
+  if (options.headers !== undefined) reply.headers(options.headers);
+  sendSync(reply, httpStatus, metadata);
+}
+
+function sendSync(reply: FastifyReply, status: number, metadata: unknown): void {
+  reply.code(status).header('Content-Type', 'application/json');
+  reply.send(`${syncHead}${encodeJson(metadata)}}\n`);
+}
+
+function sendOperation(reply: FastifyReply, { operation, headers }: OperationApiResponse): void {
+  const url = `/1.0/operations/${operation.id}`;
+  reply.code(202).headers(headers).header('Content-Type', 'application/json').header('Location', url);
+  reply.send(
+    `{"type":"async","status":"Operation created","status_code":100,"operation":"${url}","error_code":0,"error":"","metadata":${encodeJson(operation.api())}}\n`,
+  );
+}
+
+function sendStream(reply: FastifyReply, { body, options }: StreamApiResponse): void {
+  reply.code(options.status ?? 200).header('Content-Type', options.contentType ?? 'application/octet-stream');
+  if (options.headers !== undefined) reply.headers(options.headers);
+  if (options.size !== undefined) reply.header('Content-Length', options.size);
+  if (typeof body !== 'string' && !Buffer.isBuffer(body) && reply.request.method === 'HEAD') {
+    // Nothing will be read from it, and Fastify would take the empty body's length for the answer's.
+    body.destroy();
+    reply.hijack();
+    reply.raw.writeHead(reply.statusCode, reply.getHeaders() as Record<string, string>).end();
+    return;
+  }
+  reply.send(body);
+}

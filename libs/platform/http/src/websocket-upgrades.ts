@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { forbidden, internal, notFound, type Logger } from '#kernel';
+import { admit, type Authenticator, type Identity } from '#platform/auth';
+import { describeError, rawErrorResponse } from './error-response.js';
+import { HttpRequestContext } from './request-context.js';
+import type { UpgradeQuery, UpgradeRoute, WebSocketRouter } from './websocket-router.js';
+
+/** Answers upgrade requests: who asks, which route, and only then the handshake. */
+export class WebSocketUpgrades {
+  /** Compression would cost more than the local sockets it saves; frames may be as large as the client likes to send. */
+  private readonly sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    clientTracking: false,
+    maxPayload: 64 * 1024 * 1024,
+    skipUTF8Validation: true,
+  });
+
+  constructor(
+    private readonly router: WebSocketRouter,
+    private readonly authenticator: Authenticator,
+    private readonly logger: Logger,
+  ) {}
+
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    let accepted: WebSocket | undefined;
+    const accept = (): Promise<WebSocket> =>
+      new Promise((resolve, reject) => {
+        if (socket.destroyed) return reject(internal('Client disconnected before the websocket was accepted'));
+        this.sockets.handleUpgrade(request, socket, head, (ws) => {
+          accepted = ws;
+          // Without a listener a connection that breaks would end the process.
+          ws.on('error', () => ws.terminate());
+          resolve(ws);
+        });
+      });
+    this.serve(request, accept).catch((error: unknown) => {
+      const { status, body } = describeError(error, this.logger, request.url ?? '');
+      if (accepted === undefined) {
+        if (!socket.destroyed) socket.end(rawErrorResponse(status, body));
+      } else {
+        this.logger.debug('Websocket handler failed', { url: request.url ?? '', error: String(error) });
+        accepted.close(1011);
+      }
+    });
+  }
+
+  private async serve(request: IncomingMessage, accept: () => Promise<WebSocket>): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const found = this.router.match(url.pathname);
+    if (found === undefined) throw notFound('not found');
+    const query = Object.fromEntries(url.searchParams);
+    const identity = this.authenticator.identify(request.socket as Socket);
+    const project = query.project || 'default';
+    const trusted = this.isAllowed(identity, found.route, url.pathname, project, query);
+    const context = new HttpRequestContext(request, project, trusted ? identity : { ...identity, trusted: false }, null);
+    await found.route.handler(context, found.params, query, accept);
+  }
+
+  /** True for a trusted caller, false for one the handler has to check itself; throws for the rest. */
+  private isAllowed(identity: Identity, route: UpgradeRoute, path: string, project: string, query: UpgradeQuery): boolean {
+    const question = { method: 'GET', path, project, allProjects: query['all-projects'] !== undefined };
+    if (identity.trusted && admit(identity, question) === 'allow') return true;
+    if (route.options.allowUntrusted === true) return false;
+    throw forbidden('not authorized');
+  }
+}
