@@ -48,13 +48,24 @@ class Host {
     return { name: 'p1', driver, config };
   }
 
+  private readonly others: string[] = [];
+
+  /** A directory that is not below the state directory. */
+  outside(): string {
+    const path = mkdtempSync(join(tmpdir(), 'roost-outside-'));
+    this.others.push(path);
+    return path;
+  }
+
   mountsBelow(): string[] {
-    return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')).map((entry) => entry.mountPoint).filter((path) => path.startsWith(`${this.root}/`));
+    const ours = [this.root, ...this.others];
+    return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')).map((entry) => entry.mountPoint)
+      .filter((path) => ours.some((root) => path === root || path.startsWith(`${root}/`)));
   }
 
   close(): void {
     for (const path of this.mountsBelow().reverse()) sh('umount', path);
-    rmSync(this.root, { recursive: true, force: true });
+    for (const path of [this.root, ...this.others]) rmSync(path, { recursive: true, force: true });
     expect(sh('losetup', '-a')).not.toContain(this.root);
   }
 }
@@ -168,8 +179,7 @@ describe('storage on a real host', () => {
   it('takes an existing subvolume or makes one, and a block device', async () => {
     const outer = host.driver('btrfs');
     await outer.createPool({ ...host.pool('btrfs'), name: 'outer' });
-    const source = join(host.root, 'mnt');
-    mkdirSync(source);
+    const source = host.outside();
     sh('mount', '--bind', host.state.pool('outer'), source);
     const driver = host.driver('btrfs');
     const pool = await driver.createPool(host.pool('btrfs', { source: join(source, 'inner') }));

@@ -1,1 +1,1 @@
-export {};
+export * from './btrfs-storage.driver.js';

@@ -1,1 +1,1 @@
-export {};
+export * from './dir-storage.driver.js';

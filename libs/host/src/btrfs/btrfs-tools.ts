@@ -15,6 +15,11 @@ export class BtrfsTools {
     return /v(\S+)/.exec(result?.stdout ?? '')?.[1];
   }
 
+  /** UUID of the file system on a device; empty if it has none. */
+  async uuid(device: string): Promise<string> {
+    return (await this.command.run({ argv: ['blkid', '-p', '-s', 'UUID', '-o', 'value', device], okExitCodes: [0, 2] })).stdout.trim();
+  }
+
   /** Uses all of a device that has grown. */
   async growToDevice(mountPath: string): Promise<void> {
     await this.command.run({ argv: ['btrfs', 'filesystem', 'resize', 'max', mountPath], timeoutMs: 300_000 });

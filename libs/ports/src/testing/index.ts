@@ -1,1 +1,1 @@
-export {};
+export * from './storage-driver.contract.js';

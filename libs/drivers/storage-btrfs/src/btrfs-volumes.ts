@@ -1,0 +1,154 @@
+import { chmod, lstat, mkdir, rename } from 'node:fs/promises';
+import { conflict, KeyedMutex, notFound, type StateDirectory } from '#kernel';
+import { BtrfsSubvolumes, exists, ImageUnpacker, PoolDirectories, RemoveTree, type CommandRunner } from '#host';
+import type { CreateVolumeRequest, PoolSpec, VolumeSpec, VolumeUsage } from '#ports';
+
+/** Only root may look into a volume from the host; the container's own root gets it when it starts. */
+const volumeMode = 0o100;
+
+export interface BtrfsVolumesOptions {
+  readonly state: StateDirectory;
+  readonly command: CommandRunner;
+  readonly subvolumes: BtrfsSubvolumes;
+}
+
+/**
+ * Volumes of mounted pools, one subvolume each. An image is unpacked once per pool, under a lock, into `images/FINGERPRINT`, and an
+ * instance's volume is a snapshot of it: one ioctl. Everything is made under another name and renamed, so what has its name is whole.
+ */
+export class BtrfsVolumes {
+  private readonly state: StateDirectory;
+  private readonly subvolumes: BtrfsSubvolumes;
+  private readonly images: ImageUnpacker;
+  private readonly trees: RemoveTree;
+  private readonly locks = new KeyedMutex();
+  private readonly quotaEnabled = new Set<string>();
+
+  constructor(options: BtrfsVolumesOptions) {
+    this.state = options.state;
+    this.subvolumes = options.subvolumes;
+    this.images = new ImageUnpacker(options.command);
+    this.trees = new RemoveTree(options.command);
+  }
+
+  async create(request: CreateVolumeRequest): Promise<void> {
+    const { volume, imageFingerprint, sizeBytes } = request;
+    if (volume.kind === 'image') return this.withImage(volume.pool, volume.name, async () => {});
+    await this.lock(volume, async (directories, path) => {
+      if (!(await exists(path))) {
+        const made = directories.beingMade(volume.kind, volume.name);
+        await this.destroyIfPresent(made);
+        if (imageFingerprint === '') await this.makeEmpty(made);
+        else await this.withImage(volume.pool, imageFingerprint, (image) => this.subvolumes.snapshot(image, made));
+        try {
+          await chmod(made, volumeMode);
+          if (sizeBytes > 0) await this.limit(volume.pool, made, sizeBytes);
+          await rename(made, path);
+        } catch (error) {
+          await this.subvolumes.destroy(made);
+          throw error;
+        }
+      } else if (sizeBytes > 0) await this.limit(volume.pool, path, sizeBytes);
+    });
+  }
+
+  async destroy(volume: VolumeSpec): Promise<void> {
+    await this.lock(volume, async (directories, path) => {
+      await this.destroyIfPresent(directories.beingMade(volume.kind, volume.name));
+      await this.destroyIfPresent(path, volume.pool);
+    });
+  }
+
+  async rename(volume: VolumeSpec, newName: string): Promise<void> {
+    await this.lock(volume, async (directories, from) => {
+      const to = directories.volume(volume.kind, newName);
+      if (!(await exists(from))) {
+        if (await exists(to)) return;
+        throw notFound(`Volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);
+      }
+      if (await exists(to)) throw conflict(`Volume "${newName}" exists already in pool "${volume.pool.name}"`);
+      await rename(from, to);
+    });
+  }
+
+  async resize(volume: VolumeSpec, sizeBytes: number): Promise<void> {
+    await this.lock(volume, async (_, path) => {
+      await this.requirePresent(volume, path);
+      // Lifting a limit where quotas were never switched on must not switch them on.
+      if (sizeBytes > 0 || (await this.subvolumes.usage(path)) !== undefined) await this.limit(volume.pool, path, sizeBytes);
+    });
+  }
+
+  /** What the volume holds by itself, as LXD counts it: blocks shared with the image belong to nobody. */
+  async describe(volume: VolumeSpec): Promise<VolumeUsage> {
+    const path = this.directories(volume.pool).volume(volume.kind, volume.name);
+    await this.requirePresent(volume, path);
+    const usage = await this.subvolumes.usage(path);
+    return usage === undefined ? { usedBytes: -1, totalBytes: 0 } : { usedBytes: usage.exclusiveBytes, totalBytes: usage.limitBytes };
+  }
+
+  async list(pool: PoolSpec): Promise<VolumeSpec[]> {
+    return (await this.directories(pool).volumes()).map(({ kind, name }) => ({ pool, kind: kind as VolumeSpec['kind'], name }));
+  }
+
+  /** Runs `use` with the unpacked image, which nobody removes meanwhile. Requests for the same image wait for the first. */
+  private async withImage(pool: PoolSpec, fingerprint: string, use: (path: string) => Promise<void>): Promise<void> {
+    await this.lock({ pool, kind: 'image', name: fingerprint }, async (directories, path) => {
+      if (!(await exists(path))) {
+        const made = directories.beingMade('image', fingerprint);
+        const files = await this.images.filesOf(this.state.images, fingerprint);
+        await this.destroyIfPresent(made);
+        await this.subvolumes.create(made);
+        try {
+          await chmod(made, volumeMode);
+          await this.images.unpack(files, made);
+          await chmod(made, volumeMode);
+          await this.subvolumes.setReadOnly(made, true);
+          await rename(made, path);
+        } catch (error) {
+          await this.subvolumes.destroy(made);
+          throw error;
+        }
+      }
+      await use(path);
+    });
+  }
+
+  private async makeEmpty(path: string): Promise<void> {
+    await this.subvolumes.create(path);
+    await mkdir(`${path}/rootfs`, { mode: 0o755 });
+  }
+
+  private async limit(pool: PoolSpec, path: string, sizeBytes: number): Promise<void> {
+    const poolPath = this.state.pool(pool.name);
+    if (sizeBytes > 0 && !this.quotaEnabled.has(pool.name)) {
+      await this.subvolumes.enableQuota(poolPath);
+      this.quotaEnabled.add(pool.name);
+    }
+    await this.subvolumes.limit(poolPath, path, sizeBytes);
+  }
+
+  /** Also takes plain directories, which an administrator may have copied in. */
+  private async destroyIfPresent(path: string, pool?: PoolSpec): Promise<void> {
+    const found = await lstat(path).catch(() => undefined);
+    if (found === undefined) return;
+    if (!(await this.subvolumes.isSubvolume(path))) return this.trees.remove(path);
+    const counted = pool !== undefined && this.quotaEnabled.has(pool.name) ? await this.subvolumes.id(path) : undefined;
+    await this.subvolumes.destroy(path);
+    if (pool !== undefined && counted !== undefined) await this.subvolumes.dropQgroup(this.state.pool(pool.name), counted);
+  }
+
+  private async requirePresent(volume: VolumeSpec, path: string): Promise<void> {
+    if (!(await exists(path))) throw notFound(`Volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);
+  }
+
+  private directories(pool: PoolSpec): PoolDirectories {
+    return new PoolDirectories(this.state.pool(pool.name));
+  }
+
+  private lock(volume: VolumeSpec, work: (directories: PoolDirectories, path: string) => Promise<void>): Promise<void> {
+    const directories = this.directories(volume.pool);
+    const path = directories.volume(volume.kind, volume.name);
+    return this.locks.run(path, () => work(directories, path));
+  }
+}

@@ -1,0 +1,213 @@
+import { chmod, mkdir, readdir, rename, rmdir, statfs } from 'node:fs/promises';
+import { invalid, KeyedMutex, notFound, conflict, wrap, type Logger, type StateDirectory } from '#kernel';
+import { ensureMountPoint, errnoName, exists, ImageUnpacker, isEmptyDirectory, Mounts, PoolClaims, PoolDirectories, RemoveTree, type CommandRunner } from '#host';
+import {
+  StorageDriver,
+  type CreateVolumeRequest, type PoolResources, type PoolSpec, type StorageCapabilities, type VolumeSpec, type VolumeUsage,
+} from '#ports';
+
+export interface DirStorageOptions {
+  readonly state: StateDirectory;
+  readonly command: CommandRunner;
+  readonly logger: Logger;
+}
+
+/** Only root may look into a volume from the host; the container's own root gets it when it starts. */
+const volumeMode = 0o100;
+
+/**
+ * Pools that are plain directories: below the state directory, or somewhere else and bound to `storage-pools/NAME`. Every volume is
+ * unpacked by itself and quotas are not enforced. A volume is made, and taken away, under another name and renamed, so a crash
+ * leaves either a whole volume or a leftover that the next start removes.
+ */
+export class DirStorageDriver extends StorageDriver {
+  private readonly state: StateDirectory;
+  private readonly logger: Logger;
+  private readonly mounts: Mounts;
+  private readonly images: ImageUnpacker;
+  private readonly trees: RemoveTree;
+  private readonly claims: PoolClaims;
+  private readonly locks = new KeyedMutex();
+  /** Pools made ready since this process started. */
+  private readonly ready = new Set<string>();
+
+  constructor(options: DirStorageOptions) {
+    super();
+    this.state = options.state;
+    this.logger = options.logger;
+    this.mounts = new Mounts(options.command);
+    this.images = new ImageUnpacker(options.command);
+    this.trees = new RemoveTree(options.command);
+    this.claims = new PoolClaims(options.state.storagePools);
+  }
+
+  override async capabilities(): Promise<StorageCapabilities[]> {
+    return [{ driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false }];
+  }
+
+  override createPool(pool: PoolSpec): Promise<PoolSpec> {
+    return this.locks.run(pool.name, async () => {
+      const mountPoint = this.state.pool(pool.name);
+      const source = pool.config['source'] || mountPoint;
+      if (source !== mountPoint && !source.startsWith('/')) throw invalid(`Source path '${source}' doesn't exist`);
+      if ((await this.claims.claimed(pool.name)) !== source) {
+        if (source !== mountPoint) await requireEmpty(source);
+        else if ((await exists(source)) && !(await isEmptyDirectory(source))) throw conflict(`Source path '${source}' isn't empty`);
+        await this.claims.claim(pool.name, source);
+      }
+      const spec = { ...pool, config: { ...pool.config, source } };
+      await this.makeReady(spec);
+      return spec;
+    });
+  }
+
+  override destroyPool(pool: PoolSpec): Promise<void> {
+    return this.locks.run(pool.name, async () => {
+      const mountPoint = this.state.pool(pool.name);
+      const source = pool.config['source'] || mountPoint;
+      this.ready.delete(pool.name);
+      if ((await this.claims.claimed(pool.name)) === source) {
+        const directories = new PoolDirectories(source);
+        for (const path of await directories.contents()) await this.trees.remove(path);
+        await directories.remove();
+        await this.mounts.unmount(mountPoint);
+        await removeEmpty(mountPoint);
+        await this.claims.release(pool.name);
+      }
+    });
+  }
+
+  override ensurePoolMounted(pool: PoolSpec): Promise<void> {
+    return this.locks.run(pool.name, () => this.makeReady(pool));
+  }
+
+  override unmountPool(pool: PoolSpec): Promise<void> {
+    return this.locks.run(pool.name, async () => {
+      this.ready.delete(pool.name);
+      await this.mounts.unmount(this.state.pool(pool.name));
+    });
+  }
+
+  /** Nothing of a directory pool's configuration changes the host: its source cannot change, the rest concerns transfers. */
+  override async updatePool(pool: PoolSpec): Promise<void> {
+    await this.ensurePoolMounted(pool);
+  }
+
+  override async describePool(pool: PoolSpec): Promise<PoolResources> {
+    await this.ensurePoolMounted(pool);
+    const fs = await statfs(this.state.pool(pool.name));
+    return {
+      usedBytes: (fs.blocks - fs.bfree) * fs.bsize, totalBytes: fs.blocks * fs.bsize,
+      usedInodes: fs.files - fs.ffree, totalInodes: fs.files,
+    };
+  }
+
+  override async createVolume(request: CreateVolumeRequest): Promise<void> {
+    const { volume, imageFingerprint } = request;
+    requireContainerFiles(volume);
+    await this.ensurePoolMounted(volume.pool);
+    await this.lockVolume(volume, async (directories) => {
+      const path = directories.volume(volume.kind, volume.name);
+      if (await exists(path)) return;
+      const made = directories.beingMade(volume.kind, volume.name);
+      await this.trees.remove(made);
+      await mkdir(made, { mode: volumeMode });
+      try {
+        if (imageFingerprint === '') await mkdir(`${made}/rootfs`, { mode: 0o755 });
+        else await this.images.unpack(await this.images.filesOf(this.state.images, imageFingerprint), made);
+      } catch (error) {
+        await this.trees.remove(made);
+        throw error;
+      }
+      // The archive's own top directory may have set another mode.
+      await chmod(made, volumeMode);
+      await rename(made, path);
+    });
+  }
+
+  override async destroyVolume(volume: VolumeSpec): Promise<void> {
+    await this.ensurePoolMounted(volume.pool);
+    await this.lockVolume(volume, async (directories) => {
+      const old = directories.beingDeleted(volume.kind, volume.name);
+      await this.trees.remove(old);
+      await this.trees.remove(directories.beingMade(volume.kind, volume.name));
+      await rename(directories.volume(volume.kind, volume.name), old).catch((error: unknown) => {
+        if (errnoName(error) !== 'ENOENT') throw error;
+      });
+      await this.trees.remove(old);
+    });
+  }
+
+  override async renameVolume(volume: VolumeSpec, newName: string): Promise<void> {
+    await this.ensurePoolMounted(volume.pool);
+    await this.lockVolume(volume, async (directories) => {
+      const from = directories.volume(volume.kind, volume.name);
+      const to = directories.volume(volume.kind, newName);
+      if (!(await exists(from))) {
+        if (await exists(to)) return;
+        throw notFound(`Volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);
+      }
+      if (await exists(to)) throw conflict(`Volume "${newName}" exists already in pool "${volume.pool.name}"`);
+      await rename(from, to);
+    });
+  }
+
+  /** Accepted without effect, as LXD does where the file system has no project quotas. */
+  override async resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void> {
+    if (sizeBytes > 0) this.logger.warn('The backing filesystem does not support quotas, skipping set quota', { pool: volume.pool.name, volume: volume.name, sizeBytes });
+  }
+
+  override async describeVolume(volume: VolumeSpec): Promise<VolumeUsage> {
+    const path = new PoolDirectories(this.state.pool(volume.pool.name)).volume(volume.kind, volume.name);
+    if (!(await exists(path))) throw notFound(`Volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);
+    return { usedBytes: -1, totalBytes: 0 };
+  }
+
+  override async listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> {
+    await this.ensurePoolMounted(pool);
+    const found = await new PoolDirectories(this.state.pool(pool.name)).volumes();
+    return found.map(({ kind, name }) => ({ pool, kind: kind as VolumeSpec['kind'], name }));
+  }
+
+  private lockVolume<T>(volume: VolumeSpec, work: (directories: PoolDirectories) => Promise<T>): Promise<T> {
+    const directories = new PoolDirectories(this.state.pool(volume.pool.name));
+    return this.locks.run(directories.volume(volume.kind, volume.name), () => work(directories));
+  }
+
+  private async makeReady(pool: PoolSpec): Promise<void> {
+    if (this.ready.has(pool.name)) return;
+    const mountPoint = this.state.pool(pool.name);
+    const source = pool.config['source'] || mountPoint;
+    await ensureMountPoint(mountPoint);
+    if (source !== mountPoint && (await this.mounts.at(mountPoint)) === undefined) {
+      if (!(await exists(source))) throw notFound(`Source path '${source}' doesn't exist`);
+      await this.mounts.bind(source, mountPoint);
+    }
+    const directories = new PoolDirectories(mountPoint);
+    await directories.ensure();
+    for (const path of await directories.leftovers()) {
+      this.logger.info('Removing leftover of an interrupted operation', { path });
+      await this.trees.remove(path);
+    }
+    if ((await this.claims.claimed(pool.name)) === undefined) await this.claims.claim(pool.name, source);
+    this.ready.add(pool.name);
+  }
+}
+
+async function requireEmpty(source: string): Promise<void> {
+  if (!(await exists(source))) throw invalid(`Source path '${source}' doesn't exist`);
+  const names = await readdir(source).catch((error: unknown) => {
+    throw wrap(error, `Cannot use source path '${source}'`);
+  });
+  if (names.length > 0) throw invalid(`Source path '${source}' isn't empty`);
+}
+
+async function removeEmpty(path: string): Promise<void> {
+  await rmdir(path).catch((error: unknown) => {
+    if (!['ENOENT', 'ENOTEMPTY'].includes(errnoName(error))) throw error;
+  });
+}
+
+function requireContainerFiles(volume: VolumeSpec): void {
+  if (volume.kind === 'virtual-machine') throw invalid('Virtual machines are not supported on this host');
+}
