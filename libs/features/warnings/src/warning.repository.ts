@@ -1,0 +1,42 @@
+import { Injectable } from '@nestjs/common';
+import { Database, type Tx } from '#platform/database';
+
+export interface WarningRow {
+  readonly uuid: string;
+  readonly project: string | null;
+  readonly type_code: number;
+  readonly status: number;
+  readonly first_seen_date: string;
+  readonly last_seen_date: string;
+  readonly last_message: string;
+  readonly count: number;
+}
+
+const columns = `warnings.uuid, projects.name AS project, warnings.type_code, warnings.status, warnings.first_seen_date, warnings.last_seen_date,
+  warnings.last_message, warnings.count`;
+const joined = 'warnings LEFT JOIN projects ON projects.id = warnings.project_id';
+
+@Injectable()
+export class WarningRepository {
+  constructor(private readonly database: Database) {}
+
+  /** All, or those of one project. */
+  list(project: string | null): WarningRow[] {
+    const { read } = this.database;
+    return project === null
+      ? read.all<WarningRow>(`SELECT ${columns} FROM ${joined} ORDER BY warnings.uuid`)
+      : read.all<WarningRow>(`SELECT ${columns} FROM ${joined} WHERE projects.name = ? ORDER BY warnings.uuid`, project);
+  }
+
+  find(uuid: string, tx?: Tx): WarningRow | undefined {
+    return (tx?.sql ?? this.database.read).get<WarningRow>(`SELECT ${columns} FROM ${joined} WHERE warnings.uuid = ?`, uuid);
+  }
+
+  setStatus(tx: Tx, uuid: string, status: number): void {
+    tx.sql.run('UPDATE warnings SET status = ?, updated_date = ? WHERE uuid = ?', status, tx.now.toISOString(), uuid);
+  }
+
+  remove(tx: Tx, uuid: string): void {
+    tx.sql.run('DELETE FROM warnings WHERE uuid = ?', uuid);
+  }
+}

@@ -1,0 +1,42 @@
+import { Controller } from '@nestjs/common';
+import { z } from 'zod';
+import type { RequestContext } from '#kernel';
+import { Body, Ctx, Delete, Get, Param, Patch, Put, Query, emptyResponse, parseRecursion, syncResponse, type ApiResponse } from '#platform/http';
+import { WarningsService } from './warnings.service.js';
+
+const warningPut = z.object({ status: z.string().default('') });
+type WarningPut = z.infer<typeof warningPut>;
+
+@Controller('1.0/warnings')
+export class WarningsController {
+  constructor(private readonly warnings: WarningsService) {}
+
+  @Get()
+  list(@Query('recursion') recursion: string | undefined, @Query('project') project: string | undefined): ApiResponse {
+    const warnings = this.warnings.list(project ?? null);
+    return syncResponse(parseRecursion(recursion) === 0 ? warnings.map(({ uuid }) => `/1.0/warnings/${uuid}`) : warnings);
+  }
+
+  @Get(':uuid')
+  get(@Param('uuid') uuid: string): ApiResponse {
+    return syncResponse(this.warnings.get(uuid));
+  }
+
+  @Put(':uuid')
+  async put(@Ctx() ctx: RequestContext, @Param('uuid') uuid: string, @Body({ schema: warningPut }) body: WarningPut): Promise<ApiResponse> {
+    await this.warnings.setStatus(ctx, uuid, body.status);
+    return emptyResponse();
+  }
+
+  @Patch(':uuid')
+  async patch(@Ctx() ctx: RequestContext, @Param('uuid') uuid: string, @Body({ schema: warningPut }) body: WarningPut): Promise<ApiResponse> {
+    await this.warnings.setStatus(ctx, uuid, body.status);
+    return emptyResponse();
+  }
+
+  @Delete(':uuid')
+  async remove(@Ctx() ctx: RequestContext, @Param('uuid') uuid: string): Promise<ApiResponse> {
+    await this.warnings.remove(ctx, uuid);
+    return emptyResponse();
+  }
+}
