@@ -1,0 +1,39 @@
+import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { Clock, Logger, StateDirectory, SystemClock } from '#kernel';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver } from '#platform/agent-client';
+import { AgentChannel } from '#platform/rpc';
+
+/** Ports by class, bound to whatever carries them out: the local agent in the daemon, the fake host in tests. */
+export type PortBindings = readonly Provider[];
+
+export function agentBindings(channel: AgentChannel): PortBindings {
+  return [
+    { provide: StorageDriver, useFactory: () => new RemoteStorageDriver(channel) },
+    { provide: ImageStore, useFactory: () => new RemoteImageStore(channel) },
+    { provide: NetworkDriver, useFactory: () => new RemoteNetworkDriver(channel) },
+    { provide: InstanceDriver, useFactory: () => new RemoteInstanceDriver(channel) },
+    { provide: ExecSessions, useFactory: () => new RemoteExecSessions(channel) },
+    { provide: InstanceLogs, useFactory: () => new RemoteInstanceLogs(channel) },
+    { provide: HostInfo, useFactory: () => new RemoteHostInfo(channel) },
+  ];
+}
+
+/** What every part may ask for: state directory, logger, clock and the ports. */
+@Global()
+@Module({})
+export class FoundationModule {
+  static forRoot(options: { state: StateDirectory; logger: Logger; clock?: Clock; ports: PortBindings }): DynamicModule {
+    const tokens = options.ports.map((provider) => (typeof provider === 'function' ? provider : provider.provide));
+    return {
+      module: FoundationModule,
+      providers: [
+        { provide: StateDirectory, useValue: options.state },
+        { provide: Logger, useValue: options.logger },
+        { provide: Clock, useValue: options.clock ?? new SystemClock() },
+        ...options.ports,
+      ],
+      exports: [StateDirectory, Logger, Clock, ...tokens],
+    };
+  }
+}

@@ -1,0 +1,120 @@
+import 'reflect-metadata';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { StateDirectory, internalContext, messageOf } from '#kernel';
+import { AgentChannel } from '#platform/rpc';
+import { AgentSupervisor } from './supervise/agent-supervisor.js';
+import { PinoLogger } from './pino.logger.js';
+import { StateLock } from './state-lock.js';
+
+export interface DaemonOptions {
+  /** State directory. */
+  readonly root: string;
+  /** Group that may use the unix socket; empty for root's alone. */
+  readonly group: string;
+  /** Empty: standard error. */
+  readonly logFile: string;
+  readonly level: string;
+}
+
+type Running = Awaited<ReturnType<typeof import('./api.js').startApi>>;
+
+/**
+ * The API process. Start: lock, agent (loading beside us), database and API, then what was running before. End: by SIGTERM or SIGINT instances
+ * and networks stay as they are; by `shutdown` or SIGPWR instances are stopped cleanly first.
+ */
+export class Daemon {
+  private readonly state: StateDirectory;
+  private readonly logger: PinoLogger;
+  private readonly channel: AgentChannel;
+  private readonly supervisor: AgentSupervisor;
+  private running: Running | undefined;
+  private ending: Promise<void> | undefined;
+
+  private constructor(private readonly options: DaemonOptions) {
+    this.state = new StateDirectory(options.root);
+    this.logger = new PinoLogger(options.level, options.logFile);
+    this.channel = new AgentChannel(this.state.agentSocket);
+    this.supervisor = new AgentSupervisor({
+      state: this.state, channel: this.channel, logger: this.logger, argv: agentArgv(options), build: buildIdentity(),
+      logFile: join(this.state.root, 'agent.log'), mayStart: process.getuid?.() === 0 && process.env['ROOST_AGENT'] !== 'external',
+    });
+  }
+
+  /** Resolves when the daemon has ended for good. Throws when it cannot start. */
+  static async runUntilStopped(options: DaemonOptions): Promise<void> {
+    mkdirSync(options.root, { recursive: true, mode: 0o711 });
+    const daemon = new Daemon(options);
+    const lock = StateLock.acquire(daemon.state);
+    try {
+      const stopped = daemon.untilSignal();
+      await daemon.start();
+      await stopped;
+    } finally {
+      await daemon.end();
+      lock.release();
+    }
+  }
+
+  private async start(): Promise<void> {
+    const agent = this.supervisor.prestart().then(() => this.supervisor.start());
+    // The API's modules load while the agent does; an agent that cannot start is reported below, not as an unhandled rejection.
+    agent.catch(() => undefined);
+    const { startApi } = await import('./api.js');
+    await agent;
+    this.running = await startApi({
+      state: this.state, logger: this.logger, channel: this.channel, group: this.options.group,
+      socketPath: daemonSocket(this.state), requestShutdown: (force) => this.shutdown(force),
+    });
+    this.logger.onMessage = this.running.publishLog;
+    await this.running.startUp();
+    this.logger.info('Daemon started', { pid: process.pid });
+  }
+
+  /** Stops instances cleanly, then ends the process. Resolves when instances are down, so that the caller can be answered. */
+  private async shutdown(force: boolean): Promise<void> {
+    await this.running?.shutDownInstances(internalContext(), force);
+    setImmediate(() => this.signal?.());
+  }
+
+  private signal: (() => void) | undefined;
+
+  private untilSignal(): Promise<void> {
+    return new Promise((resolve) => {
+      this.signal = resolve;
+      for (const name of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.once(name, () => resolve());
+      process.once('SIGPWR', () => void this.shutdown(false).catch((error: unknown) => {
+        this.logger.error('Failed stopping instances', { error: messageOf(error) });
+        resolve();
+      }));
+    });
+  }
+
+  private end(): Promise<void> {
+    this.ending ??= (async () => {
+      await this.running?.close();
+      await this.supervisor.stop();
+      this.channel.close();
+    })();
+    return this.ending;
+  }
+}
+
+/** Where the socket is really made: a daemon without root cannot make it in the state directory, the agent links it there. */
+function daemonSocket(state: StateDirectory): string {
+  return process.getuid?.() === 0 ? state.socket : `${state.run}/daemon/unix.socket`;
+}
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+function agentArgv(options: DaemonOptions): string[] {
+  return [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', join(here, '../../agent/src/main.js'), '--state-dir', options.root, '--supervised'];
+}
+
+/** What the build wrote about itself; daemon and agent of one tree have the same. */
+export function buildIdentity(): string {
+  const file = join(here, '../../../build-id');
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+}
+

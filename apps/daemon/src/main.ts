@@ -1,0 +1,114 @@
+import { Command, CommanderError, Option } from 'commander';
+import { messageOf } from '#kernel';
+import { parseInitFlags, type InitOptions } from './commands/init/init-options.js';
+import type { DaemonOptions } from './daemon.js';
+import { stateRoot } from './environment.js';
+
+/**
+ * `roostd` and its commands, named and behaving as `lxd` and its. Everything heavy is imported when a command needs it: `waitready` runs many
+ * times a minute in scripts, and the daemon starts its agent before it loads itself.
+ */
+const program = new Command('roostd')
+  .description('The container manager (daemon)')
+  .enablePositionalOptions()
+  .exitOverride()
+  .option('-d, --debug', 'Show all debug messages')
+  .option('-v, --verbose', 'Show all information messages')
+  .option('--logfile <path>', 'Path to the log file')
+  .option('--group <name>', 'The group of users that will be allowed to talk to the daemon')
+  .option('--trace <targets>', 'Log tracing targets')
+  .option('--syslog', 'Log to syslog')
+  .version('5.0.2', '--version', 'Print version number')
+  .argument('[nothing...]')
+  .action(async (rest: string[], options: { debug?: boolean; verbose?: boolean; logfile?: string; group?: string }) => {
+    // Scripts pass "$DEBUG" quoted, which is often empty (compat: an empty argument is ignored).
+    const unknown = rest.find((word) => word !== '');
+    if (unknown !== undefined) throw new CommanderError(1, 'unknown', `unknown command "${unknown}" for "roostd"`);
+    const { Daemon } = await import('./daemon.js');
+    await Daemon.runUntilStopped(daemonOptions(options));
+  });
+
+function daemonOptions(options: { debug?: boolean; verbose?: boolean; logfile?: string; group?: string }): DaemonOptions {
+  return {
+    root: stateRoot(), group: options.group ?? '', logFile: options.logfile ?? '', level: options.debug ? 'debug' : options.verbose ? 'info' : 'warn',
+  };
+}
+
+program.command('waitready').description('Wait for the daemon to be ready to process requests')
+  .option('-t, --timeout <seconds>', 'Number of seconds to wait before giving up', '0')
+  .action(async (options: { timeout: string }) => {
+    const { waitReady } = await import('./commands/waitready.command.js');
+    await waitReady(await localApi(), Number(options.timeout));
+  });
+
+program.command('shutdown').description('Tell the daemon to shut down all instances and exit')
+  .option('-f, --force', 'Force shutdown instead of waiting for running operations to finish')
+  .option('-t, --timeout <seconds>', 'Number of seconds to wait before giving up', '0')
+  .action(async (options: { force?: boolean; timeout: string }) => {
+    const { shutdown } = await import('./commands/shutdown.command.js');
+    await shutdown(await localApi(), options.force === true, Number(options.timeout));
+  });
+
+program.command('init').description('Configure the daemon')
+  .option('--auto', 'Automatic (non-interactive) mode')
+  .option('--minimal', 'Minimal configuration (non-interactive)')
+  .option('--preseed', 'Pre-seed mode, expects YAML config from stdin')
+  .option('--dump', 'Dump YAML config to stdout')
+  .option('--network-address <address>', 'Address to bind to (default: none)')
+  .option('--network-port <port>', 'Port to bind to (default: 8443)')
+  .option('--storage-backend <name>', 'Storage backend to use')
+  .option('--storage-create-device <device>', 'Setup device based storage using DEVICE')
+  .option('--storage-create-loop <size>', 'Setup loop based storage with SIZE in GB')
+  .option('--storage-pool <name>', 'Storage pool to use or create')
+  .option('--trust-password <password>', 'Password required to add new clients')
+  .action(async (options: InitOptions) => {
+    const { init } = await import('./commands/init/init.command.js');
+    await init(await localApi(), parseInitFlags(options));
+  });
+
+program.command('activateifneeded').description('Check if the daemon should be started')
+  .action(async () => {
+    const { activateIfNeeded } = await import('./commands/activate.command.js');
+    const { startRequest } = await import('./commands/local-api.js');
+    await activateIfNeeded(stateRoot(), startRequest, (line) => console.log(line));
+  });
+
+program.command('sql').description('Execute a SQL query against the local or global database')
+  .argument('<database>', 'local or global').argument('<query>', 'a query, "-" for standard input, ".dump" or ".schema"')
+  .action(async (database: string, query: string) => {
+    const { runSql } = await import('./commands/sql.command.js');
+    const text = query === '-' ? await readAll(process.stdin) : query;
+    await runSql(await localApi(), database, text, (out) => process.stdout.write(out));
+  });
+
+program.command('purge').description('Delete every instance, image, profile, network, pool and project')
+  .addOption(new Option('--yes', 'Do not refuse').makeOptionMandatory())
+  .action(async () => {
+    const { purge } = await import('./commands/purge.command.js');
+    await purge(await localApi(), (line) => console.log(line));
+  });
+
+program.command('version').description('Show the server version').action(() => console.log('5.0.2'));
+
+async function localApi() {
+  const { openLocalApi } = await import('./commands/local-api.js');
+  return openLocalApi(stateRoot());
+}
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) text += String(chunk);
+  return text;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    if (error.code === 'unknown') process.stderr.write(`Error: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+  } else {
+    process.stderr.write(`Error: ${messageOf(error)}\n`);
+    process.exitCode = 1;
+  }
+}
