@@ -1,1 +1,13 @@
-export {};
+export type { Sql, SqlValue, SqlWriter } from './sql.js';
+export type { Tx } from './transaction.js';
+export { TransactionRunner } from './transaction-runner.js';
+export { Database } from './database.js';
+export { ChangeFeed, type RowChange } from './change-feed.js';
+export { LocalStore } from './local-store.js';
+export { SqlConsole, type SqlQueryRequest, type SqlQueryResponse, type SqlResult } from './sql-console.js';
+export { DatabaseModule } from './database.module.js';
+export { OpenDatabase, type OpenOptions } from './open-database.js';
+export { openTemporaryDatabase } from './temporary-database.js';
+export { isConstraintViolation, isUniqueViolation } from './sqlite-errors.js';
+export { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from './log/replicated-log.js';
+export type { RefusalReason } from './entry-applier.js';

@@ -1,1 +1,2 @@
-export {};
+export { Reconciler } from './reconciler.js';
+export { ReconcileRunner, type LastRun } from './reconcile-runner.js';

@@ -1,0 +1,6 @@
+import { firstSchema } from './0001-first-schema.migration.js';
+import { lxdViews } from './0002-lxd-views.migration.js';
+import type { Migration } from './migration.js';
+
+/** Every level, in order. Append-only once released. */
+export const migrations: readonly Migration[] = [firstSchema, lxdViews];
