@@ -1,0 +1,76 @@
+/*
+ * roost-helper: what must happen between fork and exec, or inside a container's namespaces, and therefore cannot be done by
+ * the agent itself, whose process has threads.
+ *
+ *   roost-helper notify FIFO NAME              post-stop hook: tell the agent, never block
+ *   roost-helper exec SESSION LXCPATH NAME     run one command inside a container and stay as its parent
+ *   roost-helper mount PID SOURCE TARGET OPTIONS UID GID
+ *   roost-helper umount PID TARGET             both inside a running container
+ *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
+ *   roost-helper probe-idmap PATH              exit code 0 when PATH can be mounted with an id map
+ *
+ * Errors go to standard error as one line; the exit code is 1 then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "roost-helper.h"
+
+void fail(const char *format, ...)
+{
+	int saved = errno;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, ": %s\n", strerror(saved));
+	exit(1);
+}
+
+/*
+ * LXC waits for its hooks, so this must not block whatever the agent does: the FIFO is opened without waiting for a reader. A
+ * hook that fails for target `reboot` makes LXC stop the container; the agent, which is there to read the line, starts it again
+ * with its present configuration. Without an agent LXC reboots it by itself.
+ */
+static int notify(const char *fifo, const char *name)
+{
+	const char *target = getenv("LXC_TARGET");
+	char line[512];
+	int length, fd;
+
+	if (target == NULL)
+		target = "stop";
+	fd = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	length = snprintf(line, sizeof(line), "%s %s\n", name, target);
+	if (write(fd, line, length) != length)
+		return 0;
+	return strcmp(target, "reboot") == 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	if (strcmp(verb, "notify") == 0 && argc == 4)
+		return notify(argv[2], argv[3]);
+	if (strcmp(verb, "exec") == 0 && argc == 5)
+		return exec_session(argv[2], argv[3], argv[4]);
+	if (strcmp(verb, "mount") == 0 && argc == 8)
+		return mount_inside(atoi(argv[2]), argv[3], argv[4], argv[5], atoi(argv[6]), atoi(argv[7]));
+	if (strcmp(verb, "umount") == 0 && argc == 4)
+		return umount_inside(atoi(argv[2]), argv[3]);
+	if (strcmp(verb, "shift") == 0 && argc == 5)
+		return shift_tree(argv[2], argv[3], argv[4]);
+	if (strcmp(verb, "probe-idmap") == 0 && argc == 3)
+		return probe_idmap(argv[2]);
+	fprintf(stderr, "roost-helper: unknown arguments\n");
+	return 2;
+}
