@@ -61,6 +61,23 @@ export interface InterfaceState {
   /** `bridge`, `bond`, `vlan`, `physical`, `loopback`, `unknown`. */
   readonly kind: string;
   readonly bridge: BridgeState | null;
+  readonly bond?: BondState | null;
+  readonly vlan?: VlanState | null;
+}
+
+export interface BondState {
+  readonly mode: string;
+  readonly transmitPolicy: string;
+  readonly upDelay: number;
+  readonly downDelay: number;
+  readonly miiFrequency: number;
+  readonly miiState: string;
+  readonly lowerDevices: string[];
+}
+
+export interface VlanState {
+  readonly lowerDevice: string;
+  readonly vid: number;
 }
 
 export interface BridgeState {
@@ -100,12 +117,16 @@ export abstract class FirewallDriver {
   abstract readonly name: string;
   abstract ensureNetworkRules(network: NetworkSpec): Promise<void>;
   abstract hasNetworkRules(network: NetworkSpec): Promise<boolean>;
+  /** Names of those whose rules are missing or not as they should be; one look for all of them. */
+  abstract withoutNetworkRules(networks: readonly NetworkSpec[]): Promise<string[]>;
   abstract removeNetworkRules(networkName: string): Promise<void>;
   /** Filters of one NIC (`security.mac_filtering`, `security.ipv4_filtering`, `security.ipv6_filtering`). */
   abstract ensureNicFilter(filter: NicFilter): Promise<void>;
   abstract removeNicFilter(instance: string, device: string): Promise<void>;
-  /** Accept/drop rules of others that would cut our traffic, one warning text each. */
-  abstract foreignDrops(): Promise<string[]>;
+  /** Puts back the filters of NICs that somebody flushed; `INSTANCE.DEVICE` of each. */
+  abstract restoreNicFilters(): Promise<string[]>;
+  /** Drop policies of others that would cut our traffic, one warning text each with the command that lets `networkName` through. */
+  abstract foreignDrops(networkName: string): Promise<string[]>;
 }
 
 export interface NicFilter {

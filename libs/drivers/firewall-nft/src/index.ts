@@ -1,1 +1,1 @@
-export {};
+export { NftFirewall, type NftFirewallOptions } from './nft-firewall.driver.js';

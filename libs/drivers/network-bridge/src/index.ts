@@ -1,1 +1,1 @@
-export {};
+export { BridgeNetworkDriver, type BridgeNetworkOptions } from './bridge-network.driver.js';

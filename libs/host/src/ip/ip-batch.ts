@@ -1,0 +1,74 @@
+/** A bridge to make. */
+export interface BridgeLink {
+  readonly name: string;
+  /** Empty leaves the choice to the kernel. */
+  readonly hwaddr: string;
+  readonly mtu: number;
+  /** Text of `ifalias`, without blanks. */
+  readonly alias: string;
+}
+
+export interface VxlanLink {
+  readonly name: string;
+  readonly id: number;
+  /** Either a multicast group on a parent interface, or two ends. */
+  readonly group: string;
+  readonly parent: string;
+  readonly ttl: string;
+  readonly local: string;
+  readonly remote: string;
+  readonly port: number;
+}
+
+/**
+ * Lines for `ip -batch`, gathered and run in one process. Names and addresses must have been validated: `ip` splits at blanks.
+ */
+export class IpBatch {
+  private readonly lines: string[] = [];
+
+  get empty(): boolean {
+    return this.lines.length === 0;
+  }
+
+  addBridge({ name, hwaddr, mtu, alias }: BridgeLink): this {
+    return this.add(`link add name ${name}${hwaddr === '' ? '' : ` address ${hwaddr}`} mtu ${mtu} type bridge`).setAlias(name, alias);
+  }
+
+  addGretap(name: string, local: string, remote: string): this {
+    return this.add(`link add name ${name} type gretap local ${local} remote ${remote}`);
+  }
+
+  addVxlan({ name, id, group, parent, ttl, local, remote, port }: VxlanLink): this {
+    const ends = group === '' ? `local ${local} remote ${remote}` : `group ${group} dev ${parent} ttl ${ttl}`;
+    return this.add(`link add name ${name} type vxlan id ${id} ${ends} dstport ${port}`);
+  }
+
+  setAlias(name: string, alias: string): this { return this.add(`link set dev ${name} alias ${alias}`); }
+  setMtu(name: string, mtu: number): this { return this.add(`link set dev ${name} mtu ${mtu}`); }
+  setAddress(name: string, hwaddr: string): this { return this.add(`link set dev ${name} address ${hwaddr}`); }
+  setMaster(name: string, master: string): this { return this.add(`link set dev ${name} master ${master}`); }
+  clearMaster(name: string): this { return this.add(`link set dev ${name} nomaster`); }
+  setUp(name: string): this { return this.add(`link set dev ${name} up`); }
+  setDown(name: string): this { return this.add(`link set dev ${name} down`); }
+  rename(name: string, newName: string): this { return this.add(`link set dev ${name} name ${newName}`); }
+  deleteLink(name: string): this { return this.add(`link delete dev ${name}`); }
+
+  /** `cidr` with prefix length. Duplicate address detection is skipped: the bridge is the only router of its segment. */
+  addAddress(name: string, cidr: string): this {
+    return this.add(`address add ${cidr} dev ${name}${cidr.includes(':') ? ' nodad' : ''}`);
+  }
+
+  deleteAddress(name: string, cidr: string): this { return this.add(`address delete ${cidr} dev ${name}`); }
+  replaceRoute(name: string, subnet: string): this { return this.add(`route replace ${subnet} dev ${name} proto static`); }
+  deleteRoute(name: string, subnet: string): this { return this.add(`route delete ${subnet} dev ${name} proto static`); }
+
+  /** What `ip -batch -` reads. */
+  text(): string {
+    return this.lines.map((line) => `${line}\n`).join('');
+  }
+
+  private add(line: string): this {
+    this.lines.push(line);
+    return this;
+  }
+}

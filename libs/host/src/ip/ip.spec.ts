@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { IpBatch } from './ip-batch.js';
+import { parseRoutes } from './ip.js';
+import { parseLinks } from './link-listing.js';
+
+describe('parseLinks', () => {
+  const links = parseLinks(readFileSync(new URL('ip-address-show.txt', import.meta.url), 'utf8'));
+
+  it('reads loopback', () => {
+    expect(links[0]).toMatchObject({ name: 'lo', kind: '', linkType: 'loopback', mtu: 65536, physical: false });
+    expect(links[0]?.addresses).toContainEqual({ family: 'inet', address: '127.0.0.1', prefixLength: 8, scope: 'host' });
+  });
+
+  it('reads a bridge with its attributes', () => {
+    const bridge = links.find(({ name }) => name === 'nwbr0');
+
+    expect(bridge).toMatchObject({ kind: 'bridge', linkType: 'ether', mtu: 1500 });
+    expect(bridge?.info).toMatchObject({ forward_delay: 1500, bridge_id: '8000.0:16:3e:f2:c7:a7', vlan_filtering: 0 });
+  });
+
+  it('refuses what is no JSON', () => {
+    expect(() => parseLinks('Option "-j" is unknown')).toThrow('Cannot read the output');
+  });
+});
+
+describe('parseRoutes', () => {
+  it('reads destinations, and nothing where a family is missing', () => {
+    expect(parseRoutes('[{"dst":"default","gateway":"192.0.2.1","dev":"eth0","flags":[]},{"dst":"10.1.2.0/24","dev":"br0"}]')).toEqual([
+      { destination: 'default', device: 'eth0' }, { destination: '10.1.2.0/24', device: 'br0' },
+    ]);
+    expect(parseRoutes('')).toEqual([]);
+  });
+});
+
+describe('IpBatch', () => {
+  it('writes one line per verb', () => {
+    const batch = new IpBatch().addBridge({ name: 'br0', hwaddr: '', mtu: 1500, alias: 'roost:1' }).addAddress('br0', '10.0.0.1/24').addAddress('br0', 'fd42::1/64').setUp('br0');
+
+    expect(batch.text()).toBe('link add name br0 mtu 1500 type bridge\nlink set dev br0 alias roost:1\naddress add 10.0.0.1/24 dev br0\n'
+      + 'address add fd42::1/64 dev br0 nodad\nlink set dev br0 up\n');
+  });
+});

@@ -1,0 +1,178 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomHex, SilentLogger, StateDirectory } from '#kernel';
+import { CommandRunner, Dnsmasq, Ip, Nft } from '#host';
+import type { NetworkSpec } from '#ports';
+import { NftFirewall } from '#drivers/firewall-nft';
+import { BridgeNetworkDriver } from '#drivers/network-bridge';
+
+const commands = new CommandRunner();
+const suffix = randomHex(3);
+const subnet = `10.${200 + Math.floor(Math.random() * 50)}.${Math.floor(Math.random() * 250)}`;
+const bridge = `rn${suffix}`;
+const client = `rnc${suffix}`;
+const hwaddr = '00:16:3e:00:00:07';
+const network: NetworkSpec = {
+  name: bridge, type: 'bridge',
+  config: { 'ipv4.address': `${subnet}.1/24`, 'ipv4.nat': 'true', 'ipv6.address': `fd42:${suffix.slice(0, 4)}::1/64`, 'ipv6.nat': 'true', 'volatile.bridge.hwaddr': '00:16:3e:00:00:01' },
+};
+
+const stateId = randomHex(8);
+let state: StateDirectory;
+let driver: BridgeNetworkDriver;
+
+function makeState(): StateDirectory {
+  const root = mkdtempSync(`${tmpdir()}/roost-networks-`);
+  chmodSync(root, 0o711);
+  return new StateDirectory(root);
+}
+
+function makeDriver(stateId: string, state: StateDirectory): BridgeNetworkDriver {
+  const logger = new SilentLogger();
+  const firewall = new NftFirewall({ nft: new Nft(commands), state, stateId, logger });
+  return new BridgeNetworkDriver({ ip: new Ip(commands), dnsmasq: new Dnsmasq(commands), firewall, state, stateId, logger });
+}
+
+async function run(...argv: string[]): Promise<string> {
+  return (await commands.run({ argv })).stdout;
+}
+
+const inClient = (...argv: string[]): Promise<string> => run('ip', 'netns', 'exec', client, ...argv);
+const rules = (): Promise<string> => run('nft', 'list', 'table', 'inet', 'roost');
+const pidOf = (): number => Number(readFileSync(`${state.network(bridge)}/dnsmasq.pid`, 'utf8'));
+
+beforeAll(async () => {
+  state = makeState();
+  driver = makeDriver(stateId, state);
+  await driver.ensureNetwork(network);
+  await run('ip', 'netns', 'add', client);
+  await run('ip', 'link', 'add', `rv${suffix}`, 'type', 'veth', 'peer', 'name', 'eth0', 'address', hwaddr, 'netns', client);
+  await run('ip', 'link', 'set', `rv${suffix}`, 'master', bridge, 'up');
+  await inClient('ip', 'link', 'set', 'eth0', 'up');
+}, 30_000);
+
+afterAll(async () => {
+  await driver?.removeNetwork(network);
+  await commands.run({ argv: ['ip', 'netns', 'delete', client], okExitCodes: [0, 1] });
+  rmSync(state.root, { recursive: true, force: true });
+}, 30_000);
+
+/** Runs a DHCP client once; prints the address it got. */
+async function dhcp(...extra: string[]): Promise<string> {
+  const script = `${state.root}/udhcpc`;
+  writeFileSync(script, '#!/bin/sh\n[ "$1" = bound ] || exit 0\nip addr replace "$ip/24" dev "$interface"; echo "ADDRESS $ip"\n', { mode: 0o755 });
+  const output = await inClient('busybox', 'udhcpc', '-q', '-n', '-f', '-i', 'eth0', '-t', '8', '-T', '1', '-s', script, ...extra);
+  return /ADDRESS (\S+)/.exec(output)?.[1] ?? '';
+}
+
+describe('a managed bridge', () => {
+  it('gives a client an address and knows the lease', async () => {
+    const address = await dhcp('-x', 'hostname:guest');
+
+    expect(address).toMatch(new RegExp(`^${subnet.replaceAll('.', '\\.')}\\.`));
+    const leases = await driver.listLeases(network);
+    expect(leases).toContainEqual({ hostname: 'guest', hwaddr, address, type: 'dynamic' });
+  }, 30_000);
+
+  it('gives the reserved address, resolves the name, and takes the lease back when the NIC goes', async () => {
+    const lease = { project: 'default', instance: 'c1', device: 'eth0', hwaddr, ipv4Address: `${subnet}.77`, ipv6Address: '' };
+    await driver.setStaticLease(bridge, lease);
+
+    expect(await dhcp()).toBe(`${subnet}.77`);
+    const answer = await inClient('busybox', 'nslookup', 'c1.lxd', `${subnet}.1`).catch(String);
+    expect(answer).toContain(`${subnet}.77`);
+
+    await driver.setStaticLease(bridge, { ...lease, hwaddr: '', ipv4Address: '' });
+    await expect.poll(() => driver.listLeases(network), { timeout: 5000 }).toEqual([]);
+    expect(existsSync(`${state.network(bridge)}/dnsmasq.hosts/c1.eth0`)).toBe(false);
+  }, 30_000);
+
+  it('tells about itself', async () => {
+    const [found] = await driver.describeInterfaces(bridge);
+
+    expect(found).toMatchObject({
+      name: bridge, type: 'broadcast', state: 'up', kind: 'bridge', mtu: 1500, hwaddr: '00:16:3e:00:00:01',
+      bridge: { id: '8000.00163e000001', stp: false, forwardDelay: 1500, upperDevices: [`rv${suffix}`] },
+    });
+    expect(found?.addresses).toContainEqual({ family: 'inet', address: `${subnet}.1`, netmask: '24', scope: 'global' });
+    expect(await driver.listUsedSubnets()).toContain(`${subnet}.0/24`);
+  });
+
+  it('has rules in the family of chains', async () => {
+    expect(await rules()).toContain(`ip saddr ${subnet}.0/24 ip daddr != ${subnet}.0/24 masquerade`);
+    for (const kind of ['pstrt', 'fwd', 'in', 'out']) expect(await rules()).toContain(`chain ${kind}.${bridge} {`);
+  });
+});
+
+describe('restoring', () => {
+  it('finds nothing to do on a healthy network', async () => {
+    expect(await driver.reconcileNetworks([network])).toEqual([]);
+  });
+
+  it('puts flushed rules back', async () => {
+    await run('nft', 'flush', 'chain', 'inet', 'roost', `pstrt.${bridge}`);
+    await run('nft', 'delete', 'chain', 'inet', 'roost', `pstrt.${bridge}`);
+
+    expect(await driver.reconcileNetworks([network])).toEqual([`${bridge}: firewall rules`]);
+    expect(await rules()).toContain(`chain pstrt.${bridge} {`);
+    expect(await driver.reconcileNetworks([network])).toEqual([]);
+  });
+
+  it('starts a killed dnsmasq again', async () => {
+    process.kill(pidOf(), 'SIGKILL');
+    await expect.poll(async () => (await driver.reconcileNetworks([network])).length, { timeout: 5000 }).toBe(1);
+
+    expect(await dhcp()).not.toBe('');
+    expect(await driver.reconcileNetworks([network])).toEqual([]);
+  }, 20_000);
+
+  it('puts back a lost address', async () => {
+    await run('ip', 'address', 'delete', `${subnet}.1/24`, 'dev', bridge);
+
+    expect(await driver.reconcileNetworks([network])).toEqual([`${bridge}: addresses`]);
+  });
+
+  it('leaves a dnsmasq alone that another agent of the same state finds', async () => {
+    const before = pidOf();
+    await makeDriver(stateId, state).ensureNetwork(network);
+
+    expect(pidOf()).toBe(before);
+  });
+
+  it('starts dnsmasq anew when its configuration changed', async () => {
+    const before = pidOf();
+    await driver.ensureNetwork({ ...network, config: { ...network.config, 'raw.dnsmasq': 'log-queries' } });
+    expect(pidOf()).not.toBe(before);
+    await driver.ensureNetwork(network);
+  });
+});
+
+describe('what is not ours', () => {
+  it('is never taken over', async () => {
+    const other = makeState();
+    const stranger = makeDriver(randomHex(8), other);
+    await expect(stranger.ensureNetwork(network)).rejects.toMatchObject({ kind: 'conflict', message: `Network interface "${bridge}" already exists` });
+    await stranger.removeNetwork(network);
+    rmSync(other.root, { recursive: true });
+
+    expect(await driver.reconcileNetworks([network])).toEqual([]);
+  });
+});
+
+describe('removal', () => {
+  it('leaves nothing', async () => {
+    const other = { ...network, name: `ro${suffix}`, config: { 'ipv4.address': `${subnet.replace(/\.\d+$/, '.251')}.1/24`, 'ipv4.nat': 'true' } };
+    await driver.ensureNetwork(other);
+    const pid = Number(readFileSync(`${state.network(other.name)}/dnsmasq.pid`, 'utf8'));
+
+    await driver.removeNetwork(other);
+    await driver.removeNetwork(other);
+
+    expect(existsSync(state.network(other.name))).toBe(false);
+    // Dead, though perhaps not yet reaped by init.
+    expect(existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : '').toBe('');
+    expect(await rules()).not.toContain(other.name);
+    await expect(driver.describeInterfaces(other.name)).rejects.toMatchObject({ kind: 'not-found' });
+  });
+});
