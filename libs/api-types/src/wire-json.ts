@@ -17,3 +17,12 @@ function sortKeys(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || 'toJSON' in value) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, sortKeys(v)]));
 }
+
+/** JSON that is ready to be sent; for answers that change more rarely than they are asked for. */
+export class EncodedJson {
+  private constructor(readonly text: string) {}
+
+  static of(value: unknown): EncodedJson {
+    return new EncodedJson(encodeJson(value));
+  }
+}

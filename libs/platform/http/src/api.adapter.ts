@@ -19,6 +19,8 @@ import type { WebSocketRouter } from './websocket-router.js';
 export interface AdapterServices {
   readonly authenticator: Authenticator;
   readonly websockets: WebSocketRouter;
+  /** What the configuration says about access; read for each request. */
+  readonly policy: { readonly cors: CorsSettings; readonly openPaths: readonly string[] };
   readonly logger: Logger;
 }
 
@@ -29,7 +31,6 @@ type Done = (error?: Error | null, body?: unknown) => void;
  * authenticated before its body is read, and bodies are JSON whatever their content type says, unless the route streams.
  */
 export class ApiAdapter extends FastifyAdapter {
-  readonly cors: CorsSettings = { origin: '', methods: '', headers: '', credentials: false };
   private services: AdapterServices | undefined;
   private listener: RequestListener | undefined;
   private readonly routes: { method: string; segments: string[] }[] = [];
@@ -122,17 +123,10 @@ export class ApiAdapter extends FastifyAdapter {
     const { raw } = request;
     const identity = this.bound().authenticator.identify(raw.socket);
     const project = projectOf(request.query);
-    if (this.cors.origin !== '' && raw.headers.origin !== undefined) this.sendCors(reply);
+    const { policy } = this.bound();
+    if (policy.cors.origin !== '' && raw.headers.origin !== undefined) sendCors(reply, policy.cors);
     const route = request.is404 ? unrouted : (request.routeOptions.config as ApiRouteConfig);
-    setContext(raw, new HttpRequestContext(raw, project, confine(identity, route, request, project), reply.raw));
-  }
-
-  private sendCors(reply: FastifyReply): void {
-    const { origin, methods, headers, credentials } = this.cors;
-    reply.header('Access-Control-Allow-Origin', origin);
-    if (methods !== '') reply.header('Access-Control-Allow-Methods', methods);
-    if (headers !== '') reply.header('Access-Control-Allow-Headers', headers);
-    if (credentials) reply.header('Access-Control-Allow-Credentials', 'true');
+    setContext(raw, new HttpRequestContext(raw, project, confine(identity, route, request, project, policy.openPaths), reply.raw));
   }
 
   private readBody(request: FastifyRequest, payload: Readable, done: Done): void {
@@ -179,6 +173,13 @@ export class ApiAdapter extends FastifyAdapter {
   }
 }
 
+function sendCors(reply: FastifyReply, { origin, methods, headers, credentials }: CorsSettings): void {
+  reply.header('Access-Control-Allow-Origin', origin);
+  if (methods !== '') reply.header('Access-Control-Allow-Methods', methods);
+  if (headers !== '') reply.header('Access-Control-Allow-Headers', headers);
+  if (credentials) reply.header('Access-Control-Allow-Credentials', 'true');
+}
+
 const unrouted: ApiRouteConfig = { allowUntrusted: true };
 
 function projectOf(query: unknown): string {
@@ -187,8 +188,9 @@ function projectOf(query: unknown): string {
 }
 
 /** The identity a handler sees; `forbidden` when the caller may not use the route at all. */
-function confine(identity: Identity, route: ApiRouteConfig, request: FastifyRequest, project: string): Identity {
+function confine(identity: Identity, route: ApiRouteConfig, request: FastifyRequest, project: string, openPaths: readonly string[]): Identity {
   if (!identity.trusted) {
+    if (openPaths.includes(request.routeOptions.url ?? '')) return { ...identity, trusted: true };
     if (route.allowUntrusted !== true) throw forbidden('not authorized');
     return identity;
   }

@@ -25,9 +25,8 @@ export async function createApiApp(root: Type | DynamicModule): Promise<ApiApp> 
   const app = await NestFactory.create(root, adapter, { bodyParser: false, logger: new QuietNestLogger(), abortOnError: false });
   const logger = app.get(Logger);
   const server = app.get(HttpServer);
-  adapter.bind({ authenticator: app.get(Authenticator), websockets: app.get(WebSocketRouter), logger });
+  adapter.bind({ authenticator: app.get(Authenticator), websockets: app.get(WebSocketRouter), policy: server, logger });
   server.attach(adapter.requestListener);
-  server.cors = adapter.cors;
   app.useGlobalPipes(new BodyPipe());
   app.useGlobalFilters(new ErrorFilter(adapter));
   await app.init();

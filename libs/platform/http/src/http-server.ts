@@ -34,7 +34,9 @@ const keepAliveMs = 120_000;
 @Injectable()
 export class HttpServer {
   /** Headers of `core.https_allowed_*`; features/server keeps them up to date. */
-  cors: CorsSettings = { origin: '', methods: '', headers: '', credentials: false };
+  readonly cors: CorsSettings = { origin: '', methods: '', headers: '', credentials: false };
+  /** Paths anybody may use, as if trusted (`core.metrics_authentication` off). */
+  openPaths: readonly string[] = [];
   private handler: RequestListener | undefined;
   private readonly upgrades: WebSocketUpgrades;
   private readonly locals: HttpListener[] = [];

@@ -11,4 +11,4 @@ export * from './http.module.js';
 export * from './create-api-app.js';
 export * from './listen-address.rules.js';
 export { validateBody } from './body.pipe.js';
-export { encodeJson } from '#api-types';
+export { EncodedJson, encodeJson } from '#api-types';

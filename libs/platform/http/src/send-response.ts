@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import { encodeJson } from '#api-types';
+import { EncodedJson, encodeJson } from '#api-types';
 import { etagOf } from './etag.js';
 import { ApiResponse, OperationApiResponse, StreamApiResponse, SyncApiResponse } from './responses.js';
 
@@ -22,7 +22,7 @@ function sendSyncResponse(reply: FastifyReply, { metadata, httpStatus, options }
 
 function sendSync(reply: FastifyReply, status: number, metadata: unknown): void {
   reply.code(status).header('Content-Type', 'application/json');
-  reply.send(`${syncHead}${encodeJson(metadata)}}\n`);
+  reply.send(`${syncHead}${metadata instanceof EncodedJson ? metadata.text : encodeJson(metadata)}}\n`);
 }
 
 function sendOperation(reply: FastifyReply, { operation, headers }: OperationApiResponse): void {

@@ -1,0 +1,106 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { internal, invalid, Logger, messageOf, notFound, type RequestContext } from '#kernel';
+import { serverAddressKeys } from '#config-schema';
+import { Authenticator } from '#platform/auth';
+import { Database } from '#platform/database';
+import { emptyResponse, HttpServer, syncResponse, type ApiResponse } from '#platform/http';
+import type { ServerPut } from '#api-types';
+import { assertResolvable } from './listen-addresses.js';
+import { ServerConfig } from './server-config.service.js';
+import { ServerInfo } from './server-info.service.js';
+
+/** `GET`, `PUT` and `PATCH /1.0`, and what the server's keys do to the server itself: listeners, browsers' access, trust. */
+@Injectable()
+export class ServerService implements OnApplicationBootstrap {
+  constructor(
+    private readonly config: ServerConfig,
+    private readonly info: ServerInfo,
+    private readonly http: HttpServer,
+    private readonly authenticator: Authenticator,
+    private readonly database: Database,
+    private readonly logger: Logger,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    for (const key of Object.keys(serverAddressKeys)) {
+      this.config.registerCheck(key, (value) => checkAddress(key, value));
+    }
+    for (const key of ['storage.backups_volume', 'storage.images_volume']) {
+      this.config.registerCheck(key, (value) => this.checkVolume(key, value));
+    }
+    this.config.registerApplier('core.https_address', (value) => this.http.setListener('https', value));
+    this.config.registerApplier('core.metrics_address', (value) => this.http.setListener('metrics', value, { onlyPath: '/1.0/metrics' }));
+    for (const key of ['origin', 'methods', 'headers', 'credentials']) this.config.onChange(`core.https_allowed_${key}`, () => this.applyTrust());
+    for (const key of ['core.trust_ca_certificates', 'core.metrics_authentication']) this.config.onChange(key, () => this.applyTrust());
+    this.applyTrust();
+    await this.openListeners();
+  }
+
+  async describe(ctx: RequestContext, target?: string): Promise<ApiResponse> {
+    if (!ctx.trusted) return syncResponse(this.info.untrusted());
+    this.assertTarget(target);
+    const { json, etag } = await this.info.trusted(ctx);
+    return syncResponse(json, { etag });
+  }
+
+  async update(ctx: RequestContext, body: ServerPut, options: { replace: boolean; ifMatch?: string; target?: string }): Promise<ApiResponse> {
+    this.assertTarget(options.target);
+    await this.config.update(ctx, body.config ?? {}, options);
+    return emptyResponse();
+  }
+
+  async resources(target?: string): Promise<ApiResponse> {
+    this.assertTarget(target);
+    return syncResponse(await this.info.resources());
+  }
+
+  /** An address that cannot be bound now must not keep the daemon from starting: the unix socket is how one mends it. */
+  private async openListeners(): Promise<void> {
+    const wanted = [
+      ['https', 'core.https_address', {}],
+      ['metrics', 'core.metrics_address', { onlyPath: '/1.0/metrics' }],
+    ] as const;
+    for (const [name, key, options] of wanted) {
+      try {
+        await this.http.setListener(name, this.config.get(key), options);
+      } catch (error) {
+        this.logger.error('Cannot listen on the network', { key, error: messageOf(error) });
+      }
+    }
+  }
+
+  private applyTrust(): void {
+    Object.assign(this.http.cors, {
+      origin: this.config.get('core.https_allowed_origin'),
+      methods: this.config.get('core.https_allowed_methods'),
+      headers: this.config.get('core.https_allowed_headers'),
+      credentials: this.config.bool('core.https_allowed_credentials'),
+    });
+    this.authenticator.settings.trustCaCertificates = this.config.bool('core.trust_ca_certificates');
+    this.http.openPaths = this.config.bool('core.metrics_authentication') ? [] : ['/1.0/metrics'];
+  }
+
+  private assertTarget(target: string | undefined): void {
+    if (target === undefined || target === '') return;
+    if (this.database.read.get('SELECT 1 FROM nodes WHERE name = ?', target) === undefined) throw notFound('Cluster member not found');
+  }
+
+  /** The volumes themselves come with custom volumes; until then none can be named. */
+  private checkVolume(key: string, value: string): void {
+    const failed = `Failed validation of "${key}"`;
+    const [pool, volume, ...rest] = value.split('/');
+    if (!pool || !volume || rest.length > 0) throw internal(`${failed}: Invalid syntax for volume, must be <pool>/<volume>`);
+    if (this.database.read.get('SELECT 1 FROM storage_pools WHERE name = ?', pool) === undefined) {
+      throw notFound(`${failed}: Unable to load storage pool "${pool}": Storage pool not found`);
+    }
+    throw notFound(`${failed}: Failed loading storage volume "${value}" in "default" project: Storage volume not found`);
+  }
+}
+
+async function checkAddress(key: string, value: string): Promise<void> {
+  try {
+    await assertResolvable(value);
+  } catch (error) {
+    throw invalid(`cannot set '${key}' to '${value}': ${messageOf(error)}`, { cause: error });
+  }
+}
