@@ -1,0 +1,62 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Member } from '../support/member.js';
+import { must } from '../support/pair.js';
+
+/** Tools written for LXD, unchanged. */
+const member = new Member();
+
+beforeAll(() => member.startWith({ driver: 'btrfs', bridge: 'tlbr-r' }));
+afterAll(() => member.destroy());
+
+it('serves lxd-benchmark with 20 containers', () => {
+  expect(must(member, 'lxd-benchmark launch --count 20 --parallel 4 bb')).toContain('Test completed');
+  expect(member.instances().filter(({ status }) => status === 'Running')).toHaveLength(20);
+  expect(must(member, 'lxd-benchmark stop --parallel 4')).toContain('Test completed');
+  expect(must(member, 'lxd-benchmark start --parallel 4')).toContain('Test completed');
+  expect(must(member, 'lxd-benchmark delete --parallel 4')).toContain('Test completed');
+
+  expect(member.instances()).toEqual([]);
+  expect(member.remains()).toEqual([]);
+});
+
+it('serves pylxd: create, start, exec, stop, delete', () => {
+  const script = join(member.root, 'life.py');
+  writeFileSync(script, `
+import pylxd
+client = pylxd.Client()
+instance = client.instances.create({'name': 'py1', 'source': {'type': 'image', 'alias': 'bb'}}, wait=True)
+instance.start(wait=True)
+assert instance.status == 'Running', instance.status
+result = instance.execute(['sh', '-c', 'echo out; echo err >&2; exit 4'])
+assert (result.exit_code, result.stdout, result.stderr) == (4, 'out\\n', 'err\\n'), result
+assert instance.state().network['eth0']['hwaddr'].startswith('00:16:3e')
+instance.stop(force=True, wait=True)
+instance.delete(wait=True)
+assert not client.instances.exists('py1')
+assert client.profiles.get('default').devices['root']['pool'] == 'default'
+print('pylxd done')
+`);
+
+  expect(must(member, `/usr/bin/python3 ${script}`)).toContain('pylxd done');
+});
+
+it('is added as a remote over HTTPS, by password and by token', () => {
+  must(member, 'lxc config set core.https_address 127.0.88.1:8443');
+  must(member, 'lxc config set core.trust_password sesame');
+  const other = { LXD_CONF: join(member.root, 'other-conf') };
+  const third = { LXD_CONF: join(member.root, 'third-conf') };
+
+  expect(member.run('lxc remote add r1 127.0.88.1 --accept-certificate --password wrong', other).code).not.toBe(0);
+  expect(member.run('lxc remote add r1 127.0.88.1 --accept-certificate --password sesame', other)).toMatchObject({ code: 0 });
+  expect(member.run('lxc query r1:/1.0/profiles', other).stdout).toContain('/1.0/profiles/default');
+
+  const token = must(member, 'lxc config trust add --name third -q').trim().split('\n').at(-1)!;
+  expect(member.run(`lxc remote add r2 ${token}`, third)).toMatchObject({ code: 0 });
+  expect(member.run('lxc launch r2:bb r2:over-tls && lxc exec r2:over-tls -- hostname && lxc delete -f r2:over-tls', third)).toMatchObject({ code: 0 });
+  expect(member.run(`lxc remote add r3 ${token}`, other).code).not.toBe(0);
+
+  expect(must(member, 'lxc config trust list --format csv')).toContain('third');
+  must(member, 'lxc config unset core.https_address');
+});

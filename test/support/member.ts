@@ -1,0 +1,71 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { must } from './pair.js';
+import { Target } from './target.js';
+
+const top = resolve(import.meta.dirname, '../..');
+
+/** One Roost member on the real host with a pool, an image and, where asked for, a bridge; and questions about what it left on the host. */
+export class Member extends Target {
+  readonly image = join(this.root, 'busybox.tar.gz');
+
+  constructor() { super('roost'); }
+
+  async startWith(options: { readonly driver?: 'dir' | 'btrfs'; readonly bridge?: string } = {}): Promise<void> {
+    await this.start();
+    spawnSync('sh', ['-c', `'${top}/deploy/busybox-image' >'${this.image}'`]);
+    must(this, options.driver === 'btrfs' ? 'lxc storage create default btrfs size=1GiB' : 'lxc storage create default dir');
+    must(this, 'lxc profile device add default root disk path=/ pool=default');
+    must(this, `lxc image import ${this.image} --alias bb`);
+    if (options.bridge) {
+      must(this, `lxc network create ${options.bridge} ipv4.address=10.98.73.1/24 ipv6.address=none`);
+      must(this, `lxc profile device add default eth0 nic network=${options.bridge} name=eth0`);
+    }
+  }
+
+  get stateId(): string { return readFileSync(join(this.dir, 'state-id'), 'utf8').trim(); }
+
+  /** The agent's pid, by the command line that names this state directory. */
+  agentPid(): number {
+    const found = spawnSync('pgrep', ['-f', `agent/src/main.js --state-dir ${this.dir}`], { encoding: 'utf8' }).stdout.trim().split('\n').map(Number);
+    return found[0] ?? 0;
+  }
+
+  /** Everything on the host that belongs to instances of this member, sorted; empty when all are gone. */
+  remains(): string[] {
+    const left: string[] = [];
+    for (const folder of ['containers', 'logs', 'devices', 'storage-pools/default/containers']) {
+      const path = join(this.dir, folder);
+      if (existsSync(path)) left.push(...readdirSync(path).filter((name) => !name.includes('.log')).map((name) => `${folder}/${name}`));
+    }
+    for (const controller of existsSync('/sys/fs/cgroup') ? readdirSync('/sys/fs/cgroup') : []) {
+      const path = `/sys/fs/cgroup/${controller}/roost-${this.stateId}`;
+      if (existsSync(path)) left.push(...readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => `${path}/${entry.name}`));
+    }
+    const monitors = spawnSync('pgrep', ['-af', `lxc monitor.*${this.stateId}`], { encoding: 'utf8' }).stdout.trim();
+    if (monitors !== '') left.push(...monitors.split('\n'));
+    return left.sort();
+  }
+
+  /** Links of the host enslaved to a bridge. */
+  portsOf(bridge: string): string[] {
+    return existsSync(`/sys/class/net/${bridge}/brif`) ? readdirSync(`/sys/class/net/${bridge}/brif`) : [];
+  }
+
+  instances(): { name: string; status: string }[] {
+    const listed = JSON.parse(must(this, 'lxc list --format json')) as { name: string; status: string }[];
+    return listed.map(({ name, status }) => ({ name, status }));
+  }
+}
+
+/** Asks until `condition` holds; throws with what was last seen after `timeoutMs`. */
+export async function eventually<T>(read: () => T, condition: (value: T) => boolean, timeoutMs = 10_000): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = read();
+    if (condition(value)) return value;
+    if (Date.now() > deadline) throw new Error(`Still ${JSON.stringify(value)} after ${timeoutMs} ms`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
