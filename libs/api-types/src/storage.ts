@@ -1,1 +1,84 @@
-export {};
+import { z } from 'zod';
+
+const text = z.string().default('');
+const config = z.record(z.string(), z.string()).nullish();
+
+/** `POST /1.0/storage-pools`. */
+export const storagePoolsPost = z.object({
+  /** Example: local */
+  name: text,
+  /** Example: btrfs */
+  driver: text,
+  description: text,
+  config,
+}).meta({ id: 'StoragePoolsPost' });
+export type StoragePoolsPost = z.infer<typeof storagePoolsPost>;
+
+/** `PUT` and `PATCH /1.0/storage-pools/{name}`. An absent description is empty in a PUT and left alone in a PATCH. */
+export const storagePoolPut = z.object({ description: z.string().nullish(), config }).meta({ id: 'StoragePoolPut' });
+export type StoragePoolPut = z.infer<typeof storagePoolPut>;
+
+/** `GET /1.0/storage-pools/{name}`. */
+export interface StoragePool {
+  /** Example: local */
+  readonly name: string;
+  /** Example: btrfs */
+  readonly driver: string;
+  readonly description: string;
+  readonly config: Readonly<Record<string, string>>;
+  /** Created, Pending, Errored, Unavailable or Unknown. */
+  readonly status: string;
+  /** Members the pool is defined on; `none` on a standalone one. */
+  readonly locations: string[];
+  /** URLs of instances, images, volumes and profiles. Null when nothing uses the pool. */
+  readonly used_by: string[] | null;
+}
+
+/** `GET /1.0/storage-pools/{name}/resources`. */
+export interface ResourcesStoragePool {
+  readonly space: { readonly used: number; readonly total: number };
+  readonly inodes: { readonly used: number; readonly total: number };
+}
+
+/** `POST /1.0/storage-pools/{name}/volumes` and below a type. */
+export const storageVolumesPost = z.object({
+  name: text,
+  /** Example: custom */
+  type: text,
+  /** filesystem or block */
+  content_type: text,
+  description: text,
+  config,
+  source: z.record(z.string(), z.unknown()).nullish(),
+}).meta({ id: 'StorageVolumesPost' });
+export type StorageVolumesPost = z.infer<typeof storageVolumesPost>;
+
+/** `PUT` and `PATCH /1.0/storage-pools/{name}/volumes/{type}/{volume}`. */
+export const storageVolumePut = z.object({ description: z.string().nullish(), config, restore: z.string().nullish() }).meta({ id: 'StorageVolumePut' });
+export type StorageVolumePut = z.infer<typeof storageVolumePut>;
+
+/** `POST /1.0/storage-pools/{name}/volumes/{type}/{volume}`: rename, move to another pool or member. */
+export const storageVolumePost = z.object({ name: text, pool: text, project: text, migration: z.boolean().nullish() }).meta({ id: 'StorageVolumePost' });
+export type StorageVolumePost = z.infer<typeof storageVolumePost>;
+
+/** `GET /1.0/storage-pools/{name}/volumes/{type}/{volume}`. */
+export interface StorageVolume {
+  readonly name: string;
+  /** container, custom, image or virtual-machine */
+  readonly type: string;
+  readonly description: string;
+  readonly config: Readonly<Record<string, string>>;
+  readonly used_by: string[];
+  /** Member the volume lies on; `none` on a standalone one. */
+  readonly location: string;
+  /** filesystem or block */
+  readonly content_type: string;
+  readonly project: string;
+  /** ISO time. */
+  readonly created_at: string;
+}
+
+/** `GET .../state` of a volume; bytes. */
+export interface StorageVolumeState {
+  readonly usage: { readonly used: number; readonly total: number };
+}

@@ -1,1 +1,51 @@
-export {};
+import { invalid, parseByteSize } from '#kernel';
+import { key, KeyGroup, type KeySpec } from '../key.js';
+
+export function isSize(value: string): void {
+  parseByteSize(value);
+}
+
+const expiryPattern = /^(\d+(M|H|d|w|m|y)\s*)+$/;
+
+/** `1M 2H 3d 4w 5m 6y`: minutes, hours, days, weeks, months, years. */
+export function isSnapshotExpiry(value: string): void {
+  if (!expiryPattern.test(value.trim())) throw invalid('Invalid expiry expression');
+}
+
+const scheduleAliases = ['@hourly', '@daily', '@midnight', '@weekly', '@monthly', '@annually', '@yearly', '@startup', '@never'];
+const cronFields = 5;
+
+/** A cron expression, or a comma-separated list of aliases. */
+export function isSnapshotSchedule(value: string): void {
+  const parts = value.split(',').map((part) => part.trim());
+  if (parts.every((part) => scheduleAliases.includes(part))) return;
+  if (value.trim().split(/\s+/).length !== cronFields) {
+    throw invalid('Schedule must be of the form: <minute> <hour> <day-of-month> <month> <day-of-week>');
+  }
+}
+
+/** Keys of volumes whatever the driver. Pools give defaults for them as `volume.KEY`. */
+const fileSystemKeys: Readonly<Record<string, KeySpec>> = {
+  size: key.string({ short: 'Largest size of the volume, where the driver enforces one', default: 'the pool\'s `volume.size`', check: isSize }),
+  'security.shifted': key.bool({ short: 'Shift ids on access, so that instances with different maps can share the volume', condition: 'custom volume' }),
+  'security.unmapped': key.bool({ short: 'Leave ids as they are on disk', condition: 'custom volume' }),
+  'snapshots.expiry': key.string({ short: 'How long snapshots are kept', condition: 'custom volume', check: isSnapshotExpiry }),
+  'snapshots.pattern': key.string({ short: 'Name given to snapshots', default: 'snap%d', condition: 'custom volume' }),
+  'snapshots.schedule': key.string({ short: 'When snapshots are taken', condition: 'custom volume', check: isSnapshotSchedule }),
+};
+
+const user = key.string({ short: 'Anything, for people and their tools' });
+
+/** Keys a custom volume may carry. */
+export const customVolumeKeys = new KeyGroup('storage-volume', fileSystemKeys, { 'user.': user });
+
+/** Keys an instance's volume may carry: its size belongs to the root disk device, and it is never shared. */
+export const instanceVolumeKeys = new KeyGroup('storage-volume', {
+  'volatile.idmap.last': key.string({ short: 'Id map the files were last shifted to' }),
+  'volatile.idmap.next': key.string({ short: 'Id map for the next start' }),
+}, { 'user.': user });
+
+/** The keys of volumes as defaults of a pool. */
+export const volumeDefaults: Readonly<Record<string, KeySpec>> = Object.fromEntries(
+  Object.entries(fileSystemKeys).map(([name, spec]) => [`volume.${name}`, { ...spec, condition: undefined, short: `Default for new volumes: ${spec.short}` }]),
+);

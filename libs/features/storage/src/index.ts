@@ -1,1 +1,6 @@
-export {};
+export { StorageModule } from './storage.module.js';
+export { PoolsService } from './pools.service.js';
+export { VolumesService, type CreateInstanceVolume, type InstanceVolumeKey } from './volumes.service.js';
+export { VolumeUsage } from './volume-usage.registry.js';
+export type { PoolRow } from './data/pools.repository.js';
+export type { VolumeKey, VolumeRow } from './data/volumes.repository.js';

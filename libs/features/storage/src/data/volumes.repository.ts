@@ -1,0 +1,107 @@
+import { Injectable } from '@nestjs/common';
+import { conflict, notFound } from '#kernel';
+import type { Sql, Tx } from '#platform/database';
+import type { Config } from '../rules/pool-config.rules.js';
+import type { VolumeType } from '../rules/names.rules.js';
+import { localMemberId } from './pools.repository.js';
+
+/** A volume as the API names it. */
+export interface VolumeKey {
+  readonly pool: string;
+  readonly project: string;
+  readonly type: VolumeType;
+  readonly name: string;
+}
+
+export interface VolumeRow extends VolumeKey {
+  readonly id: number;
+  readonly description: string;
+  readonly contentType: string;
+  readonly createdAt: string;
+  readonly location: string;
+  readonly config: Config;
+}
+
+/** Image volumes serve every project and are kept in this one. */
+export const imageProject = 'default';
+
+const select = `
+SELECT v.id, p.name AS pool, j.name AS project, v.type, v.name, v.description, v.content_type AS contentType,
+  v.creation_date AS createdAt, n.name AS location, v.config
+FROM storage_volumes v
+JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id`;
+
+type RawVolume = Omit<VolumeRow, 'config'> & { config: string };
+
+function toRow(raw: RawVolume): VolumeRow {
+  return { ...raw, config: JSON.parse(raw.config) as Config };
+}
+
+@Injectable()
+export class VolumesRepository {
+  listByPool(sql: Sql, pool: string): VolumeRow[] {
+    return sql.all<RawVolume>(`${select} WHERE p.name = ? ORDER BY v.type, v.name, j.name`, pool).map(toRow);
+  }
+
+  /** Names only, for lists of URLs and for `used_by`: no JSON is parsed. */
+  keysByPool(sql: Sql, pool: string): VolumeKey[] {
+    return sql.all<VolumeKey>(`SELECT p.name AS pool, j.name AS project, v.type, v.name FROM storage_volumes v
+      JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id WHERE p.name = ? ORDER BY v.type, v.name, j.name`, pool);
+  }
+
+  poolsWithImage(sql: Sql, fingerprint: string): string[] {
+    return sql.all<{ name: string }>(`SELECT p.name FROM storage_volumes v JOIN storage_pools p ON p.id = v.storage_pool_id
+      WHERE v.type = 'image' AND v.name = ?`, fingerprint).map(({ name }) => name);
+  }
+
+  find(sql: Sql, key: VolumeKey): VolumeRow | undefined {
+    const raw = sql.get<RawVolume>(`${select} WHERE p.name = ? AND j.name = ? AND v.type = ? AND v.name = ? AND v.node_id = ?`,
+      key.pool, key.project, key.type, key.name, localMemberId);
+    return raw && toRow(raw);
+  }
+
+  get(sql: Sql, key: VolumeKey): VolumeRow {
+    const row = this.find(sql, key);
+    if (row === undefined) throw notFound('Storage pool volume not found');
+    return row;
+  }
+
+  insert(tx: Tx, key: VolumeKey, content: { description?: string; config?: Config } = {}): void {
+    if (this.find(tx.sql, key) !== undefined) throw conflict('Volume by that name already exists');
+    const { changes } = tx.sql.run(
+      `INSERT INTO storage_volumes (id, storage_pool_id, node_id, project_id, type, name, description, creation_date, state, config)
+       SELECT ?, p.id, ?, j.id, ?, ?, ?, ?, 'Created', ? FROM storage_pools p, projects j WHERE p.name = ? AND j.name = ?`,
+      tx.nextId('storage_volumes'), localMemberId, key.type, key.name, content.description ?? '', tx.now.toISOString(),
+      JSON.stringify(content.config ?? {}), key.pool, key.project);
+    if (changes === 0) throw notFound('Project not found');
+  }
+
+  update(tx: Tx, id: number, content: { description: string; config: Config }): void {
+    tx.sql.run('UPDATE storage_volumes SET description = ?, config = ? WHERE id = ?', content.description, JSON.stringify(content.config), id);
+  }
+
+  rename(tx: Tx, key: VolumeKey, newName: string): void {
+    if (this.find(tx.sql, { ...key, name: newName }) !== undefined) throw conflict('Volume by that name already exists');
+    tx.sql.run('UPDATE storage_volumes SET name = ? WHERE id = ?', newName, this.get(tx.sql, key).id);
+  }
+
+  /** Absent is success. */
+  delete(tx: Tx, key: VolumeKey): void {
+    const row = this.find(tx.sql, key);
+    if (row !== undefined) tx.sql.run('DELETE FROM storage_volumes WHERE id = ?', row.id);
+  }
+
+  requireProject(sql: Sql, name: string): void {
+    if (sql.get('SELECT id FROM projects WHERE name = ?', name) === undefined) throw notFound('Project not found');
+  }
+
+  /** Projects whose profiles have a disk on the pool, with the profiles' names. */
+  profilesOnPool(sql: Sql, pool: string): { project: string; name: string }[] {
+    return sql.all(`SELECT DISTINCT j.name AS project, f.name FROM profiles f JOIN projects j ON j.id = f.project_id, json_each(f.devices) d
+      WHERE json_extract(d.value, '$.type') = 'disk' AND json_extract(d.value, '$.pool') = ?`, pool);
+  }
+
+  imageExists(sql: Sql, fingerprint: string): boolean {
+    return sql.get('SELECT id FROM images WHERE fingerprint = ?', fingerprint) !== undefined;
+  }
+}

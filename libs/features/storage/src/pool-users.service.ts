@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import { apiUrl } from '#platform/http';
+import type { Sql } from '#platform/database';
+import { VolumesRepository, type VolumeKey } from './data/volumes.repository.js';
+import { VolumeUsage } from './volume-usage.registry.js';
+
+/** Answers who uses a pool or a volume, as URLs. */
+@Injectable()
+export class PoolUsers {
+  constructor(private readonly volumes: VolumesRepository, private readonly usage: VolumeUsage) {}
+
+  /** Everything in or on the pool, sorted, each once. */
+  usersOfPool(sql: Sql, pool: string): string[] {
+    const volumes = this.volumes.keysByPool(sql, pool).map((volume) => (volume.type === 'custom' ? volumeUrl(volume) : ownerUrl(volume)));
+    const profiles = this.volumes.profilesOnPool(sql, pool).map(({ project, name }) => apiUrl(['1.0', 'profiles', name], project));
+    return [...new Set([...volumes, ...profiles, ...this.usage.poolUsers(sql, pool)])].sort();
+  }
+
+  /** What keeps the pool from being deleted: all but images, which are only copies. */
+  blockersOfPool(sql: Sql, pool: string): string[] {
+    const images = new Set(this.volumes.keysByPool(sql, pool).filter(({ type }) => type === 'image').map(ownerUrl));
+    return this.usersOfPool(sql, pool).filter((url) => !images.has(url));
+  }
+
+  usersOfVolume(sql: Sql, volume: VolumeKey): string[] {
+    const own = volume.type === 'custom' ? [] : [ownerUrl(volume)];
+    return [...new Set([...own, ...this.usage.volumeUsers(sql, volume)])].sort();
+  }
+}
+
+export function volumeUrl({ pool, project, type, name }: VolumeKey): string {
+  return apiUrl(['1.0', 'storage-pools', pool, 'volumes', type, name], project);
+}
+
+/** The instance or image a volume belongs to. */
+function ownerUrl({ type, project, name }: VolumeKey): string {
+  return type === 'image' ? apiUrl(['1.0', 'images', name], project) : apiUrl(['1.0', 'instances', name], project);
+}
