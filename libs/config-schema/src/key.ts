@@ -35,7 +35,9 @@ export function isBool(value: string): void {
 }
 
 export function isInteger(value: string): void {
-  if (!/^-?\d+$/.test(value)) throw invalid(`Invalid value for an integer "${value}"`);
+  if (!/^[+-]?\d+$/.test(value) || BigInt.asIntN(64, BigInt(value.replace('+', ''))) !== BigInt(value.replace('+', ''))) {
+    throw invalid(`Invalid value for an integer "${value}"`);
+  }
 }
 
 export function isOneOf(...allowed: string[]): (value: string) => void {
