@@ -33,13 +33,14 @@ const vmOnly = new Set(['gpu-mdev', 'gpu-sriov', 'pci']);
  */
 export function validateDevices(devices: Devices, scope: DeviceScope): void {
   if (Object.keys(devices).some((name) => name.length > 64)) throw invalid('The maximum device name length is 64 characters');
-  for (const [name, config] of Object.entries(devices)) validateDevice(name, config, scope, devices);
-  if (!scope.expanded) return;
-  try {
-    findRootDisk(devices);
-  } catch (error) {
-    throw wrap(error, 'Failed detecting root disk device');
+  if (scope.expanded) {
+    try {
+      findRootDisk(devices);
+    } catch (error) {
+      throw wrap(error, 'Failed detecting root disk device');
+    }
   }
+  for (const [name, config] of Object.entries(devices)) validateDevice(name, config, scope, devices);
 }
 
 /** Checks one device, among the others of its owner. */

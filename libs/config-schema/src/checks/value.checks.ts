@@ -96,7 +96,7 @@ export function isCpuAllowance(value: string): void {
 /** Any YAML document. */
 export function isYaml(value: string): void {
   try {
-    parse(value, { logLevel: 'silent' });
+    parse(value, { logLevel: 'error' });
   } catch (error) {
     if (!(error instanceof YAMLParseError)) throw error;
     throw invalid(`yaml: line ${error.linePos?.[0].line ?? 1}: ${error.message.split(' at line')[0]}`, { cause: error });
