@@ -156,6 +156,7 @@ export class BtrfsPools {
     const { path } = source;
     const own = this.state.pool(pool.name);
     if (path.startsWith(`${this.state.root}/`) && path !== own) throw invalid(`Only allowed source path under "${this.state.root}" is "${own}"`);
+    if (!path.startsWith('/')) throw invalid('Provided path does not reside on a btrfs filesystem');
     const present = await exists(path);
     if (!(await isOnBtrfs(present ? path : dirname(path)))) {
       throw invalid(present ? 'Provided path does not reside on a btrfs filesystem' : `Failed to create subvolume "${path}": not a btrfs filesystem: ${dirname(path)}`);

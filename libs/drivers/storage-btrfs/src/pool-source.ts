@@ -41,7 +41,8 @@ export async function loopSize(state: StateDirectory, given: string | undefined)
     return given;
   }
   const fs = await statfs(state.disks);
-  return defaultLoopSize(fs.bavail * fs.bsize);
+  // Blocks reserved for root count as free, as with LXD: it is root that writes.
+  return defaultLoopSize(fs.bfree * fs.bsize);
 }
 
 export function defaultLoopSize(freeBytes: number): string {

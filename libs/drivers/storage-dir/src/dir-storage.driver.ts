@@ -197,6 +197,7 @@ export class DirStorageDriver extends StorageDriver {
 async function requireEmpty(source: string): Promise<void> {
   if (!(await exists(source))) throw invalid(`Source path '${source}' doesn't exist`);
   const names = await readdir(source).catch((error: unknown) => {
+    if (errnoName(error) === 'ENOTDIR') throw invalid(`readdirent ${source}: not a directory`);
     throw wrap(error, `Cannot use source path '${source}'`);
   });
   if (names.length > 0) throw invalid(`Source path '${source}' isn't empty`);

@@ -92,6 +92,24 @@ export class VolumeRequests {
     throw notFound('Storage pool volume not found');
   }
 
+  /** No volume has snapshots: neither instances nor custom volumes can make them. */
+  snapshots(pool: string, type: string): string[] {
+    volumeType(type);
+    this.pools.get(pool);
+    return [];
+  }
+
+  createSnapshot(key: VolumeKey): never {
+    this.pools.get(key.pool);
+    if (key.type !== 'custom') throw invalid(`Invalid storage volume type "${key.type}"`);
+    throw notFound('Storage pool volume not found');
+  }
+
+  snapshot(key: VolumeKey): never {
+    this.pools.get(key.pool);
+    throw notFound('Storage pool volume not found');
+  }
+
   async delete(ctx: RequestContext, key: VolumeKey): Promise<void> {
     if (key.type !== 'image' && key.type !== 'custom') throw invalid(`Storage volumes of type "${key.type}" cannot be deleted with the storage API`);
     this.volumes.get(this.database.read, key);

@@ -20,7 +20,9 @@ export class Mounts {
   async mount(options: { source: string; target: string; fsType: string; options: string }): Promise<void> {
     const argv = ['mount', '-t', options.fsType, ...(options.options === '' ? [] : ['-o', options.options]), options.source, options.target];
     await this.command.run({ argv }).catch((error: unknown) => {
-      const reason = error instanceof CommandFailedError ? error.stderrTail : messageOf(error);
+      const said = error instanceof CommandFailedError ? error.stderrTail : messageOf(error);
+      // mount(8) lists all it can think of for EINVAL.
+      const reason = said.includes('wrong fs type, bad option') ? 'invalid argument' : said;
       throw internal(`Failed to mount "${options.source}" on "${options.target}" using "${options.fsType}": ${reason}`, { cause: error });
     });
   }

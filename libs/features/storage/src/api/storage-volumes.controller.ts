@@ -72,6 +72,21 @@ export class StorageVolumesController {
     return this.volumes.state(pool, type, ctx.project, name);
   }
 
+  @Get(':type/:name/snapshots')
+  snapshots(@Param('pool') pool: string, @Param('type') type: string): string[] {
+    return this.volumes.snapshots(pool, type);
+  }
+
+  @Post(':type/:name/snapshots')
+  createSnapshot(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): never {
+    return this.volumes.createSnapshot(this.volumes.key(pool, type, ctx.project, name));
+  }
+
+  @Get(':type/:name/snapshots/:snapshot')
+  snapshot(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): never {
+    return this.volumes.snapshot(this.volumes.key(pool, type, ctx.project, name));
+  }
+
   private listed(ctx: RequestContext, pool: string, type: string | undefined, query: ListQuery): unknown[] {
     const rows = this.volumes.list(pool, { project: ctx.project, allProjects: isAllProjects(query), type });
     if (parseRecursion(query['recursion']) > 0) return filterList(query['filter'], rows.map((row) => this.volumes.api(row)));
