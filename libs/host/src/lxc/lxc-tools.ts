@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises';
+import { CommandFailedError } from '../command.errors.js';
+import type { CommandRunner } from '../command.js';
+import { internal } from '#kernel';
+
+const startTimeoutMs = 60_000;
+
+/** LXC's own command-line tools. */
+export class LxcTools {
+  constructor(private readonly commands: CommandRunner) {}
+
+  /**
+   * Starts a container whose configuration is `<lxcPath>/<name>/config` and returns when LXC says that it runs. That is a claim, not
+   * a fact: `lxc-start` also exits with 0 when another container answers under this name (hazards B3). Look at the cgroup.
+   */
+  async start(container: { lxcPath: string; name: string; logFile: string }): Promise<void> {
+    try {
+      await this.commands.run({ argv: ['lxc-start', '--lxcpath', container.lxcPath, '--name', container.name], timeoutMs: startTimeoutMs });
+    } catch (error) {
+      if (!(error instanceof CommandFailedError)) throw error;
+      const log = await readFile(container.logFile, 'utf8').catch(() => '');
+      throw internal(`Failed to run: lxc-start ${container.name}: ${firstError(log) ?? error.stderrTail}`, { cause: error });
+    }
+  }
+
+  /** `5.0.2`. */
+  async version(): Promise<string> {
+    return (await this.commands.run({ argv: ['lxc-start', '--version'] })).stdout.trim();
+  }
+}
+
+/** The text of the first ERROR line of an LXC log: later ones only say that earlier ones happened. */
+export function firstError(log: string): string | null {
+  const line = log.split('\n').find((text) => / ERROR +/.test(text));
+  return line === undefined ? null : line.replace(/^.* ERROR +\S+ - \S+ - /, '').trim();
+}

@@ -1,0 +1,151 @@
+import koffi from 'koffi';
+import { systemCallError } from '../ioctl/ioctl.js';
+
+const libc = koffi.load('libc.so.6');
+const calls = {
+  mkfifo: libc.func('int mkfifo(const char *path, uint mode)'),
+  mount: libc.func('int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)'),
+  umount2: libc.func('int umount2(const char *target, int flags)'),
+  setns: libc.func('int setns(int fd, int kind)'),
+  flock: libc.func('int flock(int fd, int operation)'),
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const void *address, uint length)'),
+  listen: libc.func('int listen(int fd, int backlog)'),
+  send: libc.func('long send(int fd, const void *bytes, ulong length, int flags)'),
+  recv: libc.func('long recv(int fd, _Out_ void *bytes, ulong length, int flags)'),
+  setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
+  getsockopt: libc.func('int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ void *length)'),
+  pidfdOpen: libc.func('long syscall(long number, int pid, uint flags)'),
+  pidfdSendSignal: libc.func('long syscall(long number, int fd, int signal, void *info, uint flags)'),
+};
+
+/** Numbers of calls without a wrapper in Debian 12's C library; the same on x86_64 and aarch64. */
+const SYS_pidfd_send_signal = 424;
+const SYS_pidfd_open = 434;
+
+export const MS_RDONLY = 0x1;
+export const MS_REMOUNT = 0x20;
+export const MS_BIND = 0x1000;
+export const MS_REC = 0x4000;
+export const MS_PRIVATE = 0x40000;
+export const MS_SLAVE = 0x80000;
+export const MS_SHARED = 0x100000;
+export const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+const CLONE_NEWNET = 0x40000000;
+
+/** Every call here either succeeds or throws a `SystemCallError` whose `code` is the errno's name. */
+function checked(result: number, what: string): number {
+  if (result < 0) throw systemCallError(what, koffi.errno());
+  return result;
+}
+
+export function makeFifo(path: string, mode: number): void {
+  checked(calls.mkfifo(path, mode), `Failed to make the FIFO "${path}"`);
+}
+
+/** mount(2) with `MS_*` flags; `type` and `data` as the file system wants them, empty for a bind mount. */
+export function mountCall(source: string, target: string, type: string, flags: number, data = ''): void {
+  checked(calls.mount(source, target, type, flags, data), `Failed to mount "${source}" on "${target}"`);
+}
+
+/** Takes the mount away even when it is in use. Nothing mounted, or nothing there, is success. */
+export function detachMount(target: string): void {
+  if (calls.umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) === 0) return;
+  const errno = koffi.errno();
+  if (errno === koffi.os.errno.EINVAL || errno === koffi.os.errno.ENOENT) return;
+  throw systemCallError(`Failed to unmount "${target}"`, errno);
+}
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Takes an exclusive lock that lasts as long as the descriptor; false when another process has it. */
+export function tryLockFile(fd: number): boolean {
+  if (calls.flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+  const errno = koffi.errno();
+  if (errno === koffi.os.errno.EWOULDBLOCK || errno === koffi.os.errno.EAGAIN) return false;
+  throw systemCallError('Failed to lock a file', errno);
+}
+
+/**
+ * Runs `work` with this thread in another network namespace. `work` must be synchronous: the thread is Node's main thread, and
+ * everything that ran meanwhile would see the wrong network. A socket made inside stays in that namespace.
+ */
+export function inNetworkNamespace<T>(own: number, other: number, work: () => T): T {
+  checked(calls.setns(other, CLONE_NEWNET), 'Failed to enter a network namespace');
+  try {
+    return work();
+  } finally {
+    // Staying in a foreign namespace would send everything after this astray: better to die and be started again.
+    if (calls.setns(own, CLONE_NEWNET) !== 0) process.abort();
+  }
+}
+
+const SOCK_CLOEXEC = 0x80000;
+
+export function openSocket(domain: number, type: number, protocol: number): number {
+  return checked(calls.socket(domain, type | SOCK_CLOEXEC, protocol), 'Failed to open a socket');
+}
+
+export function setSocketOption(fd: number, level: number, name: number, value: Buffer): void {
+  checked(calls.setsockopt(fd, level, name, value, value.length), 'Failed to set a socket option');
+}
+
+export function sendBytes(fd: number, bytes: Buffer): void {
+  checked(Number(calls.send(fd, bytes, bytes.length, 0)), 'Failed to send');
+}
+
+/** Waits for one message; returns its length. */
+export function receiveBytes(fd: number, into: Buffer): number {
+  return checked(Number(calls.recv(fd, into, into.length, 0)), 'Failed to receive');
+}
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+
+/** A listening unix socket as a bare descriptor, to be handed to a child. The path must be at most 107 bytes. */
+export function listenUnix(path: string): number {
+  const address = Buffer.alloc(110);
+  address.writeUInt16LE(AF_UNIX, 0);
+  address.write(path, 2);
+  const fd = openSocket(AF_UNIX, SOCK_STREAM, 0);
+  checked(calls.bind(fd, address, address.length), `Failed to bind "${path}"`);
+  checked(calls.listen(fd, 1), `Failed to listen on "${path}"`);
+  return fd;
+}
+
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Who is at the other end of a connected unix socket, as the kernel noted it at connect. */
+export function peerCredentials(fd: number): PeerCredentials {
+  const value = Buffer.alloc(12);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(value.length, 0);
+  checked(calls.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, value, length), 'Failed to read peer credentials');
+  return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
+}
+
+/** A descriptor that stays with this very process, whatever happens to its number; null when there is no such process. */
+export function openPidfd(pid: number): number | null {
+  const fd = Number(calls.pidfdOpen(SYS_pidfd_open, pid, 0));
+  if (fd >= 0) return fd;
+  const errno = koffi.errno();
+  if (errno === koffi.os.errno.ESRCH || errno === koffi.os.errno.EINVAL) return null;
+  throw systemCallError(`Failed to open process ${pid}`, errno);
+}
+
+/** False when the process is gone. */
+export function signalPidfd(fd: number, signal: number): boolean {
+  if (Number(calls.pidfdSendSignal(SYS_pidfd_send_signal, fd, signal, null, 0)) === 0) return true;
+  const errno = koffi.errno();
+  if (errno === koffi.os.errno.ESRCH) return false;
+  throw systemCallError('Failed to signal a process', errno);
+}
