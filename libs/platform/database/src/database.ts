@@ -60,6 +60,12 @@ export class Database {
     await writer.mutex.run(() => applier.catchUp());
   }
 
+  /** Entries of the log from index `from` on, as many as a reply holds; the log may have been trimmed before them. */
+  async entries(from: number): Promise<readonly LogEntry[]> {
+    const { writer } = this.parts;
+    return writer.mutex.run(() => writer.parts.log.read(from));
+  }
+
   /** Brings one entry of the log into this file. Throws `unavailable` with the reason in `details.reason` if it does not fit. */
   async apply(entry: LogEntry): Promise<void> {
     await this.parts.writer.mutex.run(() => this.parts.applier.apply(entry));

@@ -55,11 +55,15 @@ export class EntryApplier {
     // Cascades are in the changeset already; doing them twice would be a conflict.
     await writer.begin(false);
     try {
+      // Kept and thrown afterwards: Node 26.10 swallows what a filter throws once the connection has an authorizer.
+      let unknown: string | null = null;
       const filter = (table: string): boolean => {
-        if (!writer.layout.tables.has(table)) throw refuse(entry, 'unknown-table', `it changes table "${table}", which is not replicated here`);
-        return true;
+        const known = writer.layout.tables.has(table);
+        if (!known) unknown ??= table;
+        return known;
       };
       const fits = writer.connection.db.applyChangeset(entry.payload, { filter });
+      if (unknown !== null) throw refuse(entry, 'unknown-table', `it changes table "${unknown}", which is not replicated here`);
       if (!fits) throw refuse(entry, 'conflict', 'a row it changes is not as it was where the entry was made');
       writer.commit(headAfter(entry));
     } catch (error) {

@@ -1,4 +1,5 @@
-import { Logger, messageOf, SystemClock, type Clock } from '#kernel';
+import { Inject, Injectable, Optional, type OnModuleDestroy } from '@nestjs/common';
+import { Clock, Logger, messageOf, SystemClock } from '#kernel';
 import type { Reconciler } from './reconciler.js';
 
 /** How the last finished run of a reconciler went, for the debug endpoint. */
@@ -27,11 +28,16 @@ class Entry {
  * Runs reconcilers by period and by signal, each one at a time. Signals that arrive during a run cause exactly one more.
  * Its timers never keep the process alive.
  */
-export class ReconcileRunner {
+@Injectable()
+export class ReconcileRunner implements OnModuleDestroy {
   private readonly entries = new Map<string, Entry>();
   private readonly stopping = new AbortController();
 
-  constructor(private readonly logger: Logger, private readonly clock: Clock = new SystemClock()) {}
+  private readonly clock: Clock;
+
+  constructor(@Inject(Logger) private readonly logger: Logger, @Optional() @Inject(Clock) clock?: Clock) {
+    this.clock = clock ?? new SystemClock();
+  }
 
   /** Starts the period; the first run comes at once unless `first` says how many milliseconds to wait. */
   add(reconciler: Reconciler, options: { readonly firstMs?: number } = {}): void {
@@ -60,6 +66,10 @@ export class ReconcileRunner {
     this.stopping.abort();
     for (const entry of this.entries.values()) clearTimeout(entry.timer ?? undefined);
     await Promise.all([...this.entries.values()].map((entry) => entry.current));
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.stop();
   }
 
   private plan(entry: Entry, delayMs: number): void {

@@ -77,21 +77,27 @@ CREATE VIEW ${config} (id, ${deviceColumn}, key, value) AS
   UPDATE ${table} SET devices = ${patched('NEW', 'CAST(NEW.value AS TEXT)')} WHERE ${owner('NEW')};`);
 }
 
-/** Where a project keeps a kind of object: itself, or the default project. */
-const effectiveProject = (feature: string): string => `CASE pr.config ->> '${feature}' WHEN 'true' THEN pr.id ELSE 1 END`;
+interface ListColumns {
+  /** Whether LXD's table has an id of its own. */
+  readonly id?: boolean;
+  readonly parent: string;
+  readonly other: string;
+  /** Whether it says the order. */
+  readonly order?: boolean;
+}
 
-/** `["default", "web"]`: names of rows of `target`, as a view of pairs of ids. */
-function nameList(view: string, table: string, json: string, columns: { id?: boolean; parent: string; other: string; order?: boolean }, target: string, join: string): string {
+/** `[3, 1]` or `["web", "default"]`: a list of rows of `target`, by id or by name, as a view of pairs of ids. */
+function list(view: string, table: string, json: string, by: 'id' | 'name', columns: ListColumns, target: string, join: string): string {
   const { parent, other } = columns;
-  const name = (side: string): string => `(SELECT name FROM ${target} WHERE id = ${side}.${other})`;
-  const without = `SELECT e.atom AS name, e.key + 1 AS place, 0 AS late FROM json_each(${table}.${json}) e`;
-  const added = `SELECT name, ${columns.order ? 'NEW.apply_order' : '9223372036854775807'}, 1 FROM ${target} WHERE id = NEW.${other}`;
-  const list = (rows: string): string => `(SELECT json_group_array(name ORDER BY place, late) FROM (${rows}))`;
+  const item = (side: string): string => (by === 'id' ? `${side}.${other}` : `(SELECT name FROM ${target} WHERE id = ${side}.${other})`);
+  const kept = `SELECT e.atom AS item, e.key + 1 AS place, 0 AS late FROM json_each(${table}.${json}) e`;
+  const added = `SELECT ${item('NEW')}, ${columns.order ? 'NEW.apply_order' : '9223372036854775807'}, 1`;
+  const ordered = (rows: string): string => `(SELECT json_group_array(item ORDER BY place, late) FROM (${rows}))`;
   return `CREATE VIEW ${view} (${columns.id ? 'id, ' : ''}${parent}, ${other}${columns.order ? ', apply_order' : ''}) AS
   SELECT ${columns.id ? `p.id * ${span} + e.key + 1, ` : ''}p.id, t.id${columns.order ? ', e.key + 1' : ''} FROM ${table} p, json_each(p.${json}) e ${join};\n`
-    + trigger(view, 'insert', `${mustExist(table, `NEW.${parent}`)}${mustExist(target, `NEW.${other}`)}  UPDATE ${table} SET ${json} = ${list(`${without} WHERE e.atom <> ${name('NEW')} UNION ALL ${added}`)} WHERE id = NEW.${parent};`)
-    + trigger(view, 'delete', `  UPDATE ${table} SET ${json} = ${list(`${without} WHERE e.atom <> ${name('OLD')}`)} WHERE id = OLD.${parent};`)
-    + trigger(view, 'update', `${mustExist(target, `NEW.${other}`)}  UPDATE ${table} SET ${json} = ${list(`${without} WHERE e.atom NOT IN (${name('OLD')}, ${name('NEW')}) UNION ALL ${added}`)} WHERE id = OLD.${parent};`);
+    + trigger(view, 'insert', `${mustExist(table, `NEW.${parent}`)}${mustExist(target, `NEW.${other}`)}  UPDATE ${table} SET ${json} = ${ordered(`${kept} WHERE e.atom <> ${item('NEW')} UNION ALL ${added}`)} WHERE id = NEW.${parent};`)
+    + trigger(view, 'delete', `  UPDATE ${table} SET ${json} = ${ordered(`${kept} WHERE e.atom <> ${item('OLD')}`)} WHERE id = OLD.${parent};`)
+    + trigger(view, 'update', `${mustExist(target, `NEW.${other}`)}  UPDATE ${table} SET ${json} = ${ordered(`${kept} WHERE e.atom NOT IN (${item('OLD')}, ${item('NEW')}) UNION ALL ${added}`)} WHERE id = OLD.${parent};`);
 }
 
 /** LXD's numbers of image protocols. */
@@ -115,15 +121,14 @@ export const lxdViews: Migration = {
     devices('profiles', 'profile_id', 'profile_device_id'),
     keyValues('instances_config', 'instances', 'instance_id', 'config'),
     devices('instances', 'instance_id', 'instance_device_id'),
-    nameList('instances_profiles', 'instances', 'profiles', { id: true, parent: 'instance_id', other: 'profile_id', order: true }, 'profiles',
-      `JOIN projects pr ON pr.id = p.project_id JOIN profiles t ON t.name = e.atom AND t.project_id = ${effectiveProject('features.profiles')}`),
+    list('instances_profiles', 'instances', 'profiles', 'id', { id: true, parent: 'instance_id', other: 'profile_id', order: true }, 'profiles', 'JOIN profiles t ON t.id = e.atom'),
     memberKeyValues('storage_pools_config', 'storage_pools', 'storage_pools_nodes', 'storage_pool_id'),
     keyValues('storage_volumes_config', 'storage_volumes', 'storage_volume_id', 'config'),
     memberKeyValues('networks_config', 'networks', 'networks_nodes', 'network_id'),
     keyValues('images_properties', 'images', 'image_id', 'properties', { column: 'type', value: '0' }),
     imageSource,
-    nameList('images_profiles', 'images', 'profiles', { parent: 'image_id', other: 'profile_id' }, 'profiles',
-      `JOIN projects pr ON pr.id = p.project_id JOIN profiles t ON t.name = e.atom AND t.project_id = ${effectiveProject('features.profiles')}`),
-    nameList('certificates_projects', 'certificates', 'projects', { parent: 'certificate_id', other: 'project_id' }, 'projects', 'JOIN projects t ON t.name = e.atom'),
+    list('images_profiles', 'images', 'profiles', 'name', { parent: 'image_id', other: 'profile_id' }, 'profiles',
+      `JOIN projects pr ON pr.id = p.project_id JOIN profiles t ON t.name = e.atom AND t.project_id = CASE pr.config ->> 'features.profiles' WHEN 'true' THEN pr.id ELSE 1 END`),
+    list('certificates_projects', 'certificates', 'projects', 'name', { parent: 'certificate_id', other: 'project_id' }, 'projects', 'JOIN projects t ON t.name = e.atom'),
   ].join('\n'),
 };

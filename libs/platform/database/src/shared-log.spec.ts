@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { internalContext } from '#kernel';
+import { openTemporaryDatabase, type LogEntry, type OpenDatabase, type Tx } from './index.js';
+import { MemoryLog } from './testing/memory-log.js';
+
+const ctx = internalContext();
+
+/** The write path over a log that others write too: what a cluster will do, with the log in memory. */
+describe('TransactionRunner.run over a shared log', () => {
+  let log: MemoryLog;
+  let a: OpenDatabase;
+  let b: OpenDatabase;
+  let schema: readonly LogEntry[];
+  const opened: OpenDatabase[] = [];
+
+  beforeEach(async () => {
+    const first = await openTemporaryDatabase();
+    schema = await first.database.entries(1);
+    log = new MemoryLog(first.database.head.incarnation);
+    log.entries.push(...schema);
+    const options = { incarnation: log.incarnation, log: () => log };
+    [a, b] = [await openTemporaryDatabase({ ...options, member: 1 }), await openTemporaryDatabase({ ...options, member: 2 })];
+    opened.push(first, a, b);
+    await Promise.all([a.database.barrier(ctx), b.database.barrier(ctx)]);
+  });
+  afterEach(async () => { for (const db of opened.splice(0)) await db.close(); });
+
+  const put = (key: string, value = 'v') => (tx: Tx) => tx.sql.run('INSERT INTO config (key, value) VALUES (?, ?)', key, value);
+  const increment = (tx: Tx) => {
+    const value = Number(tx.sql.get<{ value: string }>("SELECT value FROM config WHERE key = 'n'")?.value ?? 0) + 1;
+    tx.sql.run("INSERT INTO config (key, value) VALUES ('n', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", String(value));
+    return value;
+  };
+  const dump = (db: OpenDatabase) => db.console.dump('global', false).text;
+
+  it('shows through one member what was written through another, after a barrier', async () => {
+    await a.runner.run(ctx, put('a'));
+    expect(b.database.read.get("SELECT 1 FROM config WHERE key = 'a'")).toBeUndefined();
+    await b.database.barrier(ctx);
+
+    expect(b.database.read.get("SELECT 1 FROM config WHERE key = 'a'")).toBeDefined();
+    expect(log.entries.at(-1)).toMatchObject({ member: 1, kind: 'rows', requestor: 'internal:' });
+  });
+
+  it('runs a function again when another member came first, and its hooks once', async () => {
+    let hooks = 0;
+    let runs = 0;
+    const one = async (db: OpenDatabase) => db.runner.run(ctx, (tx) => { runs++; tx.afterCommit(() => hooks++); return increment(tx); });
+    const values = await Promise.all(Array.from({ length: 20 }, (_, i) => sleep(i % 5).then(() => one(i % 2 === 0 ? a : b))));
+    await Promise.all([a.database.barrier(ctx), b.database.barrier(ctx)]);
+
+    expect(values.sort((x, y) => x - y)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(hooks).toBe(20);
+    expect(runs).toBeGreaterThan(20);
+    expect(dump(a)).toBe(dump(b));
+  });
+
+  it('takes a lost answer for unknown: the log says that the entry went in', async () => {
+    log.nextAppend = 'answer-lost';
+    expect(await a.runner.run(ctx, increment)).toBe(1);
+    expect(await a.runner.run(ctx, increment)).toBe(2);
+  });
+
+  it('says so when the log does not answer and the entry is not in it, and goes on afterwards', async () => {
+    log.nextAppend = 'entry-lost';
+    const results = await Promise.allSettled([a.runner.run(ctx, increment), a.runner.run(ctx, increment)]);
+
+    expect(results.map((result) => (result as PromiseRejectedResult).reason.kind)).toEqual(['unavailable', 'unavailable']);
+    expect(log.appends).toBe(1);
+    expect(await a.runner.run(ctx, increment)).toBe(1);
+  });
+
+  it('never holds up the event loop while an append is in flight and entries arrive', async () => {
+    log.delayMs = 200;
+    let longestGapMs = 0;
+    let last = performance.now();
+    const probe = setInterval(() => { longestGapMs = Math.max(longestGapMs, performance.now() - last); last = performance.now(); }, 5);
+
+    const writes = [a.runner.run(ctx, put('a')), sleep(20).then(() => b.runner.run(ctx, put('b')))];
+    await sleep(50);
+    const seen = a.database.read.all('SELECT * FROM config');
+    const applying = a.database.barrier(ctx);
+    await Promise.all([...writes, applying]);
+    clearInterval(probe);
+
+    expect(seen).toEqual([]);
+    expect(longestGapMs).toBeLessThan(150);
+    expect(b.database.read.all('SELECT key FROM config ORDER BY key')).toEqual([{ key: 'a' }, { key: 'b' }]);
+  });
+
+  it('gathers what comes during an append into one entry', async () => {
+    log.delayMs = 30;
+    const before = log.entries.length;
+    const first = a.runner.run(ctx, put('first'));
+    await sleep(5);
+    await Promise.all([first, ...Array.from({ length: 30 }, (_, i) => a.runner.run(ctx, put(`k${i}`)))]);
+
+    expect(log.entries.length).toBe(before + 2);
+  });
+});
