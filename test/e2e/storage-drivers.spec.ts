@@ -161,6 +161,16 @@ describe('storage on a real host', () => {
     expect(readdirSync(source)).toEqual([]);
   });
 
+  it('mounts a pool again that somebody unmounted', async () => {
+    const driver = host.driver('btrfs');
+    const pool = await driver.createPool(host.pool('btrfs'));
+    sh('umount', host.state.pool('p1'));
+
+    await driver.createVolume({ volume: volume(pool, 'c1'), imageFingerprint: fingerprint, sizeBytes: 0 });
+
+    expect(host.mountsBelow()).toEqual([host.state.pool('p1')]);
+  });
+
   it('mounts a loop file that detaches itself, and grows it', async () => {
     const driver = host.driver('btrfs');
     const pool = await driver.createPool(host.pool('btrfs'));

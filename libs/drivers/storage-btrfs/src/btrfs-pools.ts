@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { conflict, invalid, notFound, parseByteSize, wrap, type Logger, type StateDirectory } from '#kernel';
 import {
-  BtrfsSubvolumes, BtrfsTools, ensureMountPoint, errnoName, exists, isEmptyDirectory, LoopDevices, Mounts, PoolClaims, PoolDirectories, poolMode,
+  BtrfsSubvolumes, BtrfsTools, ensureMountPoint, errnoName, exists, isEmptyDirectory, LoopDevices, Mounts, PoolClaims, PoolDirectories, poolMode, ReadyPools,
   type CommandRunner,
 } from '#host';
 import type { PoolResources, PoolSpec } from '#ports';
@@ -29,7 +29,7 @@ export class BtrfsPools {
   private readonly mounts: Mounts;
   private readonly loops = new LoopDevices();
   private readonly claims: PoolClaims;
-  private readonly ready = new Set<string>();
+  private readonly ready = new ReadyPools();
   private readonly state: StateDirectory;
   private readonly logger: Logger;
 
@@ -75,8 +75,8 @@ export class BtrfsPools {
 
   /** Mounts the pool, makes its directories, removes what a crash left. Cheap when that was done before. */
   async makeReady(pool: PoolSpec): Promise<void> {
-    if (this.ready.has(pool.name)) return;
     const mountPoint = this.state.pool(pool.name);
+    if (await this.ready.has(pool.name, mountPoint)) return;
     const source = await poolSource(this.state, pool);
     if (source.path !== mountPoint) {
       await ensureMountPoint(mountPoint);
@@ -92,7 +92,7 @@ export class BtrfsPools {
       await this.subvolumes.destroy(path);
     }
     if ((await this.claims.claimed(pool.name)) === undefined) await this.claims.claim(pool.name, source.path);
-    this.ready.add(pool.name);
+    await this.ready.add(pool.name, mountPoint);
   }
 
   async unmount(pool: PoolSpec): Promise<void> {

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, rename, rmdir, statfs } from 'node:fs/promises';
 import { invalid, KeyedMutex, notFound, conflict, wrap, type Logger, type StateDirectory } from '#kernel';
-import { ensureMountPoint, errnoName, exists, ImageUnpacker, isEmptyDirectory, Mounts, PoolClaims, PoolDirectories, RemoveTree, type CommandRunner } from '#host';
+import { ensureMountPoint, errnoName, exists, ImageUnpacker, isEmptyDirectory, Mounts, PoolClaims, PoolDirectories, ReadyPools, RemoveTree, type CommandRunner } from '#host';
 import {
   StorageDriver,
   type CreateVolumeRequest, type PoolResources, type PoolSpec, type StorageCapabilities, type VolumeSpec, type VolumeUsage,
@@ -29,7 +29,7 @@ export class DirStorageDriver extends StorageDriver {
   private readonly claims: PoolClaims;
   private readonly locks = new KeyedMutex();
   /** Pools made ready since this process started. */
-  private readonly ready = new Set<string>();
+  private readonly ready = new ReadyPools();
 
   constructor(options: DirStorageOptions) {
     super();
@@ -175,8 +175,8 @@ export class DirStorageDriver extends StorageDriver {
   }
 
   private async makeReady(pool: PoolSpec): Promise<void> {
-    if (this.ready.has(pool.name)) return;
     const mountPoint = this.state.pool(pool.name);
+    if (await this.ready.has(pool.name, mountPoint)) return;
     const source = pool.config['source'] || mountPoint;
     await ensureMountPoint(mountPoint);
     if (source !== mountPoint && (await this.mounts.at(mountPoint)) === undefined) {
@@ -190,7 +190,7 @@ export class DirStorageDriver extends StorageDriver {
       await this.trees.remove(path);
     }
     if ((await this.claims.claimed(pool.name)) === undefined) await this.claims.claim(pool.name, source);
-    this.ready.add(pool.name);
+    await this.ready.add(pool.name, mountPoint);
   }
 }
 

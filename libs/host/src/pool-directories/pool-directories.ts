@@ -150,6 +150,29 @@ export async function ensureMountPoint(path: string): Promise<void> {
   });
 }
 
+/** Which pools are known to be in order, and what was mounted then: somebody may unmount one behind our back. */
+export class ReadyPools {
+  private readonly roots = new Map<string, string>();
+
+  async has(pool: string, path: string): Promise<boolean> {
+    const known = this.roots.get(pool);
+    return known !== undefined && known === (await identity(path));
+  }
+
+  async add(pool: string, path: string): Promise<void> {
+    this.roots.set(pool, await identity(path));
+  }
+
+  delete(pool: string): void {
+    this.roots.delete(pool);
+  }
+}
+
+async function identity(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined ? '' : `${found.dev}:${found.ino}`;
+}
+
 /** Whether a directory holds nothing, or nothing but a fresh file system's `lost+found`. */
 export async function isEmptyDirectory(path: string): Promise<boolean> {
   return (await readdir(path)).every((name) => name === 'lost+found');
