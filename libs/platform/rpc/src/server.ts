@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, rmSync } from 'node:fs';
 import { Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { wrap, type Logger } from '#kernel';
 import { maxMessageBytes } from './client.js';
@@ -30,8 +30,8 @@ export class AgentServer {
     this.server.addService(agentService(name).service, implementation);
   }
 
-  /** Listens on the socket, replacing what a killed predecessor left. The caller holds the lock of the state directory. */
-  async listen(socketPath: string, mode: number): Promise<void> {
+  /** Listens on the socket (of this mode and group), replacing what a killed predecessor left. The caller holds the lock of the state directory. */
+  async listen(socketPath: string, mode: number, gid = 0): Promise<void> {
     rmSync(socketPath, { force: true });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => {
@@ -39,6 +39,7 @@ export class AgentServer {
       else resolve();
     });
     await promise;
+    if (gid !== 0) chownSync(socketPath, 0, gid);
     chmodSync(socketPath, mode);
   }
 
