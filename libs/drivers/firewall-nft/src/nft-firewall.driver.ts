@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { conflict, type Logger, type StateDirectory } from '#kernel';
+import { conflict, invalid, type Logger, type StateDirectory } from '#kernel';
 import { FirewallDriver, type NetworkSpec, type NicFilter } from '#ports';
 import type { Nft, NftChain } from '#host';
 import { foreignDropWarnings } from './foreign-drops.js';
@@ -93,6 +93,7 @@ export class NftFirewall extends FirewallDriver {
   }
 
   private async replaceChains(family: 'inet' | 'bridge', names: readonly string[], wanted: readonly ChainText[]): Promise<void> {
+    for (const text of [...names, ...wanted.flatMap(({ rules }) => rules)]) checkText(text);
     const made = wanted.map((chain) =>
       `table ${family} ${table} {\n  chain ${chain.name} {\n    comment "${chainComment(this.options.stateId, chain)}";\n    ${chain.hook}\n${
         chain.rules.map((rule) => `    ${rule}\n`).join('')}  }\n}\n`);
@@ -125,8 +126,14 @@ export class NftFirewall extends FirewallDriver {
   }
 }
 
+/** The daemon need not be root, what `nft` reads is: nothing may end a rule and begin another. */
+function checkText(text: string): void {
+  if (!/^[\w .,:/"@{}!=-]+$/.test(text)) throw invalid(`Unsafe text for nft: ${JSON.stringify(text)}`);
+}
+
 /** Removes chains whether they exist or not: adding one that exists changes nothing, and what exists can be deleted. */
 function deletion(family: string, names: readonly string[]): string {
+  for (const name of names) if (!/^[\w.-]+$/.test(name)) throw invalid(`Unsafe name for nft: ${JSON.stringify(name)}`);
   return [
     `add table ${family} ${table}`,
     ...names.flatMap((name) => [`add chain ${family} ${table} ${name}`, `flush chain ${family} ${table} ${name}`, `delete chain ${family} ${table} ${name}`]),

@@ -2,7 +2,7 @@ import { conflict, invalid, type Logger } from '#kernel';
 import { IpBatch, type Ip, type LinkDetails } from '#host';
 import type { BridgePlan, TunnelPlan } from './bridge-plan.rules.js';
 import { hostOf, sameCidr, subnetOf } from './subnets.rules.js';
-import { applySettings, hasIpv6, readSetting } from './sysctls.js';
+import { applySettings, readSetting } from './sysctls.js';
 
 /** Everything a bridge is made of in the kernel: link, addresses, routes, ports that are not instances'. */
 export class BridgeLinks {
@@ -33,7 +33,7 @@ export class BridgeLinks {
       if (plan.hwaddr !== '' && bridge.hwaddr.toLowerCase() !== plan.hwaddr.toLowerCase()) batch.setAddress(plan.name, plan.hwaddr);
       if (bridge.mtu !== plan.mtu) batch.setMtu(plan.name, plan.mtu);
     }
-    await this.planAddresses(batch, plan, bridge);
+    this.planAddresses(batch, plan, bridge);
     this.planPorts(batch, plan, links, formerExternal);
     await this.planRoutes(batch, plan, bridge);
     await this.ip.apply(batch);
@@ -41,13 +41,13 @@ export class BridgeLinks {
   }
 
   /** First thing that is not as planned, or null. Reads no process's output but the listing passed in. */
-  firstFault(plan: BridgePlan, links: readonly LinkDetails[], ipv6: boolean): string | null {
+  firstFault(plan: BridgePlan, links: readonly LinkDetails[]): string | null {
     const bridge = links.find(({ name }) => name === plan.name);
     if (bridge === undefined) return 'link';
     if (!this.isOurs(bridge)) return 'link';
     if (!bridge.flags.includes('UP')) return 'link state';
     if (bridge.mtu !== plan.mtu) return 'mtu';
-    const missing = wantedAddresses(plan, ipv6).some((wanted) => !bridge.addresses.some((have) => sameCidr(wanted, cidrOf(have))));
+    const missing = wantedAddresses(plan).some((wanted) => !bridge.addresses.some((have) => sameCidr(wanted, cidrOf(have))));
     if (missing) return 'addresses';
     const unplugged = [...plan.externalInterfaces, ...plan.tunnels.map(({ name }) => name)]
       .some((port) => links.some(({ name, master }) => name === port && master !== plan.name));
@@ -92,8 +92,8 @@ export class BridgeLinks {
     }
   }
 
-  private async planAddresses(batch: IpBatch, plan: BridgePlan, bridge: LinkDetails | undefined): Promise<void> {
-    const wanted = wantedAddresses(plan, await hasIpv6());
+  private planAddresses(batch: IpBatch, plan: BridgePlan, bridge: LinkDetails | undefined): void {
+    const wanted = wantedAddresses(plan);
     const present = (bridge?.addresses ?? []).filter(({ scope }) => scope === 'global').map(cidrOf);
     for (const have of present) if (!wanted.some((address) => sameCidr(address, have))) batch.deleteAddress(plan.name, have);
     for (const address of wanted) if (!present.some((have) => sameCidr(address, have))) batch.addAddress(plan.name, address);
@@ -136,8 +136,8 @@ export class BridgeLinks {
   }
 }
 
-function wantedAddresses(plan: BridgePlan, ipv6: boolean): string[] {
-  return [plan.ipv4, ipv6 ? plan.ipv6 : ''].filter((address) => address !== '');
+function wantedAddresses(plan: BridgePlan): string[] {
+  return [plan.ipv4, plan.ipv6].filter((address) => address !== '');
 }
 
 function cidrOf({ address, prefixLength }: { address: string; prefixLength: number }): string {

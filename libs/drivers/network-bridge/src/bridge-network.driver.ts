@@ -8,6 +8,7 @@ import { sendRelease } from './dhcp-release.js';
 import { DnsmasqService, replaceFile } from './dnsmasq-service.js';
 import { interfaceState } from './interface-states.js';
 import { StaticLeaseFiles } from './static-leases.js';
+import { checkNetworkName, checkNetworkSpec, checkStaticLease } from './spec-check.rules.js';
 import { hostOf, subnetOf } from './subnets.rules.js';
 import { hasIpv6 } from './sysctls.js';
 
@@ -37,18 +38,19 @@ export class BridgeNetworkDriver extends NetworkDriver {
     this.services = new DnsmasqService(options.dnsmasq, options.state, options.logger);
   }
 
-  override ensureNetwork(network: NetworkSpec): Promise<void> {
+  override async ensureNetwork(network: NetworkSpec): Promise<void> {
+    checkNetworkSpec(network);
     return this.busy.run(network.name, () => this.ensure(network));
   }
 
   override async reconcileNetworks(networks: readonly NetworkSpec[]): Promise<string[]> {
     const { firewall, ip, logger } = this.options;
-    const [links, withoutRules, filters, ipv6] = await Promise.all([
-      ip.listLinks(), firewall.withoutNetworkRules(networks), firewall.restoreNicFilters(), hasIpv6(),
-    ]);
+    const ipv6 = await hasIpv6();
+    const effective = ipv6 ? networks : networks.map(withoutIpv6);
+    const [links, withoutRules, filters] = await Promise.all([ip.listLinks(), firewall.withoutNetworkRules(effective), firewall.restoreNicFilters()]);
     const restored = filters.map((filter) => `${filter}: NIC filter`);
-    for (const network of networks) {
-      const fault = await this.faultOf(network, links, withoutRules, ipv6);
+    for (const network of effective) {
+      const fault = await this.faultOf(network, links, withoutRules);
       if (fault === null) continue;
       try {
         await this.ensureNetwork(network);
@@ -62,18 +64,22 @@ export class BridgeNetworkDriver extends NetworkDriver {
     return restored;
   }
 
-  override removeNetwork({ name }: NetworkSpec): Promise<void> {
+  override async removeNetwork({ name }: NetworkSpec): Promise<void> {
+    checkNetworkName(name);
     return this.busy.run(name, async () => {
       await this.takeDown(name);
       await rm(this.options.state.network(name), { recursive: true, force: true });
     });
   }
 
-  override stopNetwork({ name }: NetworkSpec): Promise<void> {
+  override async stopNetwork({ name }: NetworkSpec): Promise<void> {
+    checkNetworkName(name);
     return this.busy.run(name, () => this.takeDown(name));
   }
 
-  override renameNetwork(network: NetworkSpec, newName: string): Promise<void> {
+  override async renameNetwork(network: NetworkSpec, newName: string): Promise<void> {
+    checkNetworkSpec(network);
+    checkNetworkName(newName);
     const { state, firewall } = this.options;
     return this.busy.run(network.name, async () => {
       await Promise.all([this.services.stop(network.name), firewall.removeNetworkRules(network.name)]);
@@ -83,7 +89,9 @@ export class BridgeNetworkDriver extends NetworkDriver {
     });
   }
 
-  override setStaticLease(networkName: string, lease: StaticLease): Promise<void> {
+  override async setStaticLease(networkName: string, lease: StaticLease): Promise<void> {
+    checkNetworkName(networkName);
+    checkStaticLease(lease);
     return this.busy.run(networkName, async () => {
       const files = new StaticLeaseFiles(this.services.files(networkName).hosts);
       const before = await files.find(lease.project, lease.instance, lease.device);
@@ -115,8 +123,9 @@ export class BridgeNetworkDriver extends NetworkDriver {
     return [...new Set([...addresses, ...routes.map(subnetOf)])].filter((subnet) => !subnet.startsWith('fe80:'));
   }
 
-  private async ensure(network: NetworkSpec): Promise<void> {
-    const { name } = network;
+  private async ensure(asked: NetworkSpec): Promise<void> {
+    const { name } = asked;
+    const network = (await hasIpv6()) ? asked : withoutIpv6(asked);
     const plan = planBridge(network);
     const before = await this.applied(name);
     await this.links.ensure(plan, splitList(before?.config['bridge.external_interfaces']));
@@ -133,8 +142,8 @@ export class BridgeNetworkDriver extends NetworkDriver {
     if (changes.includes(true)) await this.services.reload(network.name);
   }
 
-  private async faultOf(network: NetworkSpec, links: readonly LinkDetails[], withoutRules: readonly string[], ipv6: boolean): Promise<string | null> {
-    return this.links.firstFault(planBridge(network), links, ipv6)
+  private async faultOf(network: NetworkSpec, links: readonly LinkDetails[], withoutRules: readonly string[]): Promise<string | null> {
+    return this.links.firstFault(planBridge(network), links)
       ?? (withoutRules.includes(network.name) ? 'firewall rules' : null)
       ?? ((await this.services.isRight(network)) ? null : 'dnsmasq');
   }
@@ -190,6 +199,11 @@ export class BridgeNetworkDriver extends NetworkDriver {
     await mkdir(state.network(network.name), { recursive: true, mode: 0o711 });
     await replaceFile(this.appliedFile(network.name), `${JSON.stringify(network)}\n`);
   }
+}
+
+/** The network as far as a host without IPv6 can have it. */
+function withoutIpv6(network: NetworkSpec): NetworkSpec {
+  return { ...network, config: { ...network.config, 'ipv6.address': 'none' } };
 }
 
 /** Safe to repeat: once moved, there is nothing to move. */

@@ -1,3 +1,5 @@
+import { internal } from '#kernel';
+
 /** A bridge to make. */
 export interface BridgeLink {
   readonly name: string;
@@ -68,6 +70,8 @@ export class IpBatch {
   }
 
   private add(line: string): this {
+    // A line break or quote would let a name carry commands of its own (`netns exec` is one).
+    if (!/^[\w .:/-]+$/.test(line)) throw internal(`Unsafe text for ip: ${JSON.stringify(line)}`);
     this.lines.push(line);
     return this;
   }
