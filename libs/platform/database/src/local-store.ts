@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { SqliteConnection, type ConnectionOptions } from './sqlite-connection.js';
-import { describeFailure } from './sqlite-errors.js';
+import { describeFailure, isDiskFull } from './sqlite-errors.js';
 
 /**
  * `config` is the bucket of this member's own settings under LXD's name; `raft_nodes` is where administrators look for the voters
@@ -30,8 +30,12 @@ export class LocalStore {
   /** For the SQL console. */
   readonly connection: SqliteConnection;
 
-  constructor(private readonly directory: string, options: Pick<ConnectionOptions, 'synchronous'> = {}) {
-    this.connection = new SqliteConnection({ path: `${directory}/local.db`, ...options });
+  private readonly makeRoom: () => boolean;
+
+  /** `makeRoom` is asked once when the disk is full: true = there is room now. */
+  constructor(private readonly directory: string, options: Pick<ConnectionOptions, 'synchronous'> & { readonly makeRoom?: () => boolean } = {}) {
+    this.makeRoom = options.makeRoom ?? (() => false);
+    this.connection = new SqliteConnection({ path: `${directory}/local.db`, synchronous: options.synchronous });
     this.connection.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`);
   }
 
@@ -53,15 +57,24 @@ export class LocalStore {
   setMany(bucket: string, entries: ReadonlyMap<string, string | null> | Readonly<Record<string, string | null>>): void {
     const pairs = entries instanceof Map ? [...entries] : Object.entries(entries as Record<string, string | null>);
     try {
-      this.connection.exec('BEGIN IMMEDIATE');
-      for (const [key, value] of pairs) {
-        if (value === null) this.connection.run('DELETE FROM entries WHERE bucket = ? AND key = ?', bucket, key);
-        else this.connection.run('INSERT INTO entries (bucket, key, value) VALUES (?, ?, ?) ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value', bucket, key, value);
-      }
-      this.connection.exec('COMMIT');
+      this.write(bucket, pairs);
     } catch (error) {
-      if (this.connection.db.isTransaction) this.connection.exec('ROLLBACK');
-      throw describeFailure(error, this.directory);
+      if (!isDiskFull(error, this.directory) || !this.makeRoom()) throw describeFailure(error, this.directory);
+      this.write(bucket, pairs);
+    }
+  }
+
+  private write(bucket: string, pairs: readonly [string, string | null][]): void {
+    const { connection } = this;
+    connection.exec('BEGIN IMMEDIATE');
+    try {
+      for (const [key, value] of pairs) {
+        if (value === null) connection.run('DELETE FROM entries WHERE bucket = ? AND key = ?', bucket, key);
+        else connection.run('INSERT INTO entries (bucket, key, value) VALUES (?, ?, ?) ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value', bucket, key, value);
+      }
+      connection.exec('COMMIT');
+    } finally {
+      if (connection.db.isTransaction) connection.exec('ROLLBACK');
     }
   }
 

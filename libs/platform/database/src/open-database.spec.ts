@@ -176,5 +176,9 @@ describe.skipIf(!canMount)('a full disk', () => {
     unlinkSync(filler());
     await db.ballast.ensure();
     expect(db.ballast.held).toBe(true);
+    fill();
+
+    db.localStore.set('b', 'k', 'x'.repeat(100_000));
+    expect(db.ballast.held).toBe(false);
   });
 });

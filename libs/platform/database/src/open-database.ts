@@ -85,10 +85,10 @@ async function openParts(options: OpenOptions, closers: (() => Promise<void> | v
   const writeOrm = await TypeOrmConnection.open(connection);
   const readOrm = await TypeOrmConnection.open(reader);
   closers.push(() => writeOrm.close(), () => readOrm.close());
-  const localStore = new LocalStore(directory, { synchronous });
-  closers.push(() => localStore.close());
   const ballast = new Ballast({ directory, ...defaultBallast, ...options.ballast }, logger);
   closers.push(() => ballast.stop());
+  const localStore = new LocalStore(directory, { synchronous, makeRoom: () => ballast.release() });
+  closers.push(() => localStore.close());
   const runner = new TransactionRunner({ writer, applier, typeorm: writeOrm, ballast, directory });
   const database = new Database({ writer, applier, reader, typeorm: readOrm });
   return make(database, runner, writer.parts.feed, localStore, new SqlConsole(database, runner, localStore), ballast, closers);

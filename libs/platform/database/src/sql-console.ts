@@ -21,14 +21,14 @@ export interface SqlResult {
   readonly type: 'select' | 'exec';
   /** Null for `exec`. */
   readonly columns: string[] | null;
-  /** Null when there are none. Blobs are sent as text. */
+  /** Null for `exec`. Blobs are sent as text. */
   readonly rows: unknown[][] | null;
   readonly rows_affected: number;
 }
 
-/** Metadata of the answer, spelled as LXD 5.0.2 sends it. */
+/** Metadata of the answer. LXD 5.0.2 writes `Results` and null for empty lists; its client, like ours, reads this as well. */
 export interface SqlQueryResponse {
-  readonly Results: SqlResult[] | null;
+  readonly results: SqlResult[];
 }
 
 /** What prepares a statement: a connection, or a transaction. */
@@ -48,15 +48,15 @@ export class SqlConsole {
   async query(ctx: RequestContext, request: SqlQueryRequest): Promise<SqlQueryResponse> {
     assertDatabase(request.database);
     if (request.query === '') throw invalid('No query provided');
-    if (request.query === '.sync') return { Results: null };
+    if (request.query === '.sync') return { results: [] };
     const statements = splitStatements(request.query);
-    if (request.database === 'local') return { Results: this.runLocal(statements) };
+    if (request.database === 'local') return { results: this.runLocal(statements) };
     if (statements.every((statement) => onlyReads.test(statement))) {
       await this.database.barrier(ctx);
-      return { Results: runAll(this.database.prepare.bind(this.database), this.database.read, statements) };
+      return { results: runAll(this.database.prepare.bind(this.database), this.database.read, statements) };
     }
     const results = await this.runner.run(ctx, (tx) => runAll((sql) => (tx as OpenTransaction).prepare(sql), tx.sql, statements));
-    return { Results: results };
+    return { results: results };
   }
 
   /** Text that rebuilds the tables (`.dump`), or their definitions alone (`.schema`). */
@@ -119,7 +119,7 @@ function runOne(statement: StatementSync, sql: Sql): SqlResult {
   if (columns.length > 0) {
     statement.setReturnArrays(true);
     const rows = (statement.all() as unknown as SqlValue[][]).map((row) => row.map(toJson));
-    return { type: 'select', columns, rows: rows.length === 0 ? null : rows, rows_affected: 0 };
+    return { type: 'select', columns, rows, rows_affected: 0 };
   }
   const total = (): number => sql.get<{ n: number }>('SELECT total_changes() AS n')?.n ?? 0;
   const before = total();

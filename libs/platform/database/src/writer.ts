@@ -10,7 +10,7 @@ import { isBusy } from './sqlite-errors.js';
 import { WriteGuard } from './write-guard.js';
 
 /** How long to wait for another program (a backup, an administrator's `sqlite3`) to let go of the file, asking now and then. */
-const lockPatienceMs = 2000;
+const lockPatienceMs = 1000;
 const lockPollMs = 10;
 
 export interface WriterParts {

@@ -127,8 +127,7 @@ export const lxdViews: Migration = {
     memberKeyValues('networks_config', 'networks', 'networks_nodes', 'network_id'),
     keyValues('images_properties', 'images', 'image_id', 'properties', { column: 'type', value: '0' }),
     imageSource,
-    list('images_profiles', 'images', 'profiles', 'name', { parent: 'image_id', other: 'profile_id' }, 'profiles',
-      `JOIN projects pr ON pr.id = p.project_id JOIN profiles t ON t.name = e.atom AND t.project_id = CASE pr.config ->> 'features.profiles' WHEN 'true' THEN pr.id ELSE 1 END`),
+    list('images_profiles', 'images', 'profiles', 'id', { parent: 'image_id', other: 'profile_id' }, 'profiles', 'JOIN profiles t ON t.id = e.atom'),
     list('certificates_projects', 'certificates', 'projects', 'name', { parent: 'certificate_id', other: 'project_id' }, 'projects', 'JOIN projects t ON t.name = e.atom'),
   ].join('\n'),
 };
