@@ -32,6 +32,13 @@ export function parseCertificate(der: Buffer): PeerCertificate {
   }
 }
 
+/** Reads one certificate in PEM; `invalid` when it is none. */
+export function parsePem(text: string): PeerCertificate {
+  const body = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(text)?.[1];
+  if (body === undefined) throw invalid('Invalid PEM encoded certificate');
+  return parseCertificate(Buffer.from(body, 'base64'));
+}
+
 function describe(x509: X509Certificate): PeerCertificate {
   return {
     fingerprint: createHash('sha256').update(x509.raw).digest('hex'),

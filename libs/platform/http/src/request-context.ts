@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import { internal, newUuid, type RequestContext, type Requestor } from '#kernel';
-import type { Identity } from '#platform/auth';
+import { peerCertificateOf, type Identity, type PeerCertificate } from '#platform/auth';
 
 /**
  * Context of one HTTP request. Signal, id and requestor are made on first use, because most requests need none of them.
@@ -30,6 +31,12 @@ export class HttpRequestContext implements RequestContext {
 
   get requestor(): Requestor {
     return (this.who ??= { username: this.identity.username, protocol: this.identity.protocol, address: this.identity.address });
+  }
+
+  /** The certificate of the TLS connection, trusted or not; null without one. */
+  get peerCertificate(): PeerCertificate | null {
+    const { socket } = this.request;
+    return socket instanceof TLSSocket ? peerCertificateOf(socket) : null;
   }
 
   /** Aborts when the client goes away before its answer was sent. */
