@@ -90,6 +90,11 @@ export class LiveOperation implements OperationHandle {
     return this.api();
   }
 
+  /** Announces it for the first time, as Pending. */
+  created(): void {
+    this.observer.changed(this);
+  }
+
   /** To a state that is not final. */
   move(status: 'Running' | 'Cancelling'): void {
     if (this.ended || this.status === status) return;

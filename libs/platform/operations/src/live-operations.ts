@@ -66,7 +66,7 @@ export class LiveOperations {
   }
 
   changed(operation: LiveOperation): void {
-    this.events.operation(operation.api(), operation.init.project);
+    if (this.events.hasListeners('operation')) this.events.operation(operation.api(), operation.init.project);
   }
 
   ended(operation: LiveOperation): void {

@@ -93,6 +93,7 @@ export class OperationRunner {
     if (row === undefined || row.memberId !== this.options.memberId) return;
     if (own !== undefined) {
       this.announced.delete(id);
+      own.created();
       this.begin(row, row.epoch, own, false);
     } else if (row.status === 'Pending' && row.epoch === 0) {
       this.claim(row).catch((error: unknown) => this.logger.error('Failed claiming an operation', { operation: id, error: messageOf(error) }));
@@ -113,13 +114,15 @@ export class OperationRunner {
     // Read again: a cancel may have come between the read and the claim.
     const claimed = this.repository.get(id) ?? row;
     if (claimed.cancelRequested && !claimed.committed) operation.abort.abort();
+    operation.created();
     this.begin(claimed, row.epoch + 1, operation, row.epoch > 0);
   }
 
   private begin(row: OperationRow, epoch: number, operation: LiveOperation, resumed: boolean): void {
     const known = this.registry.find(row.kind, row.version);
     if (known === undefined || this.stopping) return;
-    const work = new Execution(this.environment, known, row, epoch, operation).carryOut(resumed);
+    // Not in the change feed's own turn: who scheduled it is answered first.
+    const work = Promise.resolve().then(() => new Execution(this.environment, known, row, epoch, operation).carryOut(resumed));
     this.running.set(row.id, work);
     void work.then(() => this.running.delete(row.id));
   }

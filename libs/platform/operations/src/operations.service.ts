@@ -111,6 +111,7 @@ export class OperationsService {
       conflictKey, action: options.action ?? lastPart(options.kind), mayCancel: options.class === 'token' || options.cancel !== undefined, stored: false,
     });
     this.inMemory.set(operation.id, options);
+    operation.created();
     operation.move('Running');
     if (options.run !== undefined) void this.carryOut(operation, options.run);
     return operation;
