@@ -1,0 +1,19 @@
+import type { StateDirectory } from '#kernel';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
+import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver } from '#drivers/fake';
+import type { PortBindings } from '../../apps/daemon/src/bindings.js';
+
+/** The ports, each carried out by a host in memory; `faults` makes it misbehave. */
+export function fakeBindings(state: StateDirectory, faults = new FakeFaults()): PortBindings {
+  const images = new FakeImageStore(faults, state);
+  const instances = new FakeInstanceDriver(faults);
+  return [
+    { provide: StorageDriver, useValue: new FakeStorageDriver(faults, { imageStore: images }) },
+    { provide: ImageStore, useValue: images },
+    { provide: NetworkDriver, useValue: new FakeNetworkDriver(faults) },
+    { provide: InstanceDriver, useValue: instances },
+    { provide: ExecSessions, useValue: new FakeExecSessions(faults) },
+    { provide: InstanceLogs, useValue: new FakeInstanceLogs(faults) },
+    { provide: HostInfo, useValue: new FakeHostInfo(faults) },
+  ];
+}
