@@ -35,7 +35,7 @@ async function load(): Promise<void> {
     try {
       const ffi = (await import('node:ffi')) as unknown as FfiModule;
       const libc = ffi.dlopen(null, {
-        getsockopt: { parameters: ['i32', 'i32', 'i32', 'pointer', 'pointer'], result: 'i32' },
+        getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
       });
       getSockOpt = wrap(ffi, libc.functions.getsockopt);
     } finally {
