@@ -1,1 +1,3 @@
-export {};
+export { ApiClient, type ApiAnswer, type ApiClientOptions, type ApiEndpoint, type ApiRequest, type EventMessage } from './api-client.js';
+export { HttpTransport, readText, type HttpRequest } from './http-transport.js';
+export { proxyFor, type ConnectionSettings, type ProxySettings } from './connections.js';

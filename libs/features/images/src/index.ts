@@ -1,1 +1,4 @@
-export {};
+export { ImagesModule } from './images.module.js';
+export { ImagesService, type LocalImageReference } from './images.service.js';
+export type { DownloadWatch, EnsureOptions, RemoteImageSource } from './image-downloads.service.js';
+export type { ImageRow, ImageType } from './data/images.repository.js';

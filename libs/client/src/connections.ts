@@ -1,0 +1,158 @@
+import { X509Certificate } from 'node:crypto';
+import { Agent, request as httpRequest, type ClientRequestArgs } from 'node:http';
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { connect as connectTls, getCACertificates, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { unavailable } from '#kernel';
+import { connectionError } from './connection-errors.js';
+
+/** Proxy for outgoing connections; empty texts mean none. */
+export interface ProxySettings {
+  /** For `http://` targets. Example: `http://proxy:3128` */
+  readonly http: string;
+  /** For `https://` targets. */
+  readonly https: string;
+  /** Comma-separated hosts, domains (`.example.com`) and `*` reached directly. */
+  readonly ignoreHosts: string;
+}
+
+export interface ConnectionSettings {
+  /** Connect here instead of to the host in the URL. */
+  readonly socketPath?: string;
+  /** PEM of the only certificate (or authority) the server may show; empty or absent: the system's authorities decide. */
+  readonly certificate?: string;
+  /** Client certificate and key, PEM. */
+  readonly client?: { readonly certificate: string; readonly key: string };
+  readonly proxy?: ProxySettings;
+}
+
+const connectTimeoutMs = 10_000;
+
+type Done = (error: Error | null, socket?: Socket) => void;
+
+/** Keeps connections of one scheme alive; makes them as `settings` say. The TLS check is over before the first byte of a request leaves. */
+export class ConnectionPool extends Agent {
+  readonly protocol: string;
+  readonly defaultPort: number;
+
+  constructor(scheme: 'http:' | 'https:', private readonly settings: ConnectionSettings) {
+    super({ keepAlive: true, maxSockets: 64 });
+    this.protocol = scheme;
+    this.defaultPort = scheme === 'https:' ? 443 : 80;
+  }
+
+  override createConnection(options: ClientRequestArgs, done?: (error: Error | null, stream: Socket) => void): null {
+    const host = String(options.host ?? 'localhost').replace(/^\[(.*)\]$/, '$1');
+    const port = Number(options.port ?? this.defaultPort);
+    void this.open(host, port).then((socket) => done?.(null, socket), (error: Error) => (done as Done | undefined)?.(error));
+    return null;
+  }
+
+  private async open(host: string, port: number): Promise<Socket> {
+    const { socketPath, proxy } = this.settings;
+    if (socketPath !== undefined) return waitFor(connectSocket({ path: socketPath }), 'connect', socketPath);
+    const via = proxy === undefined ? null : proxyFor(this.protocol, host, proxy);
+    if (this.protocol === 'http:') {
+      const to = via === null ? { host, port } : addressOf(via);
+      return waitFor(connectSocket({ ...to, noDelay: true }), 'connect', `${to.host}:${to.port}`);
+    }
+    const tunnel = via === null ? connectSocket({ host, port, noDelay: true }) : await tunnelThrough(via, host, port);
+    return this.secure(tunnel, host, port);
+  }
+
+  private async secure(tunnel: Socket, host: string, port: number): Promise<Socket> {
+    const { certificate, client } = this.settings;
+    const pinned = certificate !== undefined && certificate !== '';
+    const options: ConnectionOptions = {
+      socket: tunnel, ALPNProtocols: ['http/1.1'], minVersion: 'TLSv1.2',
+      servername: isIP(host) === 0 ? host : undefined,
+      host,
+      ca: pinned ? [certificate] : authorities(),
+      rejectUnauthorized: !pinned,
+      ...(client === undefined ? {} : { cert: client.certificate, key: client.key }),
+    };
+    tunnel.once('error', () => undefined);
+    const socket = await waitFor(connectTls(options), 'secureConnect', `${host}:${port}`);
+    if (pinned && !socket.authorized && !showsCertificate(socket, certificate)) {
+      socket.destroy();
+      throw unavailable('x509: certificate signed by unknown authority');
+    }
+    return socket;
+  }
+}
+
+function showsCertificate(socket: TLSSocket, pem: string): boolean {
+  const shown = socket.getPeerX509Certificate();
+  return shown !== undefined && shown.raw.equals(new X509Certificate(pem).raw);
+}
+
+let systemAuthorities: string[] | undefined;
+
+/** The system's authorities and those Node ships, since a container image may lack the former. */
+function authorities(): string[] {
+  systemAuthorities ??= [...new Set([...getCACertificates('system'), ...getCACertificates('default')])];
+  return systemAuthorities;
+}
+
+/** Resolves with the socket after `event`; destroys it and rejects on error or time-out. */
+function waitFor<S extends Socket>(socket: S, event: 'connect' | 'secureConnect', target: string): Promise<S> {
+  const { promise, resolve, reject } = Promise.withResolvers<S>();
+  const timer = setTimeout(() => fail(Object.assign(unavailable(`dial tcp ${target}: i/o timeout`), { code: 'ETIMEDOUT' })), connectTimeoutMs);
+  const fail = (error: Error): void => {
+    clearTimeout(timer);
+    socket.destroy();
+    reject(connectionError(error, target));
+  };
+  const closed = (): void => fail(unavailable(`${target}: EOF`));
+  socket.once('error', fail);
+  socket.once('close', closed);
+  socket.once(event, () => {
+    clearTimeout(timer);
+    socket.off('error', fail);
+    socket.off('close', closed);
+    resolve(socket);
+  });
+  return promise;
+}
+
+/** The proxy to use for a host, or null for a direct connection. */
+export function proxyFor(scheme: string, host: string, proxy: ProxySettings): URL | null {
+  const text = scheme === 'https:' ? proxy.https : proxy.http;
+  if (text === '') return null;
+  for (const entry of proxy.ignoreHosts.split(',').map((e) => e.trim()).filter((e) => e !== '')) {
+    const domain = entry.replace(/^\*?\./, '');
+    if (entry === '*' || host === entry || host.endsWith(`.${domain}`)) return null;
+  }
+  return new URL(text.includes('://') ? text : `http://${text}`);
+}
+
+/** Value of `Proxy-Authorization`, or undefined. */
+export function proxyAuthorization(proxy: URL): string | undefined {
+  if (proxy.username === '') return undefined;
+  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return `Basic ${Buffer.from(credentials).toString('base64')}`;
+}
+
+function addressOf(proxy: URL): { host: string; port: number } {
+  return { host: proxy.hostname, port: proxy.port === '' ? 80 : Number(proxy.port) };
+}
+
+/** A connection to `host:port` through the proxy's CONNECT. */
+function tunnelThrough(proxy: URL, host: string, port: number): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const target = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+  const authorization = proxyAuthorization(proxy);
+  const { host: proxyHost, port: proxyPort } = addressOf(proxy);
+  const request = httpRequest({
+    host: proxyHost, port: proxyPort, method: 'CONNECT', path: target, agent: false, timeout: connectTimeoutMs,
+    headers: { host: target, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) },
+  });
+  request.once('connect', (answer, socket) => {
+    if (answer.statusCode === 200) return resolve(socket);
+    socket.destroy();
+    reject(unavailable(`Proxy "${proxy.host}" refused the connection to "${target}": ${answer.statusCode} ${answer.statusMessage}`));
+  });
+  request.once('timeout', () => request.destroy(unavailable(`Proxy "${proxy.host}" did not answer in time`)));
+  request.once('error', (error) => reject(connectionError(error, proxy.host)));
+  request.end();
+  return promise;
+}

@@ -1,0 +1,159 @@
+import { Injectable } from '@nestjs/common';
+import { open, type FileHandle } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import type { ImageExportPost } from '#api-types';
+import { ApiClient } from '#client';
+import { AppError, internal, notFound, randomHex, StateDirectory, type RequestContext } from '#kernel';
+import { OperationsService, type OperationHandle } from '#platform/operations';
+import { streamResponse, type ApiResponse } from '#platform/http';
+import { ImageLibrary } from './image-library.js';
+import { ImageTokens } from './image-tokens.service.js';
+import type { ImageRow } from './data/images.repository.js';
+import { ImageServers, userAgent } from './remote/image-servers.js';
+import { Progress } from './remote/progress.js';
+import { fileEnding, magicBytes } from './rules/file-kind.rules.js';
+import { parseRange } from './rules/byte-range.rules.js';
+
+/** Read-ahead per file: large enough that the disk, not the number of calls, sets the pace. */
+const readBytes = 1024 * 1024;
+
+interface ImageFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly modifiedAt: Date;
+  readonly ending: string;
+}
+
+/** Sends images out: to clients that ask, or to another server. */
+@Injectable()
+export class ImageExports {
+  constructor(
+    private readonly library: ImageLibrary,
+    private readonly tokens: ImageTokens,
+    private readonly servers: ImageServers,
+    private readonly operations: OperationsService,
+    private readonly state: StateDirectory,
+  ) {}
+
+  /** A unified image as the file it is, with ranges; a split one as multipart. `image` is one the caller may see. */
+  async download(ctx: RequestContext, image: ImageRow, secret: string | undefined, range: string | undefined): Promise<ApiResponse> {
+    const meta = await this.file(image, '');
+    const rootfs = await this.file(image, '.rootfs').catch((error: unknown) => {
+      if (AppError.is(error, 'not-found')) return null;
+      throw error;
+    });
+    if (!ctx.trusted && secret !== undefined) this.tokens.use(ctx, secret);
+    this.library.announce(ctx, 'image-retrieved', image);
+    return rootfs === null ? unified(image, meta, range) : split(image, meta, rootfs);
+  }
+
+  /** Pushes an image to the server that gave `request.secret`. The connection is made first, so that a wrong address is refused at once. */
+  async push(ctx: RequestContext, image: ImageRow, request: ImageExportPost): Promise<OperationHandle> {
+    const client = new ApiClient(
+      { url: request.target, certificate: request.certificate, proxy: this.servers.proxy }, { userAgent, project: request.project });
+    try {
+      await client.get('/1.0', { signal: ctx.signal, idleTimeoutMs: 30_000 });
+    } catch (error) {
+      client.close();
+      // LXD answers 500 here, whatever the reason.
+      throw internal(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+    return this.operations.runInMemory(ctx, {
+      kind: 'image.push', class: 'task', description: 'Downloading image', resources: {}, cancel: async () => undefined,
+      run: async (operation) => {
+        try {
+          const body = await this.pushBody(image, (text) => operation.update({ upload_progress: text }));
+          const profiles = (request.profiles ?? []).map((name) => `profile=${encodeURIComponent(name)}`).join('&');
+          await client.post('/1.0/images', body.stream, {
+            signal: operation.signal,
+            headers: {
+              'content-type': body.contentType, 'content-length': String(body.sizeBytes), 'X-LXD-secret': request.secret,
+              'X-LXD-fingerprint': image.fingerprint, 'X-LXD-filename': image.filename, 'X-LXD-public': String(image.public),
+              ...(profiles === '' ? {} : { 'X-LXD-profiles': profiles }),
+            },
+          });
+        } finally {
+          client.close();
+        }
+      },
+    });
+  }
+
+  private async pushBody(image: ImageRow, report: (text: string) => void): Promise<{ stream: Readable; contentType: string; sizeBytes: number }> {
+    const meta = await this.file(image, '');
+    const rootfs = await this.file(image, '.rootfs').catch(() => null);
+    const progress = new Progress(report, '', image.sizeBytes);
+    const counted = async function* (stream: Readable): AsyncGenerator<Buffer> {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        progress.add(chunk.length);
+        yield chunk;
+      }
+    };
+    if (rootfs === null) {
+      const stream = Readable.from(counted(createReadStream(meta.path, { highWaterMark: readBytes })), { objectMode: false });
+      return { stream, contentType: 'application/octet-stream', sizeBytes: meta.sizeBytes };
+    }
+    const body = multipart(image, meta, rootfs);
+    return { stream: Readable.from(counted(body.stream), { objectMode: false }), contentType: body.contentType, sizeBytes: body.sizeBytes };
+  }
+
+  private async file(image: ImageRow, suffix: string): Promise<ImageFile> {
+    const path = `${this.state.images}/${image.fingerprint}${suffix}`;
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(path, 'r');
+      const { size, mtime } = await handle.stat();
+      const head = Buffer.alloc(magicBytes);
+      const { bytesRead } = await handle.read(head, 0, magicBytes, 0);
+      return { path, sizeBytes: size, modifiedAt: mtime, ending: fileEnding(head.subarray(0, bytesRead)) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw notFound('Image files are not on this server');
+      throw internal(`Failed to read image "${image.fingerprint}"`, { cause: error });
+    } finally {
+      await handle?.close();
+    }
+  }
+}
+
+function unified(image: ImageRow, file: ImageFile, rangeHeader: string | undefined): ApiResponse {
+  const headers = {
+    'Accept-Ranges': 'bytes',
+    'Content-Disposition': `inline;filename=${image.fingerprint}${file.ending}`,
+    'Last-Modified': file.modifiedAt.toUTCString(),
+  };
+  const range = parseRange(rangeHeader, file.sizeBytes);
+  if (range === 'unsatisfiable') {
+    return streamResponse('invalid range: failed to overlap\n', { status: 416, contentType: 'text/plain; charset=utf-8', headers: { 'Content-Range': `bytes */${file.sizeBytes}` } });
+  }
+  if (range === null) return streamResponse(createReadStream(file.path, { highWaterMark: readBytes }), { headers, size: file.sizeBytes });
+  return streamResponse(createReadStream(file.path, { start: range.first, end: range.last, highWaterMark: readBytes }), {
+    status: 206, size: range.last - range.first + 1, headers: { ...headers, 'Content-Range': `bytes ${range.first}-${range.last}/${file.sizeBytes}` },
+  });
+}
+
+function split(image: ImageRow, meta: ImageFile, rootfs: ImageFile): ApiResponse {
+  const body = multipart(image, meta, rootfs);
+  return streamResponse(body.stream, { contentType: body.contentType, size: body.sizeBytes });
+}
+
+/** Both files as a multipart body of known length. */
+function multipart(image: ImageRow, meta: ImageFile, rootfs: ImageFile): { stream: Readable; contentType: string; sizeBytes: number } {
+  const boundary = randomHex(30);
+  const field = image.type === 'virtual-machine' ? 'rootfs.img' : 'rootfs';
+  const head = (first: boolean, name: string, filename: string): Buffer => Buffer.from(
+    `${first ? '' : '\r\n'}--${boundary}\r\nContent-Disposition: form-data; name="${name}"; filename="${filename}"\r\nContent-Type: application/octet-stream\r\n\r\n`);
+  const parts: (Buffer | ImageFile)[] = [
+    head(true, 'metadata', `meta-${image.fingerprint}${meta.ending}`), meta,
+    head(false, field, `${image.fingerprint}${rootfs.ending}`), rootfs,
+    Buffer.from(`\r\n--${boundary}--\r\n`),
+  ];
+  const sizeBytes = parts.reduce((sum, part) => sum + (Buffer.isBuffer(part) ? part.length : part.sizeBytes), 0);
+  const chunks = async function* (): AsyncGenerator<Buffer> {
+    for (const part of parts) {
+      if (Buffer.isBuffer(part)) yield part;
+      else yield* createReadStream(part.path, { highWaterMark: readBytes }) as AsyncIterable<Buffer>;
+    }
+  };
+  return { stream: Readable.from(chunks(), { objectMode: false, highWaterMark: readBytes }), contentType: `multipart/form-data; boundary=${boundary}`, sizeBytes };
+}

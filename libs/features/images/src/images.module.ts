@@ -1,0 +1,50 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { ReconcileRunner } from '#platform/reconcile';
+import { StorageModule } from '#features/storage';
+import { ImageAliasesController } from './api/image-aliases.controller.js';
+import { ImageController } from './api/image.controller.js';
+import { ImagesController } from './api/images.controller.js';
+import { ImageAliasesRepository } from './data/image-aliases.repository.js';
+import { ImagesRepository } from './data/images.repository.js';
+import { ImageReceiver } from './files/image-receiver.js';
+import { UploadArea } from './files/upload-area.js';
+import { ImageAliasesService } from './image-aliases.service.js';
+import { ImageDownloads } from './image-downloads.service.js';
+import { ImageExports } from './image-exports.service.js';
+import { ImageImports } from './image-imports.service.js';
+import { ImageLibrary } from './image-library.js';
+import { ImageTokens } from './image-tokens.service.js';
+import { ImageUpdates } from './image-updates.service.js';
+import { ImagesService } from './images.service.js';
+import { ImageCleanupReconciler } from './reconcile/image-cleanup.reconciler.js';
+import { ImageUpdateReconciler } from './reconcile/image-update.reconciler.js';
+import { ImageServers } from './remote/image-servers.js';
+
+const minuteMs = 60_000;
+
+/** Needs, besides what its imports give: Database, OperationsService, EventBus, ServerConfig, ImageStore, StateDirectory, Logger, ReconcileRunner. */
+@Module({
+  imports: [StorageModule],
+  // The aliases come first: their path would otherwise be taken for a fingerprint.
+  controllers: [ImagesController, ImageAliasesController, ImageController],
+  providers: [
+    ImagesRepository, ImageAliasesRepository, UploadArea, ImageReceiver, ImageLibrary, ImageServers, ImageDownloads, ImageTokens, ImageImports,
+    ImageExports, ImageUpdates, ImagesService, ImageAliasesService, ImageCleanupReconciler, ImageUpdateReconciler,
+  ],
+  exports: [ImagesService],
+})
+export class ImagesModule implements OnModuleInit {
+  constructor(
+    private readonly area: UploadArea,
+    private readonly runner: ReconcileRunner,
+    private readonly cleanup: ImageCleanupReconciler,
+    private readonly update: ImageUpdateReconciler,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    await this.area.prepare();
+    // Not in the way of what is urgent after a start.
+    this.runner.add(this.cleanup, { firstMs: minuteMs });
+    this.runner.add(this.update, { firstMs: 2 * minuteMs });
+  }
+}
