@@ -29,3 +29,4 @@ export * from './cgroup/cgroup-layout.js';
 export * from './cgroup/cgroup-files.js';
 export * from './roost-helper/roost-helper.js';
 export * from './lxc/lxc-tools.js';
+export * from './liblxc/lxc-library.js';

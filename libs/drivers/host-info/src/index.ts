@@ -1,1 +1,1 @@
-export {};
+export { LinuxHostInfo, type LinuxHostInfoOptions } from './host-info.driver.js';

@@ -1,0 +1,69 @@
+import type { PciNames } from './pci-names.js';
+import { present, type Sysfs } from './sysfs.js';
+
+/** Facts every piece of hardware has: driver, place, maker. Fields that LXD leaves out when empty are left out. */
+export interface DeviceFacts {
+  readonly driver: string;
+  /** That of the module, else the kernel's release. */
+  readonly driverVersion: string;
+  readonly numaNode: number;
+  readonly pciAddress: string;
+  readonly usbAddress: string;
+  readonly vendor: string;
+  readonly vendorId: string;
+  readonly product: string;
+  readonly productId: string;
+}
+
+/** Of the device at `directory` (`/sys/class/.../device`). */
+export async function readDeviceFacts(sys: Sysfs, directory: string, names: PciNames): Promise<DeviceFacts> {
+  const driver = await sys.linkName(`${directory}/driver`);
+  const real = await sys.resolve(directory);
+  const pciAddress = [...real.matchAll(/\/([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])(?=\/|$)/g)].at(-1)?.[1] ?? '';
+  const vendorId = hexId(await sys.text(`${directory}/vendor`));
+  const productId = hexId(await sys.text(`${directory}/device`));
+  return {
+    driver, driverVersion: await driverVersion(sys, driver), numaNode: await numaNode(sys, directory, pciAddress), pciAddress,
+    usbAddress: await usbAddress(sys, real), vendor: names.vendor(vendorId), vendorId, product: names.product(vendorId, productId), productId,
+  };
+}
+
+/** As cards show it. */
+export function cardFields(facts: DeviceFacts): Record<string, unknown> {
+  return {
+    ...present({ driver: facts.driver, driver_version: facts.driverVersion }), numa_node: facts.numaNode,
+    ...present({
+      pci_address: facts.pciAddress, usb_address: facts.usbAddress, vendor: facts.vendor, vendor_id: facts.vendorId, product: facts.product,
+      product_id: facts.productId,
+    }),
+  };
+}
+
+/** Empty for a device without a driver. */
+export async function driverVersion(sys: Sysfs, driver: string): Promise<string> {
+  if (driver === '') return '';
+  return (await sys.text(`/sys/module/${driver}/version`)) || (await sys.text('/proc/sys/kernel/osrelease'));
+}
+
+/** `0x1af4` as `1af4`. */
+export function hexId(text: string): string {
+  return /^0x[0-9a-f]+$/i.test(text) ? text.slice(2) : '';
+}
+
+/** A machine with one node says -1. */
+async function numaNode(sys: Sysfs, directory: string, pciAddress: string): Promise<number> {
+  const own = await sys.text(`${directory}/numa_node`);
+  const text = own !== '' || pciAddress === '' ? own : await sys.text(`/sys/bus/pci/devices/${pciAddress}/numa_node`);
+  return Math.max(0, Number(text || '0'));
+}
+
+/** `BUS:DEVICE` where the device hangs on USB. */
+async function usbAddress(sys: Sysfs, real: string): Promise<string> {
+  if (!/\/usb\d+\//.test(real)) return '';
+  // The interface's directory lies below the device's.
+  for (let path = real; path.includes('/usb'); path = path.slice(0, path.lastIndexOf('/'))) {
+    const [bus, device] = [await sys.number(`${path}/busnum`), await sys.number(`${path}/devnum`)];
+    if (bus > 0 && device > 0) return `${bus}:${device}`;
+  }
+  return '';
+}
