@@ -1,1 +1,1 @@
-export {};
+export { OperationsApiModule } from './operations-api.module.js';

@@ -4,3 +4,4 @@ export { OperationRegistry } from './operation-registry.js';
 export type { OperationHandle } from './operation-handle.js';
 export { OperationsService, type InMemoryOptions, type RunningOperation, type ScheduleOptions } from './operations.service.js';
 export { OperationsModule } from './operations.module.js';
+export type { LiveOperation } from './live-operation.js';

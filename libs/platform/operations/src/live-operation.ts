@@ -42,6 +42,7 @@ export class LiveOperation implements OperationHandle {
   readonly abort = new AbortController();
   readonly done: Promise<void>;
   private readonly settle: () => void;
+  private readonly waiters = new Set<() => void>();
   private announcedAtMs = -Infinity;
   private announcement: NodeJS.Timeout | null = null;
 
@@ -82,11 +83,9 @@ export class LiveOperation implements OperationHandle {
     };
   }
 
-  async wait(timeoutMs = -1): Promise<Operation> {
-    if (!this.ended && timeoutMs !== 0) {
-      if (timeoutMs < 0) await this.done;
-      else await this.doneWithin(timeoutMs);
-    }
+  /** `signal` ends the wait early: the client has gone. */
+  async wait(timeoutMs = -1, signal?: AbortSignal): Promise<Operation> {
+    if (!this.ended && timeoutMs !== 0 && signal?.aborted !== true) await this.endOrTimeout(timeoutMs, signal);
     return this.api();
   }
 
@@ -121,6 +120,7 @@ export class LiveOperation implements OperationHandle {
     this.endedAt = now;
     this.announce();
     this.settle();
+    for (const wake of this.waiters) wake();
     this.observer.ended(this);
   }
 
@@ -131,11 +131,18 @@ export class LiveOperation implements OperationHandle {
     this.observer.changed(this);
   }
 
-  private async doneWithin(timeoutMs: number): Promise<void> {
+  /** A wait that is over leaves nothing behind, however long the operation goes on. */
+  private endOrTimeout(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     // A timer beyond 2^31 ms would fire at once.
-    const timer = setTimeout(resolve, Math.min(timeoutMs, 2 ** 31 - 1));
-    await Promise.race([this.done, promise]);
-    clearTimeout(timer);
+    const timer = timeoutMs < 0 ? undefined : setTimeout(resolve, Math.min(timeoutMs, 2 ** 31 - 1));
+    this.waiters.add(resolve);
+    const onAbort = (): void => resolve();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.waiters.delete(resolve);
+      signal?.removeEventListener('abort', onAbort);
+    });
   }
 }
