@@ -17,7 +17,7 @@ export class BridgeLinks {
    * when all is right. `formerExternal` are ports an earlier plan had; those no longer planned are let go.
    */
   async ensure(plan: BridgePlan, formerExternal: readonly string[]): Promise<void> {
-    const links = await this.ip.listLinks();
+    const links = this.ip.listLinks();
     const bridge = links.find(({ name }) => name === plan.name);
     if (bridge !== undefined && !this.isOurs(bridge)) throw conflict(`Network interface "${plan.name}" already exists`);
     this.checkExternal(plan, links);
@@ -57,7 +57,7 @@ export class BridgeLinks {
 
   /** Deletes bridge and tunnels if they are ours and lets other ports go. */
   async remove(name: string, formerExternal: readonly string[]): Promise<void> {
-    const links = await this.ip.listLinks();
+    const links = this.ip.listLinks();
     const batch = new IpBatch();
     const bridge = links.find((link) => link.name === name);
     if (bridge === undefined || !this.isOurs(bridge)) return;
@@ -70,7 +70,7 @@ export class BridgeLinks {
 
   /** False when there is no such link of ours (any more). */
   async rename(name: string, newName: string): Promise<boolean> {
-    const links = await this.ip.listLinks();
+    const links = this.ip.listLinks();
     const bridge = links.find((link) => link.name === name);
     if (bridge === undefined || !this.isOurs(bridge)) return false;
     if (links.some((link) => link.name === newName)) throw conflict(`Network interface "${newName}" already exists`);

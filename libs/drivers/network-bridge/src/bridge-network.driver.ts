@@ -47,7 +47,8 @@ export class BridgeNetworkDriver extends NetworkDriver {
     const { firewall, ip, logger } = this.options;
     const ipv6 = await hasIpv6();
     const effective = ipv6 ? networks : networks.map(withoutIpv6);
-    const [links, withoutRules, filters] = await Promise.all([ip.listLinks(), firewall.withoutNetworkRules(effective), firewall.restoreNicFilters()]);
+    const [withoutRules, filters] = await Promise.all([firewall.withoutNetworkRules(effective), firewall.restoreNicFilters()]);
+    const links = ip.listLinks();
     const restored = filters.map((filter) => `${filter}: NIC filter`);
     for (const network of effective) {
       const fault = await this.faultOf(network, links, withoutRules);
@@ -109,16 +110,17 @@ export class BridgeNetworkDriver extends NetworkDriver {
   }
 
   override async describeInterfaces(name: string): Promise<InterfaceState[]> {
-    const links = await this.options.ip.listLinks();
-    const wanted = name === '' ? links : links.filter((link) => link.name === name);
-    if (name !== '' && wanted.length === 0) throw notFound(`Network interface "${name}" not found`);
-    return wanted.map((link) => interfaceState(link, links));
+    const links = this.options.ip.listLinks();
+    if (name === '') return links.map((link) => interfaceState(link, links));
+    const link = await this.options.ip.describeLink(name);
+    if (link === undefined) throw notFound(`Network interface "${name}" not found`);
+    return [interfaceState(link, links)];
   }
 
   override async listUsedSubnets(): Promise<string[]> {
     const { ip } = this.options;
-    const [links, ipv4, ipv6] = await Promise.all([ip.listLinks(), ip.listRoutes('inet'), ip.listRoutes('inet6')]);
-    const addresses = links.flatMap((link) => link.addresses.map(({ address, prefixLength }) => subnetOf(`${address}/${prefixLength}`)));
+    const [ipv4, ipv6] = await Promise.all([ip.listRoutes('inet'), ip.listRoutes('inet6')]);
+    const addresses = ip.listLinks().flatMap((link) => link.addresses.map(({ address, prefixLength }) => subnetOf(`${address}/${prefixLength}`)));
     const routes = [...ipv4, ...ipv6].map(({ destination }) => destination).filter((destination) => destination !== 'default');
     return [...new Set([...addresses, ...routes.map(subnetOf)])].filter((subnet) => !subnet.startsWith('fe80:'));
   }
@@ -149,7 +151,7 @@ export class BridgeNetworkDriver extends NetworkDriver {
   }
 
   private async takeDown(name: string): Promise<void> {
-    const links = await this.options.ip.listLinks();
+    const links = this.options.ip.listLinks();
     const link = links.find((candidate) => candidate.name === name);
     await this.services.stop(name);
     // Rules go by the name of the link; those of a foreign link are another daemon's.

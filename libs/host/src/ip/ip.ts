@@ -1,6 +1,7 @@
 import type { CommandRunner } from '../command.js';
+import { Netlink } from '../netlink/netlink.js';
 import type { IpBatch } from './ip-batch.js';
-import { parseLinks, type LinkDetails } from './link-listing.js';
+import { linksOfNetlink, parseLinks, type LinkDetails } from './link-listing.js';
 
 /** A route of the main table, as far as its destination and device go. */
 export interface IpRoute {
@@ -9,9 +10,9 @@ export interface IpRoute {
   readonly device: string;
 }
 
-/** The `ip` tool of iproute2. */
+/** The `ip` tool of iproute2. What netlink tells as well is asked there, without a process. */
 export class Ip {
-  constructor(private readonly commands: CommandRunner) {}
+  constructor(private readonly commands: CommandRunner, private readonly netlink: Netlink = new Netlink()) {}
 
   /** Runs all lines in order in one process and stops at the first that fails (`CommandFailedError` names its line). */
   async apply(batch: IpBatch): Promise<void> {
@@ -19,9 +20,16 @@ export class Ip {
     await this.commands.run({ argv: ['ip', '-batch', '-'], stdin: batch.text() });
   }
 
-  /** All links of this network namespace with addresses and counters. */
-  async listLinks(): Promise<LinkDetails[]> {
-    return parseLinks((await this.commands.run({ argv: ['ip', '-j', '-d', '-s', 'address', 'show'] })).stdout);
+  /** All links of this network namespace with addresses and counters, without `info`. Costs no process. */
+  listLinks(): LinkDetails[] {
+    return linksOfNetlink(this.netlink.describe());
+  }
+
+  /** One link with the attributes of its kind; undefined where it does not exist. */
+  async describeLink(name: string): Promise<LinkDetails | undefined> {
+    if (!this.listLinks().some((link) => link.name === name)) return undefined;
+    const argv = ['ip', '-j', '-d', '-s', 'address', 'show', 'dev', name];
+    return parseLinks((await this.commands.run({ argv, okExitCodes: [0, 1] })).stdout)[0];
   }
 
   /** Routes with a gateway or device of one family. */

@@ -1,4 +1,6 @@
 import { OutputParseError } from '../command.errors.js';
+import { IFF_BROADCAST, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_UP, type NetlinkLink } from '../netlink/links.js';
+import type { NamespaceNetwork } from '../netlink/netlink.js';
 
 /** An address on a link. */
 export interface LinkAddress {
@@ -16,7 +18,7 @@ export interface LinkCounters {
   readonly dropped: number;
 }
 
-/** A link as `ip -d -s address show` tells it. */
+/** A link as `ip -d -s address show` tells it, or as netlink does. */
 export interface LinkDetails {
   readonly index: number;
   readonly name: string;
@@ -32,18 +34,17 @@ export interface LinkDetails {
   readonly master: string;
   /** Lower device in the same namespace (of a VLAN, the other end of a veth). */
   readonly lower: string;
-  /** Has a bus behind it: hardware, or a virtual machine's card. */
+  /** Hardware, or a virtual machine's card: every link made by software has a kind. */
   readonly physical: boolean;
   readonly addresses: readonly LinkAddress[];
   readonly received: LinkCounters;
   readonly sent: LinkCounters;
-  /** Attributes of its kind, by the tool's names. */
+  /** Attributes of its kind, by the tool's names; empty in a listing by netlink. */
   readonly info: Readonly<Record<string, unknown>>;
 }
 
 interface RawLink {
   ifindex?: number; ifname?: string; ifalias?: string; link?: string; link_type?: string; flags?: string[]; mtu?: number; address?: string; master?: string;
-  parentbus?: string;
   linkinfo?: { info_kind?: string; info_data?: Record<string, unknown> };
   addr_info?: { family?: string; local?: string; prefixlen?: number; scope?: string }[];
   stats64?: { rx?: RawCounters; tx?: RawCounters };
@@ -67,7 +68,7 @@ function toDetails(link: RawLink): LinkDetails {
   return {
     index: link.ifindex ?? 0, name: link.ifname ?? '', alias: link.ifalias ?? '', kind: link.linkinfo?.info_kind ?? '',
     linkType: link.link_type ?? '', flags: link.flags ?? [], mtu: link.mtu ?? 0, hwaddr: link.address ?? '', master: link.master ?? '',
-    lower: link.link ?? '', physical: link.parentbus !== undefined,
+    lower: link.link ?? '', physical: isPhysical(link.linkinfo?.info_kind, link.link_type),
     addresses: (link.addr_info ?? []).flatMap(toAddress), received: toCounters(link.stats64?.rx), sent: toCounters(link.stats64?.tx),
     info: link.linkinfo?.info_data ?? {},
   };
@@ -80,4 +81,32 @@ function toAddress(raw: { family?: string; local?: string; prefixlen?: number; s
 
 function toCounters(raw: RawCounters = {}): LinkCounters {
   return { bytes: raw.bytes ?? 0, packets: raw.packets ?? 0, errors: raw.errors ?? 0, dropped: raw.dropped ?? 0 };
+}
+
+function isPhysical(kind = '', linkType = ''): boolean {
+  return kind === '' && linkType !== 'loopback';
+}
+
+const flagNames = [[IFF_UP, 'UP'], [IFF_BROADCAST, 'BROADCAST'], [IFF_LOOPBACK, 'LOOPBACK'], [IFF_POINTOPOINT, 'POINTOPOINT'], [0x10000, 'LOWER_UP']] as const;
+
+/** The same from the kernel's own messages. */
+export function linksOfNetlink({ links, addresses }: NamespaceNetwork): LinkDetails[] {
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const addressesOf = Map.groupBy(addresses, ({ index }) => index);
+  return links.map((link) => {
+    const { index, name, alias, kind, mtu, mac, counters } = link;
+    const linkType = (link.flags & IFF_LOOPBACK) === 0 ? 'ether' : 'loopback';
+    return {
+      index, name, alias, kind, linkType, mtu, hwaddr: mac, flags: flagsOf(link), master: names.get(link.master) ?? '', lower: names.get(link.peer) ?? '',
+      physical: isPhysical(kind, linkType), info: {},
+      addresses: (addressesOf.get(index) ?? []).map(({ family, address, prefix, scope }) => (
+        { family, address, prefixLength: prefix, scope: scope === 'local' ? 'host' : scope })),
+      received: { bytes: counters.rxBytes, packets: counters.rxPackets, errors: counters.rxErrors, dropped: counters.rxDropped },
+      sent: { bytes: counters.txBytes, packets: counters.txPackets, errors: counters.txErrors, dropped: counters.txDropped },
+    };
+  });
+}
+
+function flagsOf({ flags }: NetlinkLink): string[] {
+  return flagNames.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
 }
