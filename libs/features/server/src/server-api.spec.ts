@@ -26,7 +26,7 @@ let client: { certificate: string; key: string };
 @Global()
 @Module({
   providers: [
-    { provide: Logger, useFactory: () => Object.assign(new SilentLogger(), process.env.SHOW_ERRORS ? { error: console.error } : {}) },
+    { provide: Logger, useClass: SilentLogger },
     { provide: Clock, useClass: SystemClock },
     { provide: HostInfo, useFactory: () => new FakeHostInfo() },
     { provide: StorageDriver, useFactory: () => new FakeStorageDriver() },

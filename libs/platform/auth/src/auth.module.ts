@@ -18,7 +18,8 @@ export class AuthModule {
           provide: ServerCertificates,
           useFactory: async () => {
             const certificates = new ServerCertificates(options.directory);
-            await Promise.all([certificates.prepare(), preparePeerCredentials()]);
+            preparePeerCredentials();
+            await certificates.prepare();
             return certificates;
           },
         },

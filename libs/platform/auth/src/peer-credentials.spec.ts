@@ -7,7 +7,7 @@ import { peerUserName, preparePeerCredentials } from './peer-credentials.js';
 
 it('names the user at the other end of a unix socket', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'roost-peer-'));
-  await preparePeerCredentials();
+  preparePeerCredentials();
   const accepted = Promise.withResolvers<Socket>();
   const server = createServer((socket) => accepted.resolve(socket)).listen(join(directory, 's'));
   const client = connect(join(directory, 's'));

@@ -19,30 +19,21 @@ export function peerUserName(socket: Socket): string {
   return uid === null ? '' : userName(uid);
 }
 
-let loading: Promise<void> | undefined;
-
-/** Loads the call ahead of the first connection, since importing is asynchronous. */
-export function preparePeerCredentials(): Promise<void> {
-  loading ??= load();
-  return loading;
-}
-
-async function load(): Promise<void> {
+/** Loads the call. Node says once per process that the module is experimental; operators can do nothing about that. */
+export function preparePeerCredentials(): void {
+  if (getSockOpt !== undefined) return;
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
   try {
-    // The module warns that it is experimental each time a process first imports it; operators can do nothing about that.
-    const emitWarning = process.emitWarning;
-    process.emitWarning = () => {};
-    try {
-      const ffi = (await import('node:ffi')) as unknown as FfiModule;
-      const libc = ffi.dlopen(null, {
-        getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
-      });
-      getSockOpt = wrap(ffi, libc.functions.getsockopt);
-    } finally {
-      process.emitWarning = emitWarning;
-    }
+    const ffi = process.getBuiltinModule('node:ffi') as unknown as FfiModule;
+    const libc = ffi.dlopen(null, {
+      getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
+    });
+    getSockOpt = wrap(ffi, libc.functions.getsockopt);
   } catch {
     getSockOpt = null;
+  } finally {
+    process.emitWarning = emitWarning;
   }
 }
 

@@ -92,14 +92,14 @@ const errorText = (code: number, message: string): string =>
 
 describe('the envelope', () => {
   it('is byte for byte what LXD sends for sync, created and async answers', async () => {
-    expect(await call('GET', '/')).toMatchObject({ status: 200, text: '{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":["/1.0"]}\n' });
+    expect(await call('GET', '/')).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' }, text: '{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":["/1.0"]}\n' });
     expect(await call('POST', '/1.0/things', '{"name":"a"}')).toMatchObject({ status: 201, headers: { location: '/1.0/things/a' }, text: '{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":null}\n' });
     expect(await call('POST', '/1.0/things', '{"name":"op"}')).toMatchObject({ status: 202, headers: { location: '/1.0/operations/u' }, text: '{"type":"async","status":"Operation created","status_code":100,"operation":"/1.0/operations/u","error_code":0,"error":"","metadata":{"id":"u"}}\n' });
     expect((await call('PUT', '/1.0/things/a')).text).toContain('"metadata":{}}');
   });
 
   it('carries errors with all seven fields', async () => {
-    expect(await call('DELETE', '/1.0/things/x')).toMatchObject({ status: 404, text: errorText(404, 'Thing not found') });
+    expect(await call('DELETE', '/1.0/things/x')).toMatchObject({ status: 404, text: errorText(404, 'Thing not found'), headers: { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' } });
     expect(await call('GET', '/nope')).toMatchObject({ status: 404, text: errorText(404, 'not found') });
     expect(await call('GET', '/1.0/things/')).toMatchObject({ status: 404 });
     expect(await call('PATCH', '/1.0/things/x')).toMatchObject({ status: 501, text: errorText(501, 'not implemented') });

@@ -5,14 +5,14 @@ import type { Readable } from 'node:stream';
 import { forbidden, internal, notFound, notImplemented, type Logger } from '#kernel';
 import { admit, type Authenticator, type Identity } from '#platform/auth';
 import type { CorsSettings } from './cors.js';
-import { describeError, encodeError, errorHeaders } from './error-response.js';
+import { describeError, encodeError } from './error-response.js';
 import { maxJsonBytes, readText } from './json-body.js';
 import { parseJsonBody } from './json-syntax.rules.js';
 import { isAllProjects } from './query-parameters.js';
 import { declaredSizeOf } from './raw-body.js';
 import { contextOf, HttpRequestContext, setContext } from './request-context.js';
 import type { ApiRouteConfig } from './route-config.js';
-import { sendResult } from './send-response.js';
+import { sendJson, sendResult } from './send-response.js';
 import type { WebSocketRouter } from './websocket-router.js';
 
 /** What the adapter needs from the application; bound once the container exists. */
@@ -23,6 +23,9 @@ export interface AdapterServices {
   readonly policy: { readonly cors: CorsSettings; readonly openPaths: readonly string[] };
   readonly logger: Logger;
 }
+
+/** Headers a handler may have set for the answer that is not sent. */
+const describesBody = ['content-length', 'content-encoding', 'content-disposition', 'etag', 'location'];
 
 type Done = (error?: Error | null, body?: unknown) => void;
 
@@ -44,7 +47,7 @@ export class ApiAdapter extends FastifyAdapter {
       forceCloseConnections: false,
       routerOptions: { maxParamLength: 4096 },
       frameworkErrors: (error, _request, reply) => {
-        (reply as unknown as FastifyReply).code(400).headers(errorHeaders).send(encodeError(400, error.message));
+        sendJson(reply as unknown as FastifyReply, 400, encodeError(400, error.message));
       },
       // The server made here never listens: listeners of every kind share this handler.
       serverFactory: (handler) => {
@@ -89,10 +92,11 @@ export class ApiAdapter extends FastifyAdapter {
       return;
     }
     const { status, body } = describeError(error, this.bound().logger, request.url);
-    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
+    for (const name of describesBody) reply.removeHeader(name);
     // The rest of a body nobody wants would otherwise be read to keep the connection.
     if (status === 413) reply.header('Connection', 'close');
-    void reply.code(status).headers(errorHeaders).send(body);
+    reply.header('X-Content-Type-Options', 'nosniff');
+    sendJson(reply, status, body);
   }
 
   private bound(): AdapterServices {

@@ -7,7 +7,7 @@ import { AppError, Logger, internal } from '#kernel';
 import { Authenticator, ServerCertificates } from '#platform/auth';
 import type { CorsSettings } from './cors.js';
 import { encodeError, rawErrorResponse } from './error-response.js';
-import { parseListenAddress, type ListenAddress } from './listen-address.rules.js';
+import { parseListenAddress, type ListenAddress } from './listen-address.js';
 import { bound, listenOnUnixSocket } from './unix-listener.js';
 import { WebSocketRouter } from './websocket-router.js';
 import { WebSocketUpgrades } from './websocket-upgrades.js';

@@ -9,6 +9,6 @@ export * from './raw-body.js';
 export * from './http-server.js';
 export * from './http.module.js';
 export * from './create-api-app.js';
-export * from './listen-address.rules.js';
+export * from './listen-address.js';
 export { validateBody } from './body.pipe.js';
 export { EncodedJson, encodeJson } from '#api-types';

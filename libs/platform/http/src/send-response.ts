@@ -21,16 +21,28 @@ function sendSyncResponse(reply: FastifyReply, { metadata, httpStatus, options }
 }
 
 function sendSync(reply: FastifyReply, status: number, metadata: unknown): void {
-  reply.code(status).header('Content-Type', 'application/json');
-  reply.send(`${syncHead}${metadata instanceof EncodedJson ? metadata.text : encodeJson(metadata)}}\n`);
+  sendJson(reply, status, `${syncHead}${metadata instanceof EncodedJson ? metadata.text : encodeJson(metadata)}}\n`);
 }
 
 function sendOperation(reply: FastifyReply, { operation, headers }: OperationApiResponse): void {
   const url = `/1.0/operations/${operation.id}`;
-  reply.code(202).headers(headers).header('Content-Type', 'application/json').header('Location', url);
-  reply.send(
-    `{"type":"async","status":"Operation created","status_code":100,"operation":"${url}","error_code":0,"error":"","metadata":${encodeJson(operation.api())}}\n`,
-  );
+  reply.headers(headers).header('Location', url);
+  const metadata = encodeJson(operation.api());
+  sendJson(reply, 202, `{"type":"async","status":"Operation created","status_code":100,"operation":"${url}","error_code":0,"error":"","metadata":${metadata}}\n`);
+}
+
+/**
+ * Sends JSON past Fastify, which would add a charset to the content type that LXD does not send, and copy headers for hooks that
+ * nobody has registered.
+ */
+export function sendJson(reply: FastifyReply, status: number, text: string): void {
+  reply.hijack();
+  reply.raw.writeHead(status, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+  });
+  reply.raw.end(text);
 }
 
 function sendStream(reply: FastifyReply, { body, options }: StreamApiResponse): void {
