@@ -53,7 +53,11 @@ function peerUid(socket: Socket): number | null {
   const credentials = Buffer.alloc(12);
   const length = Buffer.alloc(4);
   length.writeInt32LE(credentials.length);
-  return getSockOpt(fd, solSocket, soPeercred, credentials, length) === 0 ? credentials.readUInt32LE(4) : null;
+  try {
+    return getSockOpt(fd, solSocket, soPeercred, credentials, length) === 0 ? credentials.readUInt32LE(4) : null;
+  } catch {
+    return null;
+  }
 }
 
 const names = new Map<number, string>();
