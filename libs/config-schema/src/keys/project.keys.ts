@@ -1,1 +1,89 @@
-export {};
+import { invalid, isFalse } from '#kernel';
+import { isSize, isUint32 } from '../checks/value.checks.js';
+import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
+
+const architectures = ['x86_64', 'armv6l', 'aarch64', 'ppc64le', 's390x', 'riscv32', 'i686', 'mips', 'riscv64', 'ppc', 'armv7l', 'armv8l', 'ppc64', 'mips64'];
+const compressors = new Set(['bzip2', 'gzip', 'lzma', 'xz', 'zstd', 'squashfs', 'tar2sqfs', 'none']);
+
+/** A program with its options: `xz -9`. */
+function isCompressor(value: string): void {
+  if (!compressors.has(value.split(' ', 1)[0] ?? '')) throw invalid(`Invalid compression algorithm "${value}"`);
+}
+
+const blockOrAllow = isOneOf('block', 'allow');
+const managedToo = isOneOf('block', 'allow', 'managed');
+const block = (short: string, check: KeySpec['check'] = blockOrAllow): KeySpec => key.string({ default: 'block', short, check });
+
+const devices = ['gpu', 'infiniband', 'pci', 'proxy', 'unix-block', 'unix-char', 'unix-hotplug', 'usb'];
+
+/** Keys of projects in LXD 5.0.2. */
+export const projectKeys = new KeyGroup(
+  'project',
+  {
+    'backups.compression_algorithm': key.string({ short: 'Compression of backups', check: isCompressor }),
+    'features.images': key.bool({ default: 'true', short: 'Images and aliases of its own' }),
+    'features.networks': key.bool({ default: 'false', short: 'Networks of its own' }),
+    'features.profiles': key.bool({ default: 'true', short: 'Profiles of its own' }),
+    'features.storage.volumes': key.bool({ default: 'true', short: 'Custom volumes of its own' }),
+    'images.auto_update_cached': key.bool({ short: 'Keep cached images up to date' }),
+    'images.auto_update_interval': key.integer({ short: 'Hours between looks for newer images' }),
+    'images.compression_algorithm': key.string({ short: 'Compression of new images', check: isCompressor }),
+    'images.default_architecture': key.string({ short: 'Architecture where several fit', check: isOneOf(...architectures) }),
+    'images.remote_cache_expiry': key.integer({ short: 'Days an unused cached image is kept' }),
+    'limits.containers': key.integer({ check: isUint32, short: 'Most containers' }),
+    'limits.cpu': key.integer({ check: isUint32, short: 'Most CPUs of all instances together' }),
+    'limits.disk': key.string({ check: isSize, short: 'Most disk space together' }),
+    'limits.instances': key.integer({ check: isUint32, short: 'Most instances' }),
+    'limits.memory': key.string({ check: isSize, short: 'Most memory of all instances together' }),
+    'limits.networks': key.integer({ check: isUint32, short: 'Most networks' }),
+    'limits.processes': key.integer({ check: isUint32, short: 'Most processes of all instances together' }),
+    'limits.virtual-machines': key.integer({ check: isUint32, short: 'Most virtual machines' }),
+    restricted: key.bool({ default: 'false', short: 'Whether the restrictions below apply' }),
+    'restricted.backups': block('Backups'),
+    'restricted.cluster.groups': key.string({ short: 'Cluster groups that may be named' }),
+    'restricted.cluster.target': block('Naming a member'),
+    'restricted.containers.interception': block('Interception of system calls'),
+    'restricted.containers.lowlevel': block('raw.* and volatile.* of containers'),
+    'restricted.containers.nesting': block('Nesting'),
+    'restricted.containers.privilege': key.string({ default: 'unprivileged', short: 'Most privilege of containers', check: isOneOf('allow', 'unprivileged', 'isolated') }),
+    'restricted.devices.disk': key.string({ default: 'managed', short: 'Disk devices', check: managedToo }),
+    'restricted.devices.disk.paths': key.string({ short: 'Where sources on the host must lie' }),
+    'restricted.devices.nic': key.string({ default: 'managed', short: 'NIC devices', check: managedToo }),
+    ...Object.fromEntries(devices.map((type) => [`restricted.devices.${type}`, block(`Devices of type ${type}`)])),
+    'restricted.idmap.gid': key.string({ short: 'Group ids raw.idmap may name' }),
+    'restricted.idmap.uid': key.string({ short: 'User ids raw.idmap may name' }),
+    'restricted.networks.access': key.string({ short: 'Networks that may be used' }),
+    'restricted.networks.subnets': key.string({ short: 'Subnets of uplinks that may be used' }),
+    'restricted.networks.uplinks': key.string({ short: 'Uplinks that may be used' }),
+    'restricted.networks.zones': key.string({ short: 'Zones that may be used' }),
+    'restricted.snapshots': block('Snapshots'),
+    'restricted.virtual-machines.lowlevel': block('raw.* and volatile.* of virtual machines'),
+  },
+  { 'user.': key.string({ short: 'Anything' }) },
+);
+
+/** What of a project's objects may be its own. */
+export const projectFeatures = ['features.images', 'features.networks', 'features.profiles', 'features.storage.volumes'] as const;
+export type ProjectFeature = (typeof projectFeatures)[number];
+
+/** What a new project gets unless it says otherwise. */
+export const newProjectFeatures: Readonly<Record<string, string>> = { 'features.images': 'true', 'features.profiles': 'true', 'features.storage.volumes': 'true' };
+
+/**
+ * Checks a project's configuration in LXD's words. Limits and restrictions that nobody enforces are refused, because a limit that does not
+ * hold is worse than none. @throws `invalid`.
+ */
+export function validateProjectConfig(config: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(config)) {
+    const spec = name === 'user.' ? projectKeys.prefixes['user.'] : projectKeys.find(name);
+    if (spec === undefined) throw invalid(`Invalid project configuration key "${name}"`);
+    if (value === '') continue;
+    try {
+      spec.check?.(value, name);
+    } catch (error) {
+      throw invalid(`Invalid project configuration key "${name}" value: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+    const enforced = !name.startsWith('limits.') && (!name.startsWith('restricted') || (name === 'restricted' && isFalse(value)));
+    if (!enforced) throw invalid(`Project configuration key "${name}" cannot be set: this server does not enforce it`);
+  }
+}

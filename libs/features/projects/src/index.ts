@@ -1,1 +1,4 @@
-export {};
+export { ProjectsModule } from './projects.module.js';
+export { ProjectsService } from './projects.service.js';
+export { ProjectUsage, type FeatureHook, type ProjectNoun, type ProjectUsers } from './project-usage.registry.js';
+export type { ProjectRow } from './data/projects.repository.js';
