@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomHex, SilentLogger, StateDirectory } from '#kernel';
 import { CommandRunner, Dnsmasq, Ip, Nft } from '#host';
-import type { NetworkSpec } from '#ports';
+import type { NetworkSpec, NicFilter } from '#ports';
 import { NftFirewall } from '#drivers/firewall-nft';
 import { BridgeNetworkDriver } from '#drivers/network-bridge';
 
@@ -21,6 +21,7 @@ const network: NetworkSpec = {
 const stateId = randomHex(8);
 let state: StateDirectory;
 let driver: BridgeNetworkDriver;
+let firewall: NftFirewall;
 
 function makeState(): StateDirectory {
   const root = mkdtempSync(`${tmpdir()}/roost-networks-`);
@@ -45,6 +46,7 @@ const pidOf = (): number => Number(readFileSync(`${state.network(bridge)}/dnsmas
 beforeAll(async () => {
   state = makeState();
   driver = makeDriver(stateId, state);
+  firewall = new NftFirewall({ nft: new Nft(commands), state, stateId, logger: new SilentLogger() });
   await driver.ensureNetwork(network);
   await run('ip', 'netns', 'add', client);
   await run('ip', 'link', 'add', `rv${suffix}`, 'type', 'veth', 'peer', 'name', 'eth0', 'address', hwaddr, 'netns', client);
@@ -146,6 +148,82 @@ describe('restoring', () => {
     expect(pidOf()).not.toBe(before);
     await driver.ensureNetwork(network);
   });
+});
+
+describe('filters of a NIC', () => {
+  const reaches = async (from: string): Promise<boolean> =>
+    (await commands.run({ argv: ['ip', 'netns', 'exec', client, 'busybox', 'ping', '-c', '1', '-W', '1', '-I', from, `${subnet}.1`], okExitCodes: [0, 1] })).exitCode === 0;
+  const filter: NicFilter = { instance: `c${suffix}`, device: 'eth0', hostName: `rv${suffix}`, hwaddr, ipv4Addresses: [`${subnet}.77`], ipv6Addresses: [`fd42:${suffix.slice(0, 4)}::77`] };
+
+  it('lets it speak only as itself, also after a flush', async () => {
+    for (const host of [77, 88]) await inClient('ip', 'address', 'replace', `${subnet}.${host}/24`, 'dev', 'eth0');
+    expect(await reaches(`${subnet}.88`)).toBe(true);
+
+    await firewall.ensureNicFilter(filter);
+    expect([await reaches(`${subnet}.77`), await reaches(`${subnet}.88`)]).toEqual([true, false]);
+
+    for (const kind of ['in', 'fwd']) await run('nft', 'delete', 'chain', 'bridge', 'roost', `${kind}.c${suffix}.eth0`);
+    expect(await reaches(`${subnet}.88`)).toBe(true);
+    expect(await driver.reconcileNetworks([network])).toEqual([`c${suffix}.eth0: NIC filter`]);
+    expect(await reaches(`${subnet}.88`)).toBe(false);
+  }, 20_000);
+
+  it('belongs to one daemon', async () => {
+    const other = makeState();
+    const stranger = new NftFirewall({ nft: new Nft(commands), state: other, stateId: randomHex(8), logger: new SilentLogger() });
+    await expect(stranger.ensureNicFilter(filter)).rejects.toMatchObject({ kind: 'conflict' });
+    await stranger.removeNicFilter(filter.instance, filter.device);
+    expect(await firewall.restoreNicFilters()).toEqual([]);
+    rmSync(other.root, { recursive: true });
+
+    await firewall.removeNicFilter(filter.instance, filter.device);
+    expect(await reaches(`${subnet}.88`)).toBe(true);
+  }, 20_000);
+});
+
+describe('ports', () => {
+  it('plugs tunnels and interfaces of the host in, and lets them go', async () => {
+    const port = `rp${suffix}`;
+    await run('ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', `rq${suffix}`);
+    const withPorts = {
+      ...network, config: { ...network.config, 'bridge.external_interfaces': port, 'ipv4.routes': '198.51.100.0/24', 'tunnel.a.protocol': 'vxlan', 'tunnel.a.local': '127.0.0.1', 'tunnel.a.remote': '127.0.0.2', 'tunnel.a.id': String(Number.parseInt(suffix, 16)) },
+    };
+    const ports = async (): Promise<string[]> => (await driver.describeInterfaces(bridge))[0]?.bridge?.upperDevices.sort() ?? [];
+    try {
+      await driver.ensureNetwork(withPorts);
+      expect(await ports()).toEqual([`${bridge}-a`, port, `rv${suffix}`].sort());
+      expect(await driver.reconcileNetworks([withPorts])).toEqual([]);
+      expect(await run('ip', 'route', 'show', 'dev', bridge)).toContain('198.51.100.0/24');
+
+      await driver.ensureNetwork(network);
+      expect(await ports()).toEqual([`rv${suffix}`]);
+      expect(await run('ip', 'route', 'show', 'dev', bridge)).not.toContain('198.51.100.0/24');
+    } finally {
+      await run('ip', 'link', 'delete', port);
+    }
+  }, 20_000);
+
+  it('refuses an interface the host itself uses', async () => {
+    const used = { ...network, config: { ...network.config, 'bridge.external_interfaces': 'eth0' } };
+    await expect(driver.ensureNetwork(used)).rejects.toMatchObject({ kind: 'invalid', message: 'Only unconfigured network interfaces can be bridged' });
+  });
+});
+
+describe('renaming', () => {
+  it('keeps address and leases under the new name', async () => {
+    const other = { ...network, name: `rr${suffix}`, config: { 'ipv4.address': `${subnet.replace(/\.\d+$/, '.252')}.1/24`, 'volatile.bridge.hwaddr': '00:16:3e:00:00:02' } };
+    const renamed = { ...other, name: `rs${suffix}` };
+    await driver.ensureNetwork(other);
+    await driver.setStaticLease(other.name, { project: 'default', instance: 'c1', device: 'eth0', hwaddr: '00:16:3e:00:00:09', ipv4Address: '', ipv6Address: '' });
+    await driver.renameNetwork(other, renamed.name);
+    await driver.renameNetwork(other, renamed.name);
+
+    expect(await driver.reconcileNetworks([renamed])).toEqual([]);
+    expect(existsSync(`${state.network(renamed.name)}/dnsmasq.hosts/c1.eth0`)).toBe(true);
+    expect(existsSync(state.network(other.name))).toBe(false);
+    expect(await rules()).not.toContain(`.${other.name} `);
+    await driver.removeNetwork(renamed);
+  }, 20_000);
 });
 
 describe('what is not ours', () => {
