@@ -1,1 +1,3 @@
-export {};
+export { InstancesModule } from './instances.module.js';
+export { InstancesLifecycle } from './instances-lifecycle.service.js';
+export { InstancesReconciler } from './reconcile/instances.reconciler.js';

@@ -1,0 +1,42 @@
+import { Controller } from '@nestjs/common';
+import { instanceConsolePost, type InstanceConsolePost } from '#api-types';
+import { notFound, notImplemented, type RequestContext } from '#kernel';
+import { Body, Ctx, Get, Param, Post } from '#platform/http';
+import { InstancesService, type InstanceTree } from '../instances.service.js';
+import { collections, Tree } from './instance-tree.js';
+
+/** Parts of instances of which there are none yet: clients ask for them all the same. */
+@Controller(collections.map((path) => `${path}/:name`))
+export class InstancePartsController {
+  constructor(private readonly instances: InstancesService) {}
+
+  @Get('snapshots')
+  async snapshots(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<string[]> {
+    await this.instances.get(ctx.project, name, tree);
+    return [];
+  }
+
+  @Get('snapshots/:snapshot')
+  async snapshot(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('snapshot') snapshot: string): Promise<never> {
+    await this.instances.get(ctx.project, name, tree);
+    throw notFound(`Failed to fetch snapshot "${snapshot}" of instance "${name}" in project "${ctx.project}": InstanceSnapshot not found`);
+  }
+
+  @Get('backups')
+  async backups(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<string[]> {
+    await this.instances.get(ctx.project, name, tree);
+    return [];
+  }
+
+  @Get('backups/:backup')
+  async backup(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<never> {
+    await this.instances.get(ctx.project, name, tree);
+    throw notFound('Load backup from database: Instance backup not found');
+  }
+
+  @Post('console')
+  async attach(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instanceConsolePost }) _body: InstanceConsolePost): Promise<never> {
+    await this.instances.get(ctx.project, name, tree);
+    throw notImplemented('Attaching to the console is not supported by this server');
+  }
+}

@@ -1,0 +1,43 @@
+import { Controller } from '@nestjs/common';
+import { instancesPost, instancesPut, type Instance, type InstanceFull, type InstancesPost, type InstancesPut } from '#api-types';
+import { invalid, type RequestContext } from '#kernel';
+import { Body, Ctx, Get, isAllProjects, operationResponse, parseRecursion, Post, Put, Query, type ApiResponse } from '#platform/http';
+import { InstanceCreation } from '../instance-creation.service.js';
+import { InstanceStateChanges } from '../instance-state.service.js';
+import { InstancesService, type InstanceTree, type ListOptions } from '../instances.service.js';
+import { collections, Tree, typeFilter } from './instance-tree.js';
+
+type ListQuery = Readonly<Record<string, string | undefined>>;
+
+@Controller(collections)
+export class InstancesController {
+  constructor(
+    private readonly instances: InstancesService,
+    private readonly creation: InstanceCreation,
+    private readonly states: InstanceStateChanges,
+  ) {}
+
+  @Get()
+  list(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Query() query: ListQuery): Promise<string[] | Instance[] | InstanceFull[]> {
+    const options = listOptions(ctx, tree, query);
+    const recursion = parseRecursion(query['recursion']);
+    if (recursion === 0) return this.instances.listUrls(tree, options);
+    return recursion === 1 ? this.instances.list(options) : this.instances.listFull(options);
+  }
+
+  @Post()
+  async create(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Query('target') target: string | undefined, @Body({ schema: instancesPost }) body: InstancesPost): Promise<ApiResponse> {
+    return operationResponse(await this.creation.create(ctx, body, tree.type, target ?? ''));
+  }
+
+  @Put()
+  async changeStates(@Ctx() ctx: RequestContext, @Body({ schema: instancesPut }) body: InstancesPut): Promise<ApiResponse> {
+    return operationResponse(await this.states.changeAll(ctx, body.state ?? {}));
+  }
+}
+
+function listOptions(ctx: RequestContext, tree: InstanceTree, query: ListQuery): ListOptions {
+  const allProjects = isAllProjects(query);
+  if (allProjects && (query['project'] ?? '') !== '') throw invalid('Cannot specify a project when requesting all projects');
+  return { project: allProjects ? null : ctx.project, type: typeFilter(tree, query['instance-type']), filter: query['filter'] };
+}

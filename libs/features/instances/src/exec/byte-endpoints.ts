@@ -1,0 +1,58 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { wrap } from '#kernel';
+
+const openPatienceMs = 5000;
+
+/**
+ * Opens the ends of a command's streams: FIFOs the agent made for this session, or unix sockets. Non-blocking descriptors in the event
+ * loop: a thread of the pool per read would starve everything else once a few dozen commands run.
+ */
+export async function openReader(path: string): Promise<net.Socket> {
+  if (await isSocket(path)) return connect(path);
+  // Without a writer yet this end waits: end of file is reported only after a writer was there and has gone.
+  const fd = await openDescriptor(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  return new net.Socket({ fd, readable: true, writable: false });
+}
+
+export async function openWriter(path: string): Promise<net.Socket> {
+  if (await isSocket(path)) return connect(path);
+  const deadline = Date.now() + openPatienceMs;
+  for (;;) {
+    try {
+      const fd = await openDescriptor(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
+      return new net.Socket({ fd, readable: false, writable: true });
+    } catch (error) {
+      // Nobody reads yet.
+      if (codeOf(error) !== 'ENXIO' || Date.now() > deadline) throw wrap(error, 'Failed opening the input of a command');
+      await sleep(2);
+    }
+  }
+}
+
+/** The socket of a terminal: bytes both ways. */
+export function openTerminal(path: string): Promise<net.Socket> {
+  return connect(path);
+}
+
+async function isSocket(path: string): Promise<boolean> {
+  return (await fs.promises.stat(path)).isSocket();
+}
+
+async function openDescriptor(path: string, flags: number): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  fs.open(path, flags, (error, fd) => (error ? reject(error) : resolve(fd)));
+  return promise;
+}
+
+async function connect(path: string): Promise<net.Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
+  const socket = net.connect({ path, allowHalfOpen: true }, () => resolve(socket));
+  socket.once('error', reject);
+  return promise;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}

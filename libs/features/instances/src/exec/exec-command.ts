@@ -1,0 +1,119 @@
+import { instanceExecControl } from '#api-types';
+import { internal, Logger, messageOf } from '#kernel';
+import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
+import type { Writable } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { openReader, openTerminal, openWriter } from './byte-endpoints.js';
+import type { ExecChannels } from './exec-channels.js';
+import { drain, pumpInput, pumpOutput, pumpTerminal } from './websocket-pump.js';
+
+const sighup = 1;
+const sigkill = 9;
+
+/** Files (or nothing) for the output of a command without websockets. */
+export interface ExecOutputs {
+  readonly stdout: Writable | null;
+  readonly stderr: Writable | null;
+}
+
+/** One command inside an instance, from its start to its end, and the way of its bytes. Lives in this process only. */
+export class ExecCommand {
+  private ended = false;
+
+  constructor(
+    private readonly sessions: ExecSessions,
+    private readonly logger: Logger,
+  ) {}
+
+  /** With websockets. Resolves with the exit code when the command has ended and all its output was handed over. */
+  async runConnected(request: ExecRequest, channels: ExecChannels): Promise<number> {
+    const started = await this.sessions.startExec(request);
+    const exit = this.waitFor(started);
+    channels.onControl((control) => this.obey(control, started));
+    const output = request.interactive ? this.connectTerminal(started, channels) : this.connectPipes(started, channels);
+    // A failure to connect must not hide how the command ended.
+    const [code] = await Promise.all([exit.finally(() => channels.closeControl()), output]);
+    return code;
+  }
+
+  /** Without: input is empty, output goes to files or nowhere. */
+  async runDetached(request: ExecRequest, outputs: ExecOutputs): Promise<number> {
+    const started = await this.sessions.startExec(request);
+    const exit = this.waitFor(started);
+    const output = request.interactive ? this.drainTerminal(started, outputs) : this.drainPipes(started, outputs);
+    const [code] = await Promise.all([exit, output]);
+    return code;
+  }
+
+  private async waitFor(started: ExecStarted): Promise<number> {
+    try {
+      return await this.sessions.waitExec(started.sessionId, new AbortController().signal);
+    } finally {
+      this.ended = true;
+    }
+  }
+
+  private async connectPipes(started: ExecStarted, channels: ExecChannels): Promise<void> {
+    const [stdin, stdout, stderr] = await Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
+    pumpInput(channels.get('0'), stdin);
+    const done = Promise.all([pumpOutput(stdout, channels.get('1')), pumpOutput(stderr, channels.get('2'))]);
+    for (const name of ['0', '1', '2'] as const) channels.get(name).resume();
+    await done;
+    stdin.destroy();
+  }
+
+  private async connectTerminal(started: ExecStarted, channels: ExecChannels): Promise<void> {
+    const terminal = await openTerminal(started.terminalPath);
+    const client = channels.get('0');
+    const done = pumpTerminal(terminal, client);
+    client.once('close', () => {
+      // With a control channel its end says that the client has gone; without one this is all there is.
+      if (!channels.hasControl) this.signal(started, sighup);
+    });
+    client.resume();
+    await done;
+    terminal.destroy();
+  }
+
+  private async drainPipes(started: ExecStarted, outputs: ExecOutputs): Promise<void> {
+    const [stdin, stdout, stderr] = await Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
+    stdin.on('error', () => {});
+    stdin.end();
+    await Promise.all([drain(stdout, outputs.stdout), drain(stderr, outputs.stderr)]);
+  }
+
+  private async drainTerminal(started: ExecStarted, outputs: ExecOutputs): Promise<void> {
+    await drain(await openTerminal(started.terminalPath), outputs.stdout);
+    outputs.stderr?.end();
+  }
+
+  /** Resizes and signals; a control channel that breaks takes the command with it. */
+  private obey(control: WebSocket, started: ExecStarted): void {
+    control.on('message', (data: Buffer) => {
+      try {
+        const message = instanceExecControl.parse(JSON.parse(data.toString()));
+        if (message.command === 'signal') this.signal(started, message.signal ?? 0);
+        else if (message.command === 'window-resize') this.resize(started, Number(message.args?.width), Number(message.args?.height));
+      } catch (error) {
+        this.logger.debug('Ignoring a message on the control channel of a command', { error: messageOf(error) });
+      }
+    });
+    control.once('close', () => this.signal(started, sigkill));
+  }
+
+  private resize({ sessionId }: ExecStarted, width: number, height: number): void {
+    if (this.ended || !Number.isInteger(width) || !Number.isInteger(height)) return;
+    this.sessions.resizeExec(sessionId, width, height).catch((error: unknown) => this.logger.debug('Failed resizing a terminal', { error: messageOf(error) }));
+  }
+
+  private signal({ sessionId }: ExecStarted, signal: number): void {
+    if (this.ended || signal <= 0) return;
+    this.sessions.signalExec(sessionId, signal).catch((error: unknown) => this.logger.debug('Failed signalling a command', { signal, error: messageOf(error) }));
+  }
+}
+
+/** What LXD makes of the two exit codes a shell keeps for itself. */
+export function refuseShellCodes(exitCode: number): void {
+  if (exitCode === 127) throw internal('Command not found');
+  if (exitCode === 126) throw internal('Command not executable');
+}

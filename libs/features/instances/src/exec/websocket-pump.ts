@@ -1,0 +1,127 @@
+import type net from 'node:net';
+import type { Writable } from 'node:stream';
+import { WebSocket } from 'ws';
+
+/** Bytes handed to the websocket but not to the kernel yet, above which the command waits. */
+const highWaterBytes = 4 * 1024 * 1024;
+const lowWaterBytes = 1024 * 1024;
+/** Full pipes go out as they come; smaller pieces written within one turn of the loop are joined up to this size. */
+const frameBytes = 64 * 1024;
+
+/**
+ * A command's output to a websocket: binary frames, then an empty text frame, which is how clients know the end from a lost
+ * connection. Resolves when all of it was handed to the kernel, or when the client has gone.
+ */
+export function pumpOutput(source: net.Socket, target: WebSocket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let gathered: Buffer[] = [];
+  let gatheredBytes = 0;
+  let scheduled = false;
+
+  const onSent = (): void => {
+    if (source.isPaused() && target.bufferedAmount < lowWaterBytes) source.resume();
+  };
+  const flush = (): void => {
+    scheduled = false;
+    if (gatheredBytes === 0) return;
+    const frame = gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered, gatheredBytes);
+    gathered = [];
+    gatheredBytes = 0;
+    if (target.readyState !== WebSocket.OPEN) return;
+    target.send(frame, { binary: true, compress: false }, onSent);
+    if (target.bufferedAmount > highWaterBytes) source.pause();
+  };
+  source.on('data', (chunk: Buffer) => {
+    gathered.push(chunk);
+    gatheredBytes += chunk.length;
+    if (gatheredBytes >= frameBytes) flush();
+    else if (!scheduled) {
+      scheduled = true;
+      setImmediate(flush);
+    }
+  });
+  const end = (): void => {
+    flush();
+    if (target.readyState !== WebSocket.OPEN) return resolve();
+    target.send('', { binary: false, compress: false }, () => resolve());
+  };
+  source.once('end', end);
+  source.once('error', end);
+  source.once('close', end);
+  // Who closes its end of the output breaks the pipe, as with a shell.
+  target.once('close', () => {
+    source.destroy();
+    resolve();
+  });
+  return promise;
+}
+
+/** A websocket to a command's input: binary frames are bytes, a text frame or the end of the connection is the end of input. */
+export function pumpInput(source: WebSocket, target: net.Socket): void {
+  const end = (): void => {
+    if (!target.destroyed) target.end();
+  };
+  source.on('message', (data: Buffer, isBinary: boolean) => {
+    if (!isBinary) return end();
+    if (target.destroyed || target.writableEnded) return;
+    if (!target.write(data)) {
+      source.pause();
+      target.once('drain', () => source.resume());
+    }
+  });
+  source.once('close', end);
+  // The command closed its input; what still comes is dropped.
+  target.on('error', () => source.resume());
+  target.on('close', () => source.resume());
+}
+
+/** A terminal: bytes both ways. The end of either direction does not end the other; the command's exit does. */
+export function pumpTerminal(terminal: net.Socket, client: WebSocket): Promise<void> {
+  client.on('message', (data: Buffer, isBinary: boolean) => {
+    if (!isBinary || terminal.destroyed) return;
+    if (!terminal.write(data)) {
+      client.pause();
+      terminal.once('drain', () => client.resume());
+    }
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let clientGone = false;
+  terminal.on('data', (chunk: Buffer) => {
+    if (clientGone || client.readyState !== WebSocket.OPEN) return;
+    client.send(chunk, { binary: true, compress: false }, () => {
+      if (terminal.isPaused() && client.bufferedAmount < lowWaterBytes) terminal.resume();
+    });
+    if (client.bufferedAmount > highWaterBytes) terminal.pause();
+  });
+  client.once('close', () => {
+    // The program goes on; its output is read and dropped, or it would stop at a full terminal.
+    clientGone = true;
+    terminal.resume();
+  });
+  const end = (): void => {
+    if (client.readyState !== WebSocket.OPEN) return resolve();
+    client.send('', { binary: false, compress: false }, () => resolve());
+  };
+  terminal.once('end', end);
+  terminal.once('close', end);
+  terminal.once('error', end);
+  return promise;
+}
+
+/** Output nobody wants, or that goes to a file; resolves at its end. */
+export function drain(source: net.Socket, target: Writable | null): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  source.once('error', () => source.destroy());
+  if (target === null) {
+    source.resume();
+    source.once('close', () => resolve());
+  } else {
+    source.pipe(target);
+    target.once('finish', () => resolve());
+    target.once('error', () => {
+      source.resume();
+      resolve();
+    });
+  }
+  return promise;
+}

@@ -1,0 +1,152 @@
+import { Injectable } from '@nestjs/common';
+import type { ConfigMap, InstancesPost, InstanceSource, InstanceType } from '#api-types';
+import { findRootDisk } from '#config-schema';
+import { AppError, defaultProject, internal, invalid, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import type { IdmapEntry } from '#ports';
+import type { Tx } from '#platform/database';
+import { OperationsService, type OperationHandle } from '#platform/operations';
+import { InstanceCatalog } from './data/instance.catalog.js';
+import type { NewInstance } from './data/instance.repository.js';
+import { InstanceNeighbors } from './instance-neighbors.js';
+import { InstanceRows } from './instance-rows.service.js';
+import { instanceResources } from './instance-urls.js';
+import { createInstance, type CreateInstanceParams } from './operations/create-instance.operation.js';
+import { isKnownArchitecture } from './rules/architectures.rules.js';
+import { sorted } from './rules/expand.rules.js';
+import { imageConfig } from './rules/image-config.rules.js';
+import { checkInstanceName, makeUpName } from './rules/instance-name.rules.js';
+import { limitsOfSize } from './rules/instance-size.rules.js';
+
+/** This member's `nodes.id`; 1 until there are others. */
+const memberId = 1;
+/** LXD's words for a fingerprint that fits no image, found only when the operation runs. */
+const imageMissing = 'Image not provided for instance creation';
+
+/**
+ * `POST /1.0/instances`. What LXD refuses at once is refused at once; what it finds wrong only while working (a taken name, a bad key)
+ * ends an operation as Failure here too, because clients print the two differently. Nothing is written in either case.
+ */
+@Injectable()
+export class InstanceCreation {
+  constructor(
+    private readonly operations: OperationsService,
+    private readonly catalog: InstanceCatalog,
+    private readonly rows: InstanceRows,
+    private readonly neighbors: InstanceNeighbors,
+  ) {}
+
+  async create(ctx: RequestContext, request: InstancesPost, defaultType: InstanceType | null, target: string): Promise<OperationHandle> {
+    if (target !== '') throw invalid('Target only allowed when clustered');
+    this.checkProject(ctx.project);
+    const type = this.typeOf(request.type || defaultType || 'container');
+    const source = request.source ?? {};
+    const profiles = request.profiles ?? null;
+    this.refuseUnknownProfiles(ctx.project, profiles);
+    const sizeLimits = request.instance_type ? limitsOfSize(request.instance_type) : {};
+    const name = this.nameFor(ctx.project, request.name ?? '');
+    this.refuseOtherSources(ctx.project, source);
+    if (request.architecture && !isKnownArchitecture(request.architecture)) throw internal(`Architecture isn't supported: ${request.architecture}`);
+    const remote = source.type === 'image' && (source.server ?? '') !== '' ? source : null;
+    const image = source.type === 'image' && remote === null ? this.neighbors.localImage(ctx, ctx.project, source) : null;
+    const host = await this.neighbors.hostDescription();
+    const config: ConfigMap = {
+      ...sizeLimits, ...(image ? imageConfig(image) : {}), ...(request.config ?? {}),
+      ...(image ? { 'volatile.base_image': image.fingerprint } : {}), 'volatile.apply_template': 'create',
+    };
+    const draft = {
+      memberId, name, type, architecture: request.architecture || image?.architecture || host.architectures[0] || 'x86_64',
+      ephemeral: request.ephemeral ?? false, description: request.description ?? '', config: sorted(config), devices: request.devices ?? {},
+      profileNames: profiles ?? image?.profiles ?? [defaultProject],
+    };
+    const params: CreateInstanceParams & { pool: string; size: string } = {
+      project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote,
+    };
+    return this.schedule(ctx, params, (tx) => {
+      if (type !== 'container') throw invalid(`Instance type "${type}" is not supported on this server: QEMU is not available`);
+      if (source.type === 'image' && remote === null && image === null) throw notFound(imageMissing);
+      if (!host.architectures.includes(draft.architecture)) throw invalid("Requested architecture isn't supported by this host");
+      if (image) this.neighbors.touchImage(tx, image.id);
+      this.reserve(tx, params, draft, host.idmap);
+    });
+  }
+
+  private reserve(
+    tx: Tx, params: CreateInstanceParams & { pool: string; size: string }, draft: Omit<NewInstance, 'projectId' | 'profiles'> & { profileNames: readonly string[] },
+    hostIdmap: readonly IdmapEntry[],
+  ): void {
+    const { profileNames, ...rest } = draft;
+    const projectId = this.neighbors.projectId(params.project, tx.sql);
+    const profiles = this.neighbors.profileIds(params.project, profileNames, (name) => internal(`Requested profile "${name}" doesn't exist`), tx.sql);
+    const made = this.rows.reserve(tx, params.project, { ...rest, projectId, profiles }, hostIdmap);
+    // Stored with the operation, which is written after this, in the same transaction.
+    const root = findRootDisk(made.expandedDevices).config;
+    params.pool = root.pool ?? '';
+    params.size = root.size ?? '';
+  }
+
+  private async schedule(ctx: RequestContext, params: CreateInstanceParams, reserve: (tx: Tx) => void): Promise<OperationHandle> {
+    const resources = instanceResources(params);
+    try {
+      return await this.operations.schedule(ctx, createInstance.kind, params, { resources, reserve });
+    } catch (error) {
+      if (AppError.is(error, 'unavailable')) throw error;
+      const failure = AppError.is(error) && error.message === imageMissing ? error : wrap(error, 'Failed creating instance record');
+      return this.operations.runInMemory(ctx, {
+        kind: createInstance.kind, class: 'task', description: createInstance.description, resources, run: () => Promise.reject(failure),
+      });
+    }
+  }
+
+  private checkProject(project: string): void {
+    try {
+      this.neighbors.projectId(project);
+    } catch (error) {
+      throw wrap(error, 'Failed loading project');
+    }
+  }
+
+  private typeOf(text: string): InstanceType {
+    if (text !== 'container' && text !== 'virtual-machine') throw invalid('Invalid instance type');
+    return text;
+  }
+
+  private refuseUnknownProfiles(project: string, names: readonly string[] | null): void {
+    if (names === null || new Set(names).size !== names.length) return;
+    this.neighbors.profileIds(project, names, (name) => internal(`Requested profile "${name}" doesn't exist`));
+  }
+
+  private nameFor(project: string, requested: string): string {
+    if (requested.includes('/')) throw invalid('The character "/" is reserved for snapshots');
+    if (requested !== '') {
+      checkInstanceName(requested);
+      return requested;
+    }
+    const random = (): number => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const name = makeUpName(random);
+      if (this.catalog.find(project, name) === undefined) return name;
+    }
+    return `i-${newUuid()}`;
+  }
+
+  private refuseOtherSources(project: string, source: InstanceSource): void {
+    switch (source.type ?? '') {
+      case 'image':
+      case 'none':
+        return;
+      case 'copy': {
+        if (!source.source) throw invalid('Must specify a source instance');
+        const from = source.project || project;
+        if (this.catalog.find(from, source.source) === undefined) {
+          throw notFound(`Failed to fetch instance "${source.source}" in project "${from}": Instance not found`);
+        }
+        throw notImplemented('Copying instances is not supported by this server');
+      }
+      case 'migration':
+        if (source.mode !== 'pull' && source.mode !== 'push') throw notImplemented(`Mode "${source.mode ?? ''}" not implemented`);
+        throw notImplemented('Receiving instances from another server is not supported by this server');
+      default:
+        throw invalid(`Unknown source type ${source.type ?? ''}`);
+    }
+  }
+}

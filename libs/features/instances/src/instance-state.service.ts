@@ -1,0 +1,89 @@
+import { Injectable } from '@nestjs/common';
+import type { InstanceStatePut } from '#api-types';
+import { conflict, internal, KeyedMutex, messageOf, type RequestContext } from '#kernel';
+import { OperationsService, type OperationHandle } from '#platform/operations';
+import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
+import { InstancePower, refuseAction, timeoutOf } from './instance-power.service.js';
+import { instanceUrl } from './instance-urls.js';
+
+interface Action {
+  readonly kind: string;
+  readonly description: string;
+  readonly run: (ctx: RequestContext, instance: ExpandedInstance) => Promise<void>;
+  /** Whether a bulk change concerns this instance. */
+  readonly concerns: (instance: ExpandedInstance) => boolean;
+}
+
+/** How many instances a bulk change works on at once. */
+const bulkWidth = 4;
+
+/** `PUT .../state`: power changes as operations in memory of this member. */
+@Injectable()
+export class InstanceStateChanges {
+  private readonly slots = new KeyedMutex();
+
+  constructor(
+    private readonly catalog: InstanceCatalog,
+    private readonly power: InstancePower,
+    private readonly operations: OperationsService,
+  ) {}
+
+  change(ctx: RequestContext, instance: ExpandedInstance, request: InstanceStatePut): Promise<OperationHandle> {
+    const action = this.actionOf(request);
+    return this.operations.runInMemory(ctx, {
+      kind: action.kind, class: 'task', description: action.description, resources: { instances: [instanceUrl(instance.row)] },
+      run: () => action.run(ctx, instance),
+    });
+  }
+
+  /** `PUT /1.0/instances`: all instances of the project that are not yet as wanted. */
+  changeAll(ctx: RequestContext, request: InstanceStatePut): Promise<OperationHandle> {
+    const action = this.actionOf(request);
+    const concerned = this.catalog.ofProject(ctx.project).filter(action.concerns);
+    return this.operations.runInMemory(ctx, {
+      kind: action.kind, class: 'task', description: action.description, resources: { instances: concerned.map(({ row }) => instanceUrl(row)) },
+      run: async () => {
+        const failures = (await Promise.all(concerned.map((instance, index) => this.slots.run(String(index % bulkWidth), () => this.attempt(ctx, action, instance)))))
+          .filter((failure) => failure !== null);
+        if (failures.length > 0) throw internal(`The following instances failed to update state:\n${failures.join('')}`);
+      },
+    });
+  }
+
+  private async attempt(ctx: RequestContext, action: Action, instance: ExpandedInstance): Promise<string | null> {
+    try {
+      await action.run(ctx, instance);
+      return null;
+    } catch (error) {
+      return ` - Instance: ${instance.row.name}: ${messageOf(error)}\n`;
+    }
+  }
+
+  private actionOf(request: InstanceStatePut): Action {
+    const options = { force: request.force ?? false, timeoutMs: timeoutOf(request.timeout) };
+    const runs = (instance: ExpandedInstance): boolean => this.power.isRunning(instance);
+    switch (request.action) {
+      case 'start':
+        return {
+          kind: 'instance.start', description: 'Starting instance', concerns: (instance) => !runs(instance),
+          run: (ctx, instance) => this.power.start(ctx, instance, request.stateful),
+        };
+      case 'stop':
+        return {
+          kind: 'instance.stop', description: 'Stopping instance', concerns: runs,
+          run: async (ctx, instance) => {
+            if (request.stateful && runs(instance)) throw conflict("Unable to perform container live migration. CRIU isn't installed");
+            await this.power.stop(ctx, instance, options);
+          },
+        };
+      case 'restart':
+        return { kind: 'instance.restart', description: 'Restarting instance', concerns: runs, run: (ctx, instance) => this.power.restart(ctx, instance, options) };
+      case 'freeze':
+        return { kind: 'instance.freeze', description: 'Freezing instance', concerns: runs, run: (ctx, instance) => this.power.freeze(ctx, instance) };
+      case 'unfreeze':
+        return { kind: 'instance.unfreeze', description: 'Unfreezing instance', concerns: runs, run: (ctx, instance) => this.power.unfreeze(ctx, instance) };
+      default:
+        return refuseAction(request.action ?? '');
+    }
+  }
+}

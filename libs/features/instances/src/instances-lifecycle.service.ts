@@ -1,0 +1,95 @@
+import { Injectable } from '@nestjs/common';
+import { internalContext, Logger, messageOf } from '#kernel';
+import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
+import { InstancePower } from './instance-power.service.js';
+import { hostName } from './instance-urls.js';
+import { PowerStates } from './power-states.js';
+import { InstancesReconciler } from './reconcile/instances.reconciler.js';
+import { hostShutdownTimeoutMs, instancesToStart, startDelayMs, stopGroups } from './rules/boot-order.rules.js';
+
+const attempts = 3;
+const retryDelayMs = 5000;
+
+/** What the daemon's start and end mean for instances. */
+@Injectable()
+export class InstancesLifecycle {
+  private starting: AbortController | undefined;
+
+  constructor(
+    private readonly catalog: InstanceCatalog,
+    private readonly states: PowerStates,
+    private readonly power: InstancePower,
+    private readonly reconciler: InstancesReconciler,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Call once the agent answers, pools are mounted, networks up and stored operations taken up again. Looks at the host, settles what
+   * does not match, follows events from then on, and starts what ran before or asks for it. Resolves when all of that was tried once;
+   * instances that refused are tried again in the background.
+   */
+  async startUp(): Promise<void> {
+    await this.states.ready();
+    await this.reconciler.run(new AbortController().signal);
+    this.power.followHost();
+    this.states.watch();
+    const abort = (this.starting = new AbortController());
+    for (const { instance } of instancesToStart(this.bootable((instance) => !this.power.isRunning(instance)))) {
+      if (abort.signal.aborted) return;
+      if (!(await this.tryStart(instance))) void this.retry(instance, abort.signal);
+      await pause(startDelayMs({ ...instance.row, config: this.catalog.fullConfig(instance) }), abort.signal);
+    }
+    this.power.settleFromNowOn();
+  }
+
+  /**
+   * Stops what runs, highest `boot.stop.priority` first, a group at once, each as long as its `boot.host_shutdown_timeout` and no longer than
+   * what is left of `timeoutMs` (0: no limit). What ran is started again by the next `startUp`.
+   */
+  async shutdownAll(timeoutMs: number): Promise<void> {
+    this.starting?.abort();
+    await this.states.ready();
+    const deadline = timeoutMs > 0 ? Date.now() + timeoutMs : Infinity;
+    for (const group of stopGroups(this.bootable((instance) => this.power.isRunning(instance)))) {
+      await Promise.all(group.map(({ instance, config, name, project }) => {
+        const leftMs = Math.max(1, deadline - Date.now());
+        return this.power.stopForHost(instance, Math.min(leftMs, hostShutdownTimeoutMs({ name, project, config })));
+      }));
+    }
+  }
+
+  private bootable(chosen: (instance: ExpandedInstance) => boolean) {
+    return this.catalog.all().filter((instance) => instance.row.state === 'Created' && chosen(instance))
+      .map((instance) => ({ name: instance.row.name, project: instance.row.project, config: this.catalog.fullConfig(instance), instance }));
+  }
+
+  private async tryStart(instance: ExpandedInstance): Promise<boolean> {
+    const current = this.catalog.findById(instance.row.id);
+    if (current === undefined || this.power.isRunning(current)) return true;
+    try {
+      await this.power.start(internalContext(), current);
+      return true;
+    } catch (error) {
+      this.logger.warn('Failed starting an instance with the daemon', { instance: hostName(instance.row), error: messageOf(error) });
+      return false;
+    }
+  }
+
+  private async retry(instance: ExpandedInstance, signal: AbortSignal): Promise<void> {
+    for (let attempt = 1; attempt < attempts; attempt++) {
+      await pause(retryDelayMs, signal);
+      if (signal.aborted || (await this.tryStart(instance))) return;
+    }
+    this.logger.error('Giving up starting an instance with the daemon', { instance: hostName(instance.row) });
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  timer.unref();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+}

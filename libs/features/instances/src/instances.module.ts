@@ -1,0 +1,75 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { OperationRegistry } from '#platform/operations';
+import { ImagesModule } from '#features/images';
+import { NetworksModule } from '#features/networks';
+import { ProjectsModule } from '#features/projects';
+import { StorageModule } from '#features/storage';
+import { InstanceController } from './api/instance.controller.js';
+import { InstanceExecController } from './api/instance-exec.controller.js';
+import { InstanceLogsController } from './api/instance-logs.controller.js';
+import { InstancePartsController } from './api/instance-parts.controller.js';
+import { InstanceStateController } from './api/instance-state.controller.js';
+import { InstancesController } from './api/instances.controller.js';
+import { MetricsController } from './api/metrics.controller.js';
+import { InstanceCatalog } from './data/instance.catalog.js';
+import { InstanceRepository } from './data/instance.repository.js';
+import { MemberVolatileStore } from './data/member-volatile.store.js';
+import { InstanceExec } from './exec/instance-exec.service.js';
+import { InstanceCreation } from './instance-creation.service.js';
+import { InstanceLifecycleEvents } from './instance-lifecycle-events.js';
+import { InstanceLocks } from './instance-locks.js';
+import { InstanceLogFiles } from './instance-logs.service.js';
+import { InstanceMetrics } from './instance-metrics.service.js';
+import { InstanceNeighbors } from './instance-neighbors.js';
+import { InstancePower } from './instance-power.service.js';
+import { InstanceRemoval } from './instance-removal.service.js';
+import { InstanceRows } from './instance-rows.service.js';
+import { InstanceSpecs } from './instance-specs.js';
+import { InstanceStateChanges } from './instance-state.service.js';
+import { InstanceUpdate } from './instance-update.service.js';
+import { InstanceUsage } from './instance-usage.service.js';
+import { InstancesLifecycle } from './instances-lifecycle.service.js';
+import { InstancesService } from './instances.service.js';
+import {
+  createInstance, CreateOnHostStep, CreateRootVolumeStep, EnsureImageStep, MarkReadyStep, ReserveInstanceRowsStep,
+} from './operations/create-instance.operation.js';
+import { deleteInstance, DestroyOnHostStep, DestroyRootVolumeStep, RemoveInstanceRowsStep } from './operations/delete-instance.operation.js';
+import { renameInstance, RenameOnHostStep, RenameRootVolumeStep, RenameRowsStep } from './operations/rename-instance.operation.js';
+import { AnnounceUpdateStep, ApplyOnHostStep, updateInstance, WriteInstanceRowStep } from './operations/update-instance.operation.js';
+import { PowerStates } from './power-states.js';
+import { InstancesReconciler } from './reconcile/instances.reconciler.js';
+
+const steps = [
+  ReserveInstanceRowsStep, EnsureImageStep, CreateRootVolumeStep, CreateOnHostStep, MarkReadyStep,
+  DestroyOnHostStep, DestroyRootVolumeStep, RemoveInstanceRowsStep,
+  RenameRootVolumeStep, RenameOnHostStep, RenameRowsStep,
+  WriteInstanceRowStep, ApplyOnHostStep, AnnounceUpdateStep,
+];
+
+/** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
+@Module({
+  imports: [ProjectsModule, StorageModule, NetworksModule, ImagesModule],
+  controllers: [
+    InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, MetricsController,
+  ],
+  providers: [
+    InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
+    InstanceLifecycleEvents, InstanceRemoval, InstancePower, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage,
+    InstanceLogFiles, InstanceExec, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...steps,
+  ],
+  exports: [InstancesLifecycle, InstancesReconciler],
+})
+export class InstancesModule implements OnModuleInit {
+  constructor(
+    private readonly registry: OperationRegistry,
+    private readonly usage: InstanceUsage,
+  ) {}
+
+  onModuleInit(): void {
+    this.registry.register(createInstance);
+    this.registry.register(deleteInstance);
+    this.registry.register(renameInstance);
+    this.registry.register(updateInstance);
+    this.usage.register();
+  }
+}

@@ -1,0 +1,140 @@
+import { Injectable } from '@nestjs/common';
+import type { Instance, InstanceFull, InstancePost, InstanceState, InstanceType } from '#api-types';
+import { conflict, internal, invalid, notFound, notImplemented, type RequestContext } from '#kernel';
+import { InstanceDriver, type InstanceUsage } from '#ports';
+import { apiUrl, filterList, parseRecursion } from '#platform/http';
+import { OperationsService, type OperationHandle } from '#platform/operations';
+import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
+import { MemberVolatileStore } from './data/member-volatile.store.js';
+import { InstanceRemoval } from './instance-removal.service.js';
+import { InstanceSpecs } from './instance-specs.js';
+import { hostName, instanceResources } from './instance-urls.js';
+import { renameInstance, type RenameInstanceParams } from './operations/rename-instance.operation.js';
+import { PowerStates } from './power-states.js';
+import { checkInstanceName, checkNameInPath } from './rules/instance-name.rules.js';
+import { mergeVolatile } from './rules/volatile.rules.js';
+import { etagFields, stoppedState, toApi, toStateApi, type InstanceView } from './rules/wire.rules.js';
+
+export interface ListOptions {
+  /** Null: all. */
+  readonly project: string | null;
+  readonly type: InstanceType | null;
+  readonly filter: string | undefined;
+}
+
+/** Which collection a request came through: `instances`, or one of the former names, which hold one type each. */
+export interface InstanceTree {
+  readonly collection: 'instances' | 'containers' | 'virtual-machines';
+  readonly type: InstanceType | null;
+}
+
+/** Reads instances, renames and deletes them. */
+@Injectable()
+export class InstancesService {
+  constructor(
+    private readonly catalog: InstanceCatalog,
+    private readonly member: MemberVolatileStore,
+    private readonly states: PowerStates,
+    private readonly specs: InstanceSpecs,
+    private readonly driver: InstanceDriver,
+    private readonly operations: OperationsService,
+    private readonly removal: InstanceRemoval,
+  ) {}
+
+  /** URLs, in order of creation. */
+  async listUrls(tree: InstanceTree, options: ListOptions): Promise<string[]> {
+    const list = await this.select(options);
+    return list.map(({ row }) => apiUrl(['1.0', tree.collection, row.name], row.project));
+  }
+
+  /** Sorted by name. */
+  async list(options: ListOptions): Promise<Instance[]> {
+    const list = await this.select(options);
+    return list.sort(byName).map((instance) => this.api(instance));
+  }
+
+  /** With state; one question to the host, whatever the length of the list. */
+  async listFull(options: ListOptions): Promise<InstanceFull[]> {
+    const list = (await this.select(options)).sort(byName);
+    const running = list.filter((instance) => this.states.isRunning(hostName(instance.row)));
+    const usages = running.length === 0 ? [] : await this.driver.describeUsage(running.map((instance) => this.specs.usageRequest(instance)));
+    const byInstance = new Map(running.map((instance, index) => [instance, usages[index]]));
+    return list.map((instance) => ({ ...this.api(instance), backups: null, state: this.stateOf(byInstance.get(instance)), snapshots: null }));
+  }
+
+  /** @throws `not-found` for none of that name in the project, or one of another type than the collection's. */
+  async get(project: string, name: string, tree: InstanceTree): Promise<ExpandedInstance> {
+    checkNameInPath(name);
+    await this.states.ready();
+    const instance = this.catalog.get(project, name);
+    if (tree.type !== null && instance.row.type !== tree.type) throw notFound('Instance not found');
+    return instance;
+  }
+
+  /** With `recursion=1` everything that hangs on it too. */
+  async show(instance: ExpandedInstance, recursion: string | undefined): Promise<Instance | InstanceFull> {
+    if (parseRecursion(recursion) === 0) return this.api(instance);
+    return { ...this.api(instance), backups: null, state: await this.state(instance), snapshots: null };
+  }
+
+  api(instance: ExpandedInstance): Instance {
+    return toApi(this.view(instance), this.states.get(hostName(instance.row)).power);
+  }
+
+  etag(instance: ExpandedInstance): unknown {
+    return etagFields(this.view(instance));
+  }
+
+  async state(instance: ExpandedInstance): Promise<InstanceState> {
+    if (!this.states.isRunning(hostName(instance.row))) return stoppedState();
+    const [usage] = await this.driver.describeUsage([this.specs.usageRequest(instance)]);
+    return this.stateOf(usage);
+  }
+
+  async delete(ctx: RequestContext, instance: ExpandedInstance): Promise<OperationHandle> {
+    if (this.states.isRunning(hostName(instance.row))) throw invalid('Instance is running');
+    return this.removal.schedule(ctx, instance.row.project, instance.row.name);
+  }
+
+  async rename(ctx: RequestContext, instance: ExpandedInstance, request: InstancePost, target: string): Promise<OperationHandle> {
+    const { row } = instance;
+    if (target !== '') throw notFound('Failed to get target node: Cluster member not found');
+    if (request.migration) throw notImplemented('Moving instances is not supported by this server');
+    const newName = request.name || row.name;
+    checkInstanceName(newName);
+    if (this.catalog.find(row.project, newName) !== undefined) throw conflict(`Name "${newName}" already in use`);
+    if (this.states.isRunning(hostName(row))) {
+      return this.operations.runInMemory(ctx, {
+        kind: renameInstance.kind, class: 'task', description: renameInstance.description, resources: instanceResources(row),
+        run: () => Promise.reject(internal('Renaming of running container not allowed')),
+      });
+    }
+    const params: RenameInstanceParams = { id: row.id, project: row.project, name: row.name, newName, type: row.type, pool: this.specs.rootOf(instance).pool };
+    return this.operations.schedule(ctx, renameInstance.kind, params, { resources: instanceResources(row) });
+  }
+
+  private async select({ project, type, filter }: ListOptions): Promise<ExpandedInstance[]> {
+    await this.states.ready();
+    const all = this.catalog.ofProject(project).filter(({ row }) => type === null || row.type === type);
+    return filterList(filter, all, (instance) => this.api(instance));
+  }
+
+  private view(instance: ExpandedInstance): InstanceView {
+    const { row } = instance;
+    const local = this.member.get(row.id);
+    return {
+      architecture: row.architecture, config: mergeVolatile(row.config, local.volatile), devices: row.devices, ephemeral: row.ephemeral,
+      profiles: instance.profileNames, stateful: row.stateful, description: row.description, createdAt: row.createdAt,
+      expandedConfig: mergeVolatile(instance.expandedConfig, local.volatile), expandedDevices: instance.expandedDevices, name: row.name,
+      lastUsedAt: local.lastUsedAt || row.lastUsedAt, location: 'none', type: row.type, project: row.project,
+    };
+  }
+
+  private stateOf(usage: InstanceUsage | undefined): InstanceState {
+    return usage === undefined ? stoppedState() : toStateApi(usage);
+  }
+}
+
+function byName(a: ExpandedInstance, b: ExpandedInstance): number {
+  return a.row.name < b.row.name ? -1 : a.row.name > b.row.name ? 1 : a.row.id - b.row.id;
+}

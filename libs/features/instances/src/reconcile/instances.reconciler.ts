@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { internalContext, Logger, messageOf } from '#kernel';
+import { InstanceDriver } from '#ports';
+import { OperationsService } from '#platform/operations';
+import { Reconciler } from '#platform/reconcile';
+import { InstanceCatalog } from '../data/instance.catalog.js';
+import { MemberVolatileStore } from '../data/member-volatile.store.js';
+import { InstanceRemoval } from '../instance-removal.service.js';
+import { hostName, instanceConflictKey } from '../instance-urls.js';
+
+/**
+ * Compares rows with the host. Operations undo or finish what they began; this is for what no operation speaks of any more: traces
+ * on the host without a row (a database restored from a backup), rows of a creation or deletion whose operation is gone, and what
+ * this member remembers of instances that are no more. Something that runs without a row is never touched: it is somebody's work.
+ */
+@Injectable()
+export class InstancesReconciler extends Reconciler {
+  readonly name = 'instances';
+  readonly periodMs = 10 * 60_000;
+
+  constructor(
+    private readonly catalog: InstanceCatalog,
+    private readonly member: MemberVolatileStore,
+    private readonly driver: InstanceDriver,
+    private readonly operations: OperationsService,
+    private readonly removal: InstanceRemoval,
+    private readonly logger: Logger,
+  ) {
+    super();
+  }
+
+  override async run(signal: AbortSignal): Promise<void> {
+    await this.removeTraces(signal);
+    await this.finishHalfMade(signal);
+    const rows = new Set(this.catalog.all().map((instance) => instance.row.id));
+    for (const id of this.member.ids()) if (!rows.has(id)) this.member.forget(id);
+  }
+
+  private async removeTraces(signal: AbortSignal): Promise<void> {
+    const statuses = await this.driver.describeStatus([]);
+    // Rows are read after the host was: what has been created meanwhile has one by now. Names under a running operation are its business.
+    const named = new Set(this.catalog.all().map((instance) => hostName(instance.row)));
+    const busy = new Set(this.operations.list(null).filter((operation) => !operation.ended).flatMap((operation) => namesIn(operation.api().resources)));
+    for (const { projectName, power } of statuses) {
+      if (signal.aborted) return;
+      if (named.has(projectName) || busy.has(projectName)) continue;
+      if (power !== 'Stopped') {
+        this.logger.warn('An instance runs that the database does not know', { instance: projectName });
+        continue;
+      }
+      this.logger.info('Removing traces of an instance that is no more', { instance: projectName });
+      await this.driver.destroyInstance(projectName).catch((error: unknown) => {
+        this.logger.warn('Failed removing traces of an instance', { instance: projectName, error: messageOf(error) });
+      });
+    }
+  }
+
+  private async finishHalfMade(signal: AbortSignal): Promise<void> {
+    for (const { row } of this.catalog.all()) {
+      if (signal.aborted) return;
+      if (row.state === 'Created' || this.operations.holderOf(instanceConflictKey(row)) !== undefined) continue;
+      this.logger.info('Removing an instance that was never finished', { instance: hostName(row), state: row.state });
+      try {
+        const operation = await this.removal.schedule({ ...internalContext(), project: row.project }, row.project, row.name);
+        await operation.done;
+      } catch (error) {
+        this.logger.warn('Failed removing an instance that was never finished', { instance: hostName(row), error: messageOf(error) });
+      }
+    }
+  }
+}
+
+/** `/1.0/instances/c1?project=web` is `web_c1` on the host. */
+function namesIn(resources: Record<string, string[]> | null): string[] {
+  return (resources?.['instances'] ?? []).map((url) => {
+    const parsed = new URL(url, 'http://host');
+    return hostName({ project: parsed.searchParams.get('project') ?? 'default', name: decodeURIComponent(parsed.pathname.split('/').pop() ?? '') });
+  });
+}

@@ -1,0 +1,9 @@
+/** Names of architectures in LXD's API. */
+const known = new Set([
+  'i686', 'x86_64', 'armv7l', 'aarch64', 'ppc', 'ppc64', 'ppc64le', 's390x', 'mips', 'mips64', 'riscv32', 'riscv64',
+]);
+const aliases = new Set(['i386', 'i586', 'amd64', 'arm', 'armhf', 'arm64', 'powerpc', 'ppc64el', 'armv8l']);
+
+export function isKnownArchitecture(name: string): boolean {
+  return known.has(name) || aliases.has(name);
+}

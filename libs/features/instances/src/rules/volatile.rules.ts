@@ -1,0 +1,108 @@
+import type { ConfigMap, DeviceMap } from '#api-types';
+import { nicNames, sorted } from './expand.rules.js';
+
+const hostDerived = new Set([
+  'volatile.last_state.power', 'volatile.last_state.idmap', 'volatile.last_state.ready', 'volatile.idmap.current', 'volatile.apply_template',
+  'volatile.apply_quota', 'volatile.evacuate.origin', 'volatile.vsock_id',
+]);
+const hostDerivedSuffixes = ['.host_name', '.ceph_rbd', '.apply_quota', '.driver', '.parent', '.slot.name'];
+const hostDerivedPart = /^volatile\.[^.]+\.last_state\./;
+
+/**
+ * Whether a `volatile.*` key says what the host did and so belongs to the member alone, not to the replicated row: it changes with
+ * every start, and starts must work without a quorum (hazards D2). Allocations (addresses, ids, ranges) are rows.
+ */
+export function isHostDerived(key: string): boolean {
+  if (!key.startsWith('volatile.')) return false;
+  return hostDerived.has(key) || hostDerivedPart.test(key) || hostDerivedSuffixes.some((suffix) => key.endsWith(suffix));
+}
+
+/** A row's config with what this member knows laid over it; an empty local value hides the row's. */
+export function mergeVolatile(row: Readonly<ConfigMap>, local: Readonly<ConfigMap> | undefined): ConfigMap {
+  if (local === undefined) return row as ConfigMap;
+  const merged: ConfigMap = { ...row };
+  for (const key in local) {
+    if (local[key] === '') delete merged[key];
+    else merged[key] = local[key]!;
+  }
+  return sorted(merged);
+}
+
+export interface SeparatedConfig {
+  readonly row: ConfigMap;
+  readonly local: ConfigMap;
+}
+
+/**
+ * Takes a config, as users see and send it, apart again. Host-derived keys go to the member's store, but those the row already holds
+ * unchanged (from the creation) stay there, so that an ordinary update writes the row alone.
+ */
+export function separateVolatile(config: Readonly<ConfigMap>, before: SeparatedConfig): SeparatedConfig {
+  const row: ConfigMap = {};
+  const local: ConfigMap = {};
+  for (const [key, value] of Object.entries(config)) {
+    if (value === '') continue;
+    const own = !isHostDerived(key) || (before.row[key] === value && before.local[key] === undefined);
+    (own ? row : local)[key] = value;
+  }
+  return { row: sorted(row), local };
+}
+
+/** Whether two sets of host-derived keys say the same; empty values only hide and do not count. */
+export function sameLocal(a: Readonly<ConfigMap>, b: Readonly<ConfigMap>): boolean {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => (a[key] ?? '') === (b[key] ?? ''));
+}
+
+/** `00:16:3e` and three bytes: what LXD and Xen give. `bytes` returns that many as hex. */
+export function newMacAddress(bytes: (count: number) => string): string {
+  const hex = bytes(3);
+  return `00:16:3e:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}`;
+}
+
+/** Kinds of NIC that have an address of their own. */
+function hasAddress(device: Readonly<ConfigMap>): boolean {
+  return device.nictype !== 'physical' && device.nictype !== 'ipvlan' && device.nictype !== 'sriov';
+}
+
+export interface Randomness {
+  readonly uuid: () => string;
+  readonly hex: (bytes: number) => string;
+}
+
+/**
+ * The keys that are allocated once and stay: uuid, cloud-init's instance id, an address for each NIC without one of its own. Existing
+ * values are kept; addresses of NICs that are gone are dropped.
+ */
+export function allocateVolatile(config: Readonly<ConfigMap>, expandedDevices: Readonly<DeviceMap>, random: Randomness): ConfigMap {
+  const result: ConfigMap = { ...config };
+  result['volatile.uuid'] ||= random.uuid();
+  result['volatile.cloud-init.instance-id'] ||= random.uuid();
+  const nics = nicNames(expandedDevices);
+  for (const name of nics) {
+    const device = expandedDevices[name]!;
+    const key = `volatile.${name}.hwaddr`;
+    if ((device.hwaddr ?? '') !== '') delete result[key];
+    else if (hasAddress(device)) result[key] ||= newMacAddress(random.hex);
+  }
+  for (const key of Object.keys(result)) {
+    const match = /^volatile\.(.+)\.hwaddr$/.exec(key);
+    if (match && !nics.includes(match[1]!)) delete result[key];
+  }
+  return sorted(result);
+}
+
+/** Local keys of devices that are gone, to be unset. */
+export function staleLocalKeys(local: Readonly<ConfigMap>, expandedDevices: Readonly<DeviceMap>): string[] {
+  return Object.keys(local).filter((key) => {
+    const match = /^volatile\.([^.]+)\.(host_name|last_state\.|driver$|parent$)/.exec(key);
+    return match !== null && match[1] !== 'last_state' && match[1] !== 'idmap' && !Object.hasOwn(expandedDevices, match[1]!);
+  });
+}
+
+const protectedKeys = ['volatile.idmap.base', 'volatile.idmap.current', 'volatile.idmap.next', 'volatile.last_state.idmap'];
+
+/** True when a request would drop one of the keys that say how ids lie on disk. */
+export function dropsIdmapKeys(before: Readonly<ConfigMap>, after: Readonly<ConfigMap>): boolean {
+  return protectedKeys.some((key) => (before[key] ?? '') !== '' && (after[key] ?? '') === '');
+}

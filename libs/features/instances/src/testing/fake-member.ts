@@ -1,0 +1,164 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Global, Module, type DynamicModule, type INestApplicationContext, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Instance } from '#api-types';
+import { internalContext, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
+import {
+  FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver,
+} from '#drivers/fake';
+import { AuthModule } from '#platform/auth';
+import { Database, DatabaseModule, ChangeFeed, TransactionRunner } from '#platform/database';
+import { EventBus, EventBusModule } from '#platform/events';
+import { HttpModule } from '#platform/http';
+import { OperationsModule, OperationsService, type OperationHandle } from '#platform/operations';
+import { ReconcileRunner } from '#platform/reconcile';
+import { PoolsService } from '#features/storage';
+import { ServerModule } from '#features/server';
+import { InstancesModule } from '../instances.module.js';
+import { InstancesLifecycle } from '../instances-lifecycle.service.js';
+import { InstancesService, type InstanceTree } from '../instances.service.js';
+import { InstanceCreation } from '../instance-creation.service.js';
+
+export const anyTree: InstanceTree = { collection: 'instances', type: null };
+
+/** A host in memory that outlives the daemons put on it. */
+export class FakeHost {
+  readonly faults = new FakeFaults();
+  readonly root = mkdtempSync(join(tmpdir(), 'roost-instances-'));
+  readonly state = new StateDirectory(this.root);
+  readonly images = new FakeImageStore(this.faults, this.state);
+  readonly storage = new FakeStorageDriver(this.faults, { imageStore: this.images });
+  readonly networks = new FakeNetworkDriver(this.faults);
+  readonly instances = new FakeInstanceDriver(this.faults);
+  readonly exec = new FakeExecSessions(this.faults);
+  readonly logs = new FakeInstanceLogs(this.faults);
+  readonly info = new FakeHostInfo(this.faults);
+
+  constructor() {
+    for (const directory of [this.state.database, this.state.uploads, this.state.backups, this.state.images]) mkdirSync(directory, { recursive: true });
+  }
+
+  remove(): void {
+    this.exec.dispose();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+@Global()
+@Module({})
+class HostModule {
+  static of(host: FakeHost): DynamicModule {
+    const providers = [
+      { provide: StateDirectory, useValue: host.state }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
+      { provide: StorageDriver, useValue: host.storage }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
+      { provide: InstanceDriver, useValue: host.instances }, { provide: ExecSessions, useValue: host.exec }, { provide: InstanceLogs, useValue: host.logs },
+      { provide: HostInfo, useValue: host.info }, ReconcileRunner,
+    ];
+    return { module: HostModule, providers, exports: providers.map((provider) => (typeof provider === 'function' ? provider : provider.provide)) };
+  }
+}
+
+@Module({})
+class MemberModule {
+  static of(host: FakeHost): DynamicModule {
+    return {
+      module: MemberModule,
+      imports: [
+        HostModule.of(host), DatabaseModule.forRoot({ directory: host.state.database, synchronous: 'OFF', ballast: { bytes: 0 } }),
+        AuthModule.forRoot({ directory: host.state }), EventBusModule, OperationsModule.forRoot({ undoRetryDelaysMs: [1], progressIntervalMs: 0 }), HttpModule, ServerModule,
+        InstancesModule,
+      ],
+    };
+  }
+}
+
+/** The whole of instances and what they stand on, wired as in the daemon, on a fake host; a pool `default` and the default profile's root disk. */
+export class FakeMember {
+  /** `action source` of every lifecycle event, and the events themselves. */
+  readonly seen: string[] = [];
+  readonly events: { action: string; source: string; context?: unknown; requestor?: unknown }[] = [];
+
+  private constructor(
+    readonly host: FakeHost,
+    readonly app: INestApplicationContext,
+  ) {}
+
+  static async start(host = new FakeHost(), options: { startUp?: boolean } = {}): Promise<FakeMember> {
+    const app = await NestFactory.createApplicationContext(MemberModule.of(host), { logger: false, abortOnError: false });
+    const member = new FakeMember(host, app);
+    member.get(EventBus).subscribe({ types: ['lifecycle'], project: null }, (json) => {
+      const { metadata } = JSON.parse(json) as { metadata: { action: string; source: string } };
+      member.events.push(metadata);
+      member.seen.push(`${metadata.action} ${metadata.source}`);
+    });
+    await member.prepare();
+    if (options.startUp !== false) await member.startUp();
+    member.seen.length = 0;
+    return member;
+  }
+
+  async startUp(): Promise<void> {
+    await this.get(OperationsService).recover();
+    await this.get(InstancesLifecycle).startUp();
+  }
+
+  get<T>(type: Type<T> | (abstract new (...args: never[]) => T)): T {
+    return this.app.get(type as Type<T>, { strict: false });
+  }
+
+  get database(): Database {
+    return this.get(Database);
+  }
+
+  get transactions(): TransactionRunner {
+    return this.get(TransactionRunner);
+  }
+
+  get feed(): ChangeFeed {
+    return this.get(ChangeFeed);
+  }
+
+  ctx(project = 'default'): RequestContext {
+    return { ...internalContext(), project, requestor: { username: 'root', protocol: 'unix', address: '@' } };
+  }
+
+  /** An empty instance; throws when its operation failed. */
+  async create(name: string, body: Parameters<InstanceCreation['create']>[1] = {}, project = 'default'): Promise<void> {
+    const operation = await this.get(InstanceCreation).create(this.ctx(project), { name, source: { type: 'none' }, ...body }, null, '');
+    await settled(operation);
+  }
+
+  async instance(name: string, project = 'default'): Promise<Instance> {
+    const service = this.get(InstancesService);
+    return service.api(await service.get(project, name, anyTree));
+  }
+
+  /** As after `kill -9`, for a successor on the same host. */
+  async stop(): Promise<void> {
+    await this.app.close();
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    this.host.remove();
+  }
+
+  private async prepare(): Promise<void> {
+    const pools = this.get(PoolsService);
+    await pools.mountAll();
+    if (pools.list().length > 0) return;
+    await pools.create(this.ctx(), { name: 'default', driver: 'btrfs', description: '', config: {} });
+    await this.transactions.run(this.ctx(), (tx) =>
+      tx.sql.run(`UPDATE profiles SET devices = '{"root":{"path":"/","pool":"default","type":"disk"}}' WHERE name = 'default' AND project_id = 1`));
+  }
+}
+
+/** Waits for an operation and throws its error. */
+export async function settled(handle: OperationHandle): Promise<Awaited<ReturnType<OperationHandle['wait']>>> {
+  const operation = await handle.wait();
+  if (operation.status !== 'Success') throw new TypeError(operation.err);
+  return operation;
+}
