@@ -1,3 +1,4 @@
+export * from './api-extensions.js';
 export * from './envelope.js';
 export * from './server.js';
 export * from './certificates.js';
