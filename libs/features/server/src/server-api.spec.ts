@@ -96,7 +96,7 @@ describe('GET /1.0', () => {
     expect(metadata).toMatchObject({ auth: 'trusted', api_version: '1.0', auth_methods: ['tls'] });
     expect(metadata.environment).toMatchObject({ server: 'lxd', server_version: '5.0.2', server_pid: process.pid, server_clustered: false, project: 'web', driver: 'lxc', server_name: 'fake' });
     expect(metadata.environment.certificate_fingerprint).toMatch(/^[0-9a-f]{64}$/);
-    expect(metadata.api_extensions).toHaveLength(312);
+    expect(metadata.api_extensions).toContain('instances');
     expect(headers.etag).toMatch(/^"[0-9a-f]{64}"$/);
   });
 
