@@ -1,0 +1,290 @@
+import { Injectable } from '@nestjs/common';
+import type { NetworkPut, NetworksPost } from '#api-types';
+import { conflict, internalContext, invalid, Logger, messageOf, Mutex, randomHex, wrap, type RequestContext } from '#kernel';
+import { NetworkDriver, type NetworkSpec, type NicNetwork, type StaticLease } from '#ports';
+import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
+import { EventBus } from '#platform/events';
+import { apiUrl, checkEtag } from '#platform/http';
+import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
+import { NetworkProjects } from './network-projects.service.js';
+import { NetworkUsers } from './network-users.service.js';
+import { chooseSubnet } from './rules/free-subnet.rules.js';
+import { changedKeys, compact, hiddenKeys, validateNetworkConfig, validateNetworkName, visibleConfig, type Config } from './rules/network-config.rules.js';
+
+/** Types LXD has and this server does not. */
+const otherTypes = ['macvlan', 'sriov', 'ovn', 'physical'];
+/** Keys a change of which asks nothing of the host. */
+const withoutEffect = /^(user\.|maas\.|ipv[46]\.ovn\.ranges$)/;
+
+/**
+ * Managed networks: rows and the host's bridges kept in step.
+ *
+ * A row is `Pending` from before the host is touched until its work is done, both when a network is made and when it is deleted. A
+ * daemon that dies in between finds the row at its next start and clears both; the driver clears only links that are its own. A
+ * rename is noted in the row first, and undone at the next start if it was cut short. One change at a time, so that a reconciler
+ * never puts an old specification back over a new one.
+ */
+@Injectable()
+export class NetworksService {
+  private readonly changing = new Mutex();
+
+  constructor(
+    private readonly database: Database,
+    private readonly runner: TransactionRunner,
+    private readonly networks: NetworksRepository,
+    private readonly users: NetworkUsers,
+    private readonly projects: NetworkProjects,
+    private readonly driver: NetworkDriver,
+    private readonly events: EventBus,
+    private readonly logger: Logger,
+  ) {}
+
+  /** A managed network as a project sees it (in the project's own or the default one); `not-found` with LXD's wording. */
+  get(project: string, name: string, sql: Sql = this.database.read): NetworkRow {
+    return this.networks.get(sql, this.projects.owner(project), name);
+  }
+
+  list(project: string): NetworkRow[] {
+    return this.networks.listByProject(this.database.read, this.projects.owner(project));
+  }
+
+  /**
+   * What a driver must know of the network behind a NIC. It names a managed network (`network`; `not-found` where it does not exist), or
+   * an interface of the host (`parent`), which may be a managed bridge all the same.
+   */
+  nicNetwork(project: string, config: Config, device = '', sql: Sql = this.database.read): NicNetwork {
+    const { network = '', parent = '', nictype = '' } = config;
+    if (network !== '') {
+      try {
+        const row = this.get(project, network, sql);
+        return { device, parent: row.name, network: row.name, networkConfig: row.config };
+      } catch (error) {
+        throw wrap(error, `Failed to load network "${network}" for project "${project}"`);
+      }
+    }
+    const managed = nictype === 'bridged' && parent !== '' ? this.networks.find(sql, 'default', parent) : undefined;
+    return { device, parent, network: managed?.name ?? '', networkConfig: managed?.config ?? {} };
+  }
+
+  /** Replaces what DHCP and DNS know of a NIC on a managed network; an empty `hwaddr` forgets it and gives its leases back. */
+  setStaticLease(networkName: string, lease: StaticLease): Promise<void> {
+    return this.driver.setStaticLease(networkName, lease);
+  }
+
+  async create(ctx: RequestContext, request: NetworksPost): Promise<void> {
+    const { name, description } = request;
+    if (name === '') throw invalid('No name provided');
+    const project = this.projects.owner(ctx.project);
+    checkType(request.type, project);
+    validateNetworkName(name);
+    if (this.networks.find(this.database.read, project, name) !== undefined) throw invalid('The network already exists');
+    const config = compact(request.config);
+    validateNetworkConfig(name, config);
+    await this.changing.run(async () => {
+      const full = await this.withChosenSubnets({ 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...config }, true);
+      const spec = { name, type: 'bridge', config: { ...full, [hiddenKeys.hwaddr]: newHwaddr() } };
+      const id = await this.runner.run(ctx, (tx) => {
+        if (this.networks.find(tx.sql, project, name) !== undefined) throw invalid('The network already exists');
+        return this.networks.insertPending(tx, { ...spec, project, description });
+      });
+      try {
+        await this.driver.ensureNetwork(spec);
+        await this.runner.run(ctx, (tx) => {
+          this.networks.setState(tx, id, 'Created');
+          this.announce(tx, ctx, 'network-created', project, name);
+        });
+      } catch (error) {
+        await this.clear({ ...spec, id }).catch((undoing: unknown) => {
+          this.logger.error('Failed to undo the creation of a network; the next start tries again', { network: name, error: messageOf(undoing) });
+        });
+        throw error;
+      }
+    });
+  }
+
+  /** PUT replaces, PATCH merges. The host changes first and is put back when the row cannot follow. */
+  update(ctx: RequestContext, name: string, request: NetworkPut, options: { merge: boolean; ifMatch: string | undefined }): Promise<void> {
+    const project = this.projects.owner(ctx.project);
+    return this.changing.run(async () => {
+      const before = this.loaded(project, name);
+      checkEtag(options.ifMatch, etagOfNetwork(before));
+      const asked = compact(options.merge ? { ...visibleConfig(before.config), ...request.config } : request.config);
+      validateNetworkConfig(name, asked);
+      const config = { ...(await this.withChosenSubnets(asked, false)), ...hiddenOf(before.config) };
+      const description = request.description ?? (options.merge ? before.description : '');
+      const touchesHost = Object.keys(changedKeys(before.config, config)).some((key) => !withoutEffect.test(key));
+      try {
+        if (touchesHost) await this.driver.ensureNetwork({ name, type: before.type, config });
+        await this.runner.run(ctx, (tx) => {
+          const row = this.networks.get(tx.sql, project, name);
+          checkEtag(options.ifMatch, etagOfNetwork(row));
+          this.networks.update(tx, row.id, { description, config });
+          this.announce(tx, ctx, 'network-updated', project, name);
+        });
+      } catch (error) {
+        if (touchesHost) {
+          await this.driver.ensureNetwork(specOf(before)).catch((undoing: unknown) => {
+            this.logger.error('Failed to restore a network after a refused change', { network: name, error: messageOf(undoing) });
+          });
+        }
+        throw error;
+      }
+    });
+  }
+
+  rename(ctx: RequestContext, name: string, newName: string): Promise<void> {
+    const project = this.projects.owner(ctx.project);
+    return this.changing.run(async () => {
+      this.loaded(project, name);
+      if (newName === '') throw invalid('New network name not provided');
+      validateNetworkName(newName);
+      const row = await this.runner.run(ctx, (tx) => {
+        const current = this.networks.get(tx.sql, project, name);
+        if (this.networks.find(tx.sql, project, newName) !== undefined) throw conflict(`Network "${newName}" already exists`);
+        if (this.users.usedBy(tx.sql, { project, name }).length > 0) throw invalid('Network is currently in use');
+        this.networks.update(tx, current.id, { description: current.description, config: { ...current.config, [hiddenKeys.renameTo]: newName } });
+        return current;
+      });
+      try {
+        await this.driver.renameNetwork(specOf(row), newName);
+        await this.runner.run(ctx, (tx) => {
+          this.networks.rename(tx, row.id, newName);
+          this.networks.update(tx, row.id, row);
+          this.announce(tx, ctx, 'network-renamed', project, newName, { old_name: name });
+        });
+      } catch (error) {
+        await this.undoRename(row, newName).catch((undoing: unknown) => {
+          this.logger.error('Failed to undo the renaming of a network; the next start tries again', { network: name, error: messageOf(undoing) });
+        });
+        throw error;
+      }
+    });
+  }
+
+  delete(ctx: RequestContext, name: string): Promise<void> {
+    const project = this.projects.owner(ctx.project);
+    return this.changing.run(async () => {
+      this.loaded(project, name);
+      const row = await this.runner.run(ctx, (tx) => {
+        const current = this.networks.get(tx.sql, project, name);
+        if (this.users.usedBy(tx.sql, { project, name }).length > 0) throw invalid('The network is currently in use');
+        this.networks.setState(tx, current.id, 'Pending');
+        return current;
+      });
+      try {
+        await this.driver.removeNetwork(specOf(row));
+      } catch (error) {
+        await this.runner.run(internalContext(), (tx) => this.networks.setState(tx, row.id, 'Created'));
+        throw wrap(error, `Failed deleting network "${name}"`);
+      }
+      await this.runner.run(ctx, (tx) => {
+        this.networks.delete(tx, row.id);
+        this.announce(tx, ctx, 'network-deleted', project, name);
+      });
+    });
+  }
+
+  /**
+   * For the daemon's start, once the agent answers: settles what was cut short and brings every network up. One that cannot be
+   * brought up is logged; the reconciler goes on trying.
+   */
+  ensureAll(): Promise<void> {
+    return this.changing.run(async () => {
+      await Promise.all(this.networks.listAll(this.database.read).map(async (row) => {
+        try {
+          const renamedTo = row.config[hiddenKeys.renameTo];
+          if (row.state === 'Pending') await this.clear(row);
+          else if (renamedTo !== undefined) await this.undoRename(row, renamedTo);
+          else await this.driver.ensureNetwork(specOf(row));
+        } catch (error) {
+          this.logger.error('Network is not available', { network: row.name, error: messageOf(error) });
+        }
+      }));
+    });
+  }
+
+  /** Takes all networks down but keeps their leases: for a shutdown of the whole member. */
+  stopAll(): Promise<void> {
+    return this.changing.run(async () => {
+      await Promise.all(this.networks.listAll(this.database.read).map((row) => this.driver.stopNetwork(specOf(row)).catch((error: unknown) => {
+        this.logger.error('Failed to take a network down', { network: row.name, error: messageOf(error) });
+      })));
+    });
+  }
+
+  /** Restores what somebody else took away: link, address, rules, dnsmasq. */
+  restore(): Promise<void> {
+    return this.changing.run(async () => {
+      const rows = this.networks.listAll(this.database.read).filter(({ state, config }) => state === 'Created' && config[hiddenKeys.renameTo] === undefined);
+      if (rows.length === 0) return;
+      const restored = await this.driver.reconcileNetworks(rows.map(specOf));
+      if (restored.length > 0) this.logger.warn('Restored networks', { restored });
+    });
+  }
+
+  /** With LXD's prefix for requests that change something. */
+  private loaded(project: string, name: string): NetworkRow {
+    try {
+      return this.networks.get(this.database.read, project, name);
+    } catch (error) {
+      throw wrap(error, 'Failed loading network');
+    }
+  }
+
+  /** `auto` becomes a subnet that neither this host nor another network uses. A chosen one is translated unless asked otherwise (when `nat` says so). */
+  private async withChosenSubnets(config: Config, nat: boolean): Promise<Record<string, string>> {
+    const chosen: Record<string, string> = { ...config };
+    if (config['ipv4.address'] !== 'auto' && config['ipv6.address'] !== 'auto') return chosen;
+    const ofNetworks = this.networks.listAll(this.database.read).flatMap((row) => [row.config['ipv4.address'] ?? '', row.config['ipv6.address'] ?? '']);
+    const used = [...(await this.driver.listUsedSubnets()), ...ofNetworks.filter((address) => address.includes('/'))];
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      if (config[`${family}.address`] !== 'auto') continue;
+      chosen[`${family}.address`] = chooseSubnet(family, used, randomHex);
+      if (nat) chosen[`${family}.nat`] ??= 'true';
+    }
+    return chosen;
+  }
+
+  private async clear(network: NetworkSpec & { readonly id: number }): Promise<void> {
+    await this.driver.removeNetwork(specOf(network));
+    await this.runner.run(internalContext(), (tx) => this.networks.delete(tx, network.id));
+  }
+
+  /** Back to the old name, whichever of the two the link bears. */
+  private async undoRename(row: NetworkRow, newName: string): Promise<void> {
+    const { [hiddenKeys.renameTo]: _, ...config } = row.config;
+    await this.driver.renameNetwork({ name: newName, type: row.type, config }, row.name);
+    await this.runner.run(internalContext(), (tx) => this.networks.update(tx, row.id, { description: row.description, config }));
+  }
+
+  private announce(tx: Tx, ctx: RequestContext, action: string, project: string, name: string, context?: Record<string, string>): void {
+    tx.afterCommit(() => this.events.lifecycle({ action, source: apiUrl(['1.0', 'networks', name], project), project, requestor: ctx.requestor, context }));
+  }
+}
+
+/** What the driver needs of a row. */
+export function specOf({ name, type, config }: NetworkSpec): NetworkSpec {
+  return { name, type, config };
+}
+
+/** The fields a client may edit, and those that tell the network from another. */
+export function etagOfNetwork({ name, type, description, config }: NetworkRow): unknown {
+  return [name, true, type, description, visibleConfig(config)];
+}
+
+function hiddenOf(config: Config): Record<string, string> {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => name.startsWith('volatile.')));
+}
+
+/** In the range of the Xensource vendor that LXD uses; kept, so that the bridge's own address stays. */
+function newHwaddr(): string {
+  return ['00', '16', '3e', ...(randomHex(3).match(/../g) ?? [])].join(':');
+}
+
+/** An empty type means a bridge, and in a project with networks of its own an OVN network. */
+function checkType(type: string, project: string): void {
+  const wanted = type === '' ? (project === 'default' ? 'bridge' : 'ovn') : type;
+  if (wanted !== 'bridge' && !otherTypes.includes(wanted)) throw invalid('Unknown driver');
+  if (wanted !== 'ovn' && project !== 'default') throw invalid('Network type does not support non-default projects');
+  if (wanted !== 'bridge') throw invalid(`Network type "${wanted}" is not supported`);
+}

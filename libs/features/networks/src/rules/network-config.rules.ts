@@ -1,0 +1,106 @@
+import { findBridgeKey, memberNetworkKeys, type KeySpec } from '#config-schema';
+import { invalid, isFalse, messageOf } from '#kernel';
+
+export type Config = Readonly<Record<string, string>>;
+
+/** Keys that stay inside: never shown, never taken from a client. */
+export const hiddenKeys = { hwaddr: 'volatile.bridge.hwaddr', renameTo: 'volatile.rename.to' } as const;
+
+/** Without the keys whose value is empty, which means unset. */
+export function compact(config: Config | null | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(config ?? {}).filter(([, value]) => value !== ''));
+}
+
+/** What belongs to the network everywhere, and what to one member. */
+export function splitConfig(config: Config): { common: Config; member: Config } {
+  const ofMember = (name: string): boolean => memberNetworkKeys.includes(name) || name.startsWith('volatile.');
+  return {
+    common: Object.fromEntries(Object.entries(config).filter(([name]) => !ofMember(name))),
+    member: Object.fromEntries(Object.entries(config).filter(([name]) => ofMember(name))),
+  };
+}
+
+/** Without what only we know. */
+export function visibleConfig(config: Config): Record<string, string> {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !name.startsWith('volatile.')));
+}
+
+/** Name of a managed network; it becomes a link of the host. LXD's wording. */
+export function validateNetworkName(name: string): void {
+  if (name.length < 2) throw invalid('Network interface is too short (minimum 2 characters)');
+  if (name.length > 15) throw invalid('Network interface is too long (maximum 15 characters)');
+  if (!/^[-_a-zA-Z0-9.]+$/.test(name) || name === '..') throw invalid('Network interface contains invalid characters');
+}
+
+/** Refuses unknown keys, values their key does not take, and keys that do not go together. `invalid` with LXD's wording. */
+export function validateNetworkConfig(network: string, config: Config): void {
+  const unknown: string[] = [];
+  for (const [name, value] of Object.entries(config)) {
+    const spec = findBridgeKey(name);
+    if (spec === undefined) unknown.push(name);
+    else checkValue(network, name, value, spec);
+  }
+  if (unknown[0] !== undefined) throw invalid(`Invalid option for network "${network}" option "${unknown[0]}"`);
+  checkTogether(network, config);
+}
+
+function checkValue(network: string, name: string, value: string, spec: KeySpec): void {
+  if (value === '') return;
+  try {
+    spec.check?.(value, name);
+  } catch (error) {
+    throw invalid(`Invalid value for network "${network}" option "${name}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function checkTogether(network: string, config: Config): void {
+  if (Object.keys(config).some((name) => name.startsWith('fan.'))) throw invalid("FAN configuration may only be set when in 'fan' mode");
+  for (const name of Object.keys(config)) {
+    const tunnel = name.startsWith('tunnel.') ? `${network}-${name.split('.')[1]}` : '';
+    if (tunnel.length > 15) throw invalid(`Network name too long for tunnel interface: ${tunnel}`);
+  }
+  for (const family of ['ipv4', 'ipv6']) checkRouterRanges(family, config);
+}
+
+/** Addresses kept for routers of child networks must not be given out by DHCP. */
+function checkRouterRanges(family: string, config: Config): void {
+  const kept = config[`${family}.ovn.ranges`];
+  if (kept === undefined || kept === '') return;
+  const given = config[`${family}.dhcp.ranges`] ?? '';
+  if (given === '') {
+    if (isFalse(config[`${family}.dhcp`])) return;
+    throw invalid(`"${family}.ovn.ranges" must be used in conjunction with non-overlapping "${family}.dhcp.ranges" when DHCPv${family.slice(-1)} is enabled`);
+  }
+  for (const range of kept.split(',').map((item) => item.trim())) {
+    if (given.split(',').some((other) => rangesOverlap(range, other.trim()))) {
+      throw invalid(`The range specified in "${family}.ovn.ranges" ("${range}") cannot overlap with "${family}.dhcp.ranges"`);
+    }
+  }
+}
+
+function rangesOverlap(a: string, b: string): boolean {
+  const [[firstA, lastA], [firstB, lastB]] = [a, b].map((range) => range.split('-').map(sortable)) as [[string, string], [string, string]];
+  return firstA <= lastB && firstB <= lastA;
+}
+
+/** Text that sorts as the address counts. */
+function sortable(address: string): string {
+  const text = address.trim();
+  if (!text.includes(':')) return text.split('.').map((part) => part.padStart(3, '0')).join('.');
+  const [head = '', tail = ''] = text.split('::');
+  const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
+  const missing = text.includes('::') ? 8 - groups(head).length - groups(tail).length : 0;
+  return [...groups(head), ...Array<string>(Math.max(0, missing)).fill('0'), ...groups(tail)].map((group) => group.toLowerCase().padStart(4, '0')).join(':');
+}
+
+/** Keys that differ, with their new values; an empty text for a key that goes. */
+export function changedKeys(before: Config, after: Config): Record<string, string> {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return Object.fromEntries([...names].filter((name) => before[name] !== after[name]).map((name) => [name, after[name] ?? '']));
+}
+
+/** Whether a NIC (a device's configuration) is plugged into the network or interface of this name. */
+export function nicUses(device: Config, name: string): boolean {
+  if (device['type'] !== 'nic') return false;
+  return device['network'] === undefined || device['network'] === '' ? device['parent'] === name : device['network'] === name;
+}
