@@ -34,6 +34,7 @@ export class FakeInstanceDriver extends InstanceDriver {
     await this.faults.enter('instance.createInstance');
     const known = this.instances.get(spec.projectName);
     if (known && known.spec.id !== spec.id) throw conflict(`Instance "${spec.projectName}" is known to the host under another id`);
+    if (!known) this.instances.set(spec.projectName, { spec, power: 'Stopped', pid: 0, startedAt: '', deafToStop: false });
   }
 
   override async startInstance(spec: InstanceSpec): Promise<StartResult> {
