@@ -33,7 +33,7 @@ export const imagePatch = z.object({
   public: z.boolean().nullish(),
   expires_at: time,
   profiles: textList,
-}).meta({ title: 'ImagePut' });
+}).meta({ title: 'ImagePut', goType: 'shared.Jmap' });
 export type ImagePatch = z.infer<typeof imagePatch>;
 
 /** Where an image is updated from. */
@@ -87,6 +87,9 @@ export type ImageExportPost = z.infer<typeof imageExportPost>;
 
 export const imageAliasesEntryPut = z.object({ description: text, target: text }).meta({ title: 'ImageAliasesEntryPut' });
 export type ImageAliasesEntryPut = z.infer<typeof imageAliasesEntryPut>;
+
+/** PATCH of an alias: fields are looked at one by one. */
+export const imageAliasesEntryPatch = z.record(z.string(), z.unknown()).meta({ goType: 'shared.Jmap' });
 
 export const imageAliasesPost = imageAliasesEntryPut.extend({ name: text, type: text }).meta({ title: 'ImageAliasesPost' });
 export type ImageAliasesPost = z.infer<typeof imageAliasesPost>;

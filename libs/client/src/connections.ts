@@ -55,7 +55,8 @@ export class ConnectionPool extends Agent {
       const to = via === null ? { host, port } : addressOf(via);
       return waitFor(connectSocket({ ...to, noDelay: true }), 'connect', `${to.host}:${to.port}`);
     }
-    const tunnel = via === null ? connectSocket({ host, port, noDelay: true }) : await tunnelThrough(via, host, port);
+    const direct = (): Promise<Socket> => waitFor(connectSocket({ host, port, noDelay: true }), 'connect', `${host}:${port}`);
+    const tunnel = via === null ? await direct() : await tunnelThrough(via, host, port);
     return this.secure(tunnel, host, port);
   }
 
@@ -70,7 +71,6 @@ export class ConnectionPool extends Agent {
       rejectUnauthorized: !pinned,
       ...(client === undefined ? {} : { cert: client.certificate, key: client.key }),
     };
-    tunnel.once('error', () => undefined);
     const socket = await waitFor(connectTls(options), 'secureConnect', `${host}:${port}`);
     if (pinned && !socket.authorized && !showsCertificate(socket, certificate)) {
       socket.destroy();

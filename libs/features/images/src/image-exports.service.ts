@@ -60,7 +60,7 @@ export class ImageExports {
       throw internal(error instanceof Error ? error.message : String(error), { cause: error });
     }
     return this.operations.runInMemory(ctx, {
-      kind: 'image.push', class: 'task', description: 'Downloading image', resources: {}, cancel: async () => undefined,
+      kind: 'image.push', class: 'task', description: 'Downloading image', resources: {},
       run: async (operation) => {
         try {
           const body = await this.pushBody(image, (text) => operation.update({ upload_progress: text }));

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
 import { readFile, stat } from 'node:fs/promises';
 import { imagesPost, zeroTime, type ImageAlias, type ImagesPost, type ImagesPostSource } from '#api-types';
-import { conflict, forbidden, internal, invalid, notImplemented, randomHex, type RequestContext } from '#kernel';
+import { AppError, conflict, forbidden, internal, invalid, notFound, notImplemented, randomHex, type RequestContext } from '#kernel';
 import { ImageStore } from '#ports';
 import { Database, TransactionRunner } from '#platform/database';
 import { validateBody, type RawRequestBody } from '#platform/http';
@@ -43,7 +43,7 @@ export class ImageImports {
     const grant = this.tokens.grantOf(secret);
     if (!ctx.trusted && grant === undefined) throw forbidden('not authorized');
     const project = grant?.project ?? ctx.project;
-    this.images.imageProject(this.database.read, project);
+    this.requireProject(project);
     const type = body.contentType.split(';')[0]!.trim().toLowerCase();
     if (type === 'application/json') return this.fromRequest(ctx, await validateBody<ImagesPost>(imagesPost, await body.json()));
     const received = await this.receive(body, type);
@@ -51,6 +51,14 @@ export class ImageImports {
     if (request !== undefined) return this.fromRequest(ctx, request);
     if (grant !== undefined) this.tokens.use(ctx, secret);
     return this.importing(ctx, project, received, uploadOptions(headers), grant);
+  }
+
+  private requireProject(project: string): void {
+    try {
+      this.images.imageProject(this.database.read, project);
+    } catch (error) {
+      throw AppError.is(error, 'not-found') ? notFound('Fetch project database object: Project not found') : error;
+    }
   }
 
   private async receive(body: RawRequestBody, type: string): Promise<Received> {
@@ -108,7 +116,7 @@ export class ImageImports {
     operation.update({ fingerprint, size: String(staged.sizeBytes) });
     const owner = this.images.imageProject(this.database.read, project);
     await this.library.add(ctx, {
-      projectId: owner.id, project: owner.name, staged, aliases: [...(grant?.aliases ?? []), ...options.aliases],
+      projectId: owner.id, project: owner.name, staged, aliases: grant?.aliases ?? [],
       image: {
         ...metadata, fingerprint, type: staged.declaredType ?? inspection.type, filename: options.filename || staged.filename, sizeBytes: staged.sizeBytes,
         public: grant?.public ?? options.public, autoUpdate: false, cached: false, profiles: options.profiles, source: null,
@@ -145,7 +153,7 @@ export class ImageImports {
 
   private pulling(ctx: RequestContext, request: ImagesPost, source: ImagesPostSource): Promise<OperationHandle> {
     return this.operations.runInMemory(ctx, {
-      kind: 'image.download', class: 'task', description: 'Downloading image', resources: {}, cancel: async () => undefined,
+      kind: 'image.download', class: 'task', description: 'Downloading image', resources: {},
       run: async (operation) => {
         const image = await this.pull(ctx, request, source, operation);
         return { fingerprint: image.fingerprint, size: String(image.sizeBytes) };

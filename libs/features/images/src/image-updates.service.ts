@@ -30,7 +30,7 @@ export class ImageUpdates {
     const owner = this.images.imageProject(this.database.read, ctx.project);
     const image = this.images.byPrefix(this.database.read, owner.id, prefix);
     return this.operations.runInMemory(ctx, {
-      kind: 'image.refresh', class: 'task', description: 'Refreshing image', resources: {}, cancel: async () => undefined,
+      kind: 'image.refresh', class: 'task', description: 'Refreshing image', resources: {},
       run: async (operation) => {
         const watch = { signal: operation.signal, progress: (metadata: Record<string, unknown>) => operation.update(metadata) };
         const refreshed = await this.update(ctx, image, watch);

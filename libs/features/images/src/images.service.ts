@@ -36,7 +36,7 @@ export class ImagesService {
   ) {}
 
   /** The local image a request means. `not-found` or `invalid` in LXD's words. Pass a transaction's `sql` where a decision rests on it. */
-  resolve(project: string, reference: LocalImageReference, sql: Sql = this.database.read): ImageRow {
+  resolve(_ctx: RequestContext, project: string, reference: LocalImageReference, sql: Sql = this.database.read): ImageRow {
     const owner = this.images.imageProject(sql, project);
     if (reference.fingerprint) return this.images.byPrefix(sql, owner.id, reference.fingerprint);
     if (reference.alias) {
@@ -54,10 +54,10 @@ export class ImagesService {
 
   /**
    * Makes sure an image of another server is here and returns its row; safe to repeat. By default it becomes a cached image, kept up to
-   * date if `images.auto_update_cached` says so, and one that is here already for that alias is taken as it is.
+   * date if `images.auto_update_cached` says so, and one that is here already for that alias is taken as it is. The project is `ctx`'s.
    */
-  ensureFromRemote(ctx: RequestContext, project: string, source: RemoteImageSource, watch: DownloadWatch, options: EnsureOptions = {}): Promise<ImageRow> {
-    return this.downloads.ensure(ctx, project, source, watch, { preferCached: true, ...options });
+  ensureFromRemote(ctx: RequestContext, source: RemoteImageSource, watch: DownloadWatch, options: EnsureOptions = {}): Promise<ImageRow> {
+    return this.downloads.ensure(ctx, ctx.project, source, watch, { preferCached: true, ...options });
   }
 
   /** Makes sure this member holds the files of an image. `unavailable` when no reachable member does. */

@@ -1,5 +1,5 @@
 import { Controller } from '@nestjs/common';
-import { imageAliasesEntryPost, imageAliasesEntryPut, imageAliasesPost, type ImageAliasesEntryPost, type ImageAliasesEntryPut, type ImageAliasesPost } from '#api-types';
+import { imageAliasesEntryPatch, imageAliasesEntryPost, imageAliasesEntryPut, imageAliasesPost, type ImageAliasesEntryPost, type ImageAliasesEntryPut, type ImageAliasesPost } from '#api-types';
 import type { RequestContext } from '#kernel';
 import {
   AllowUntrusted, apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse,
@@ -40,7 +40,7 @@ export class ImageAliasesController {
   }
 
   @Patch(':name')
-  async amend(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body() body: Record<string, unknown>, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
+  async amend(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: imageAliasesEntryPatch }) body: Record<string, unknown>, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     await this.aliases.amend(ctx, name, body, ifMatch);
     return emptyResponse();
   }

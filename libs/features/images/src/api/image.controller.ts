@@ -59,7 +59,7 @@ export class ImageController {
 
   @Post('export')
   async push(@Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string, @Body({ schema: imageExportPost }) body: ImageExportPost): Promise<ApiResponse> {
-    return operationResponse(await this.exports.push(ctx, this.images.resolve(ctx.project, { fingerprint }), body));
+    return operationResponse(await this.exports.push(ctx, this.images.resolve(ctx, ctx.project, { fingerprint }), body));
   }
 
   @Post('refresh')
@@ -69,7 +69,7 @@ export class ImageController {
 
   @Post('secret')
   async secret(@Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string): Promise<ApiResponse> {
-    return operationResponse(await this.tokens.forImage(ctx, this.images.resolve(ctx.project, { fingerprint })));
+    return operationResponse(await this.tokens.forImage(ctx, this.images.resolve(ctx, ctx.project, { fingerprint })));
   }
 
   private see(ctx: RequestContext, fingerprint: string, secret: string | undefined): ImageRow {

@@ -5,12 +5,17 @@ import type { ImageRow } from '../data/images.repository.js';
 /** The wire shape; the order of fields is LXD's. */
 export function imageApi(row: ImageRow, aliases: readonly ImageAlias[]): Image {
   return {
-    auto_update: row.autoUpdate, properties: { ...row.properties }, public: row.public, expires_at: row.expiresAt, profiles: [...row.profiles],
+    auto_update: row.autoUpdate, properties: sorted(row.properties), public: row.public, expires_at: row.expiresAt, profiles: [...row.profiles],
     aliases: aliases.map(({ name, description }) => ({ name, description })), architecture: row.architecture, cached: row.cached,
     filename: row.filename, fingerprint: row.fingerprint, size: row.sizeBytes,
     ...(row.source === null ? {} : { update_source: row.source }),
     type: row.type, created_at: row.createdAt, last_used_at: row.lastUsedAt, uploaded_at: row.uploadedAt,
   };
+}
+
+/** LXD shows maps in order of their keys. */
+function sorted(map: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** What LXD's ETag of an image covers. */

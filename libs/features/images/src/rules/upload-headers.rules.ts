@@ -1,4 +1,3 @@
-import type { ImageAlias } from '#api-types';
 import { isTrue } from '#kernel';
 
 /** What the `X-LXD-*` headers of an upload say of the image. */
@@ -11,12 +10,11 @@ export interface UploadOptions {
   readonly properties: Readonly<Record<string, string>>;
   /** Null: not given. */
   readonly profiles: readonly string[] | null;
-  readonly aliases: readonly ImageAlias[];
 }
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-/** `properties`, `profiles` and `aliases` are query strings: `os=Debian&release=12`, `profile=default`, `alias=a1`. */
+/** `properties` and `profiles` are query strings: `os=Debian&release=12`, `profile=default`. */
 export function uploadOptions(headers: Headers): UploadOptions {
   const text = (name: string): string => {
     const value = headers[`x-lxd-${name}`];
@@ -28,6 +26,5 @@ export function uploadOptions(headers: Headers): UploadOptions {
   return {
     fingerprint: text('fingerprint'), filename: text('filename'), public: isTrue(text('public')), properties,
     profiles: text('profiles') === '' ? null : profiles,
-    aliases: new URLSearchParams(text('aliases')).getAll('alias').map((name) => ({ name, description: '' })),
   };
 }
