@@ -1,29 +1,51 @@
 import type { DynamicModule, INestApplication, Type } from '@nestjs/common';
 import type { RequestContext } from '#kernel';
+import { ReconcileRunner } from '#platform/reconcile';
+import { CertificatesModule } from '#features/auth';
 import { EventsModule } from '#features/events';
-import { PoolsService, StorageModule } from '#features/storage';
+import { ImagesModule } from '#features/images';
+import { InstancesLifecycle, InstancesModule, InstancesReconciler } from '#features/instances';
+import { NetworksModule, NetworksReconciler, NetworksService } from '#features/networks';
+import { OperationsApiModule } from '#features/operations';
+import { ProfilesModule } from '#features/profiles';
+import { ProjectsModule } from '#features/projects';
 import { DaemonControl, ServerModule } from '#features/server';
+import { PoolsService, StorageModule } from '#features/storage';
 import { WarningsModule } from '#features/warnings';
 
 /** The nouns of the API this daemon serves. */
 export function featureModules(): (Type | DynamicModule)[] {
-  return [EventsModule, ServerModule, StorageModule, WarningsModule];
+  return [
+    CertificatesModule, EventsModule, ImagesModule, InstancesModule, NetworksModule, OperationsApiModule, ProfilesModule, ProjectsModule, ServerModule,
+    StorageModule, WarningsModule,
+  ];
 }
+
+/** `shutdown --force` waits for no instance, milliseconds. */
+const forcedShutdownMs = 1;
+
+/** First period of reconcilers whose work was just done by hand, milliseconds. */
+const afterStartMs = 10_000;
 
 /**
  * Early start work, in the order things depend on each other. What a former process left half done is finished or undone before anything new
- * is started; the daemon is ready when instances are being handled.
+ * is started; the daemon is ready when every instance that should run was tried.
  */
 export async function startFeatures(app: INestApplication, requestShutdown: (force: boolean) => Promise<void>, recover: () => Promise<void>): Promise<void> {
   const control = app.get(DaemonControl);
   control.onShutdown(requestShutdown);
-  await app.get(PoolsService).mountAll();
+  await Promise.all([app.get(PoolsService).mountAll(), app.get(NetworksService).ensureAll()]);
   await recover();
+  await app.get(InstancesLifecycle).startUp();
+  const reconcilers = app.get(ReconcileRunner, { strict: false });
+  reconcilers.add(app.get(NetworksReconciler), { firstMs: afterStartMs });
+  const instances = app.get(InstancesReconciler);
+  reconcilers.add(instances, { firstMs: instances.periodMs });
   control.markReady();
 }
 
-/** Before the application closes. Instances and networks stay as they are. */
-export async function stopFeatures(_app: INestApplication): Promise<void> {}
-
-/** For a clean shutdown of the machine or the daemon. */
-export async function stopInstances(_app: INestApplication, _ctx: RequestContext, _force: boolean): Promise<void> {}
+/** For a clean shutdown: instances first, then the networks they used. Without `force`, each has its own time to end in. */
+export async function stopInstances(app: INestApplication, _ctx: RequestContext, force: boolean): Promise<void> {
+  await app.get(InstancesLifecycle).shutdownAll(force ? forcedShutdownMs : 0);
+  await app.get(NetworksService).stopAll();
+}
