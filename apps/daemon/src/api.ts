@@ -7,7 +7,7 @@ import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule, OperationsService } from '#platform/operations';
 import type { AgentChannel } from '#platform/rpc';
 import { agentBindings, FoundationModule, type PortBindings } from './bindings.js';
-import { featureModules, startFeatures, stopFeatures, stopInstances } from './features.js';
+import { featureModules, startFeatures, stopInstances } from './features.js';
 
 export interface ApiOptions {
   readonly state: StateDirectory;
@@ -58,7 +58,6 @@ export async function startApi(options: ApiOptions) {
     shutDownInstances: (ctx: RequestContext, force: boolean): Promise<void> => stopInstances(app, ctx, force),
     close: async (): Promise<void> => {
       await server.close(500);
-      await stopFeatures(app);
       await app.close();
     },
   };
