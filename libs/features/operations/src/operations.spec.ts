@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forbidden, internalContext, Logger, SilentLogger } from '#kernel';
 import { Authenticator, ServerCertificates } from '#platform/auth';
-import { DatabaseModule } from '#platform/database';
+import { Database, DatabaseModule } from '#platform/database';
 import { EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule, OperationsService, type InMemoryOptions } from '#platform/operations';
@@ -163,5 +163,24 @@ describe('/1.0/operations', () => {
 
     expect((await call('GET', `/${task.id}`)).status).toBe(200);
     await expect.poll(async () => (await call('GET', `/${task.id}`)).status, { timeout: 2000 }).toBe(404);
+  });
+});
+
+describe('the end of the daemon', () => {
+  it('still writes what has just ended to the history', async () => {
+    const directory = `${folder}/other-database`;
+    @Module({ imports: [FakesModule, DatabaseModule.forRoot({ directory }), EventBusModule, OperationsModule.forRoot(), HttpModule, OperationsApiModule] })
+    class FirstLife {}
+    const first = await createApiApp(FirstLife);
+    const task = await first.app.get(OperationsService).runInMemory(internalContext(), { kind: 'test.run', class: 'task', description: 'Testing', resources: {}, run: async () => {} });
+    await task.done;
+    await first.app.close();
+
+    @Module({ imports: [FakesModule, DatabaseModule.forRoot({ directory }), EventBusModule, OperationsModule.forRoot(), HttpModule] })
+    class SecondLife {}
+    const second = await createApiApp(SecondLife);
+
+    expect(second.app.get(Database).read.get('SELECT kind, status FROM operations WHERE id = ?', task.id)).toEqual({ kind: 'test.run', status: 'Success' });
+    await second.app.close();
   });
 });
