@@ -133,21 +133,26 @@ export class ApiClient {
     onEvent: (event: EventMessage) => void,
   ): Promise<{ close(): void; readonly closed: Promise<void> }> {
     const query = [options.types === undefined ? '' : `type=${options.types.join(',')}`, options.allProjects === true ? 'all-projects=true' : ''];
-    const socket = await this.webSocket(`/1.0/events?${query.filter((q) => q !== '').join('&')}`);
     const { promise: closed, resolve } = Promise.withResolvers<void>();
-    socket.on('message', (data: Buffer) => onEvent(JSON.parse(data.toString('utf8')) as EventMessage));
-    socket.once('close', () => resolve());
-    socket.on('error', () => socket.terminate());
+    const socket = await this.webSocket(`/1.0/events?${query.filter((q) => q !== '').join('&')}`, (opening) => {
+      opening.on('message', (data: Buffer) => onEvent(JSON.parse(data.toString('utf8')) as EventMessage));
+      opening.once('close', () => resolve());
+      opening.on('error', () => opening.terminate());
+    });
     return { close: () => socket.close(), closed };
   }
 
-  /** An open websocket: events, exec, console. */
-  webSocket(path: string): Promise<WebSocket> {
+  /**
+   * An open websocket: events, exec, console. The first message may come with the answer, so handlers are put on in `prepare`, before it
+   * is open.
+   */
+  webSocket(path: string, prepare: (opening: WebSocket) => void = () => undefined): Promise<WebSocket> {
     const url = new URL(this.withProject(path), this.base);
     const pool = this.transport.pool(url.protocol as 'http:' | 'https:');
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
     const socket = new WebSocket(url, { agent: pool, perMessageDeflate: false, maxPayload: 64 * 1024 * 1024 });
+    prepare(socket);
     socket.once('open', () => resolve(socket));
     socket.once('error', reject);
     socket.once('unexpected-response', (_request, answer) => {

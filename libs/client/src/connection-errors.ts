@@ -14,6 +14,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** What stopped a connection, as `unavailable` in the words LXD uses, so that its clients' texts read the same. */
 export function connectionError(error: Error, target: string): AppError {
+  if (error instanceof AppError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (untrusted.has(code)) return unavailable('x509: certificate signed by unknown authority', { cause: error });
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return unavailable(`x509: ${error.message}`, { cause: error });
@@ -23,7 +24,7 @@ export function connectionError(error: Error, target: string): AppError {
     return unavailable(`Unable to connect to: ${target} ([lookup ${target.replace(/:\d+$/, '')}: no such host])`, { cause: error });
   }
   if (reasons[code] !== undefined) return unavailable(`Unable to connect to: ${target} ([dial tcp ${target}: ${reasons[code]}])`, { cause: error });
-  return error instanceof AppError ? error : unavailable(error.message, { cause: error });
+  return unavailable(error.message, { cause: error });
 }
 
 function reasonOf(code: string, error: Error): string {

@@ -96,7 +96,7 @@ function authorities(): string[] {
 /** Resolves with the socket after `event`; destroys it and rejects on error or time-out. */
 function waitFor<S extends Socket>(socket: S, event: 'connect' | 'secureConnect', target: string): Promise<S> {
   const { promise, resolve, reject } = Promise.withResolvers<S>();
-  const timer = setTimeout(() => fail(Object.assign(unavailable(`dial tcp ${target}: i/o timeout`), { code: 'ETIMEDOUT' })), connectTimeoutMs);
+  const timer = setTimeout(() => fail(unavailable(`Unable to connect to: ${target} ([dial tcp ${target}: i/o timeout])`)), connectTimeoutMs);
   const fail = (error: Error): void => {
     clearTimeout(timer);
     socket.destroy();

@@ -10,6 +10,8 @@ import { ImageDownloads, type DownloadWatch, type EnsureOptions, type RemoteImag
 import { ImageLibrary } from './image-library.js';
 import { imageApi, imageEtag, parseTime } from './rules/image-wire.rules.js';
 
+export type { ImageRow };
+
 /** How a request names an image that is here; exactly one is used, in this order. */
 export interface LocalImageReference {
   /** Whole, or its beginning. */

@@ -5,11 +5,10 @@ import {
   AllowUntrusted, Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, Patch, Post, Put, Query, RequestHeader, syncResponse,
   type ApiResponse,
 } from '#platform/http';
-import type { ImageRow } from '../data/images.repository.js';
 import { ImageExports } from '../image-exports.service.js';
 import { ImageTokens } from '../image-tokens.service.js';
 import { ImageUpdates } from '../image-updates.service.js';
-import { ImagesService } from '../images.service.js';
+import { ImagesService, type ImageRow } from '../images.service.js';
 
 /** `/1.0/images/{fingerprint}` and what lies below it. The fingerprint may be cut short. */
 @Controller('/1.0/images/:fingerprint')
