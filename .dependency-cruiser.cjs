@@ -22,7 +22,7 @@ const platformEdges = {
   operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'],
 };
 const featureEdges = {
-  server: [], warnings: [], auth: ['server'], events: [], operations: [], projects: ['auth'], profiles: ['projects'],
+  server: [], warnings: [], cluster: [], auth: ['server'], events: [], operations: [], projects: ['auth'], profiles: ['projects'],
   storage: ['projects', 'server'], networks: ['projects', 'server'], images: ['projects', 'storage', 'server'],
   instances: ['projects', 'profiles', 'storage', 'networks', 'images', 'server'],
 };

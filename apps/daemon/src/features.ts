@@ -2,6 +2,7 @@ import type { DynamicModule, INestApplication, Type } from '@nestjs/common';
 import type { RequestContext } from '#kernel';
 import { ReconcileRunner } from '#platform/reconcile';
 import { CertificatesModule } from '#features/auth';
+import { ClusterModule } from '#features/cluster';
 import { EventsModule } from '#features/events';
 import { ImagesModule } from '#features/images';
 import { InstancesLifecycle, InstancesModule, InstancesReconciler } from '#features/instances';
@@ -16,7 +17,7 @@ import { WarningsModule } from '#features/warnings';
 /** The nouns of the API this daemon serves. */
 export function featureModules(): (Type | DynamicModule)[] {
   return [
-    CertificatesModule, EventsModule, ImagesModule, InstancesModule, NetworksModule, OperationsApiModule, ProfilesModule, ProjectsModule, ServerModule,
+    CertificatesModule, ClusterModule, EventsModule, ImagesModule, InstancesModule, NetworksModule, OperationsApiModule, ProfilesModule, ProjectsModule, ServerModule,
     StorageModule, WarningsModule,
   ];
 }

@@ -1,0 +1,1 @@
+export { ClusterModule } from './cluster.module.js';
