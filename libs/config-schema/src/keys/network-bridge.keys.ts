@@ -88,7 +88,6 @@ function familyKeys(family: Family): Record<string, KeySpec> {
     [`${p}.routes`]: string({ ...withAddress, short: 'Further subnets routed to the bridge', check: isListOf(isSubnet(family)) }),
     [`${p}.routing`]: bool({ ...withAddress, default: 'true', short: 'Forward traffic in and out of the bridge' }),
     [`maas.subnet.${p}`]: string({ ...withAddress, short: 'Name of the subnet in a MAAS server (kept, without effect)' }),
-    [`bgp.${p}.nexthop`]: string({ ...global, short: 'Next hop of announced prefixes', check: isWithoutBgp }),
     [`dns.zone.reverse.${p}`]: string({ ...global, short: `Zone for reverse records of IPv${family}`, check: isExistingZone }),
   };
 }
@@ -112,7 +111,7 @@ export const networkBridgeKeys = new KeyGroup('network-bridge', {
   'dns.search': string({ ...global, default: 'dns.domain', short: 'Search list told to clients' }),
   'dns.zone.forward': string({ ...global, short: 'Zones for forward records', check: isExistingZone }),
   'raw.dnsmasq': string({ ...global, short: 'Lines appended to the configuration of dnsmasq' }),
-  'security.acls': string({ ...global, short: 'Access lists of the network\'s NICs', check: (value) => { throw invalid(`Network ACL "${value.split(',')[0]?.trim()}" does not exist`); } }),
+  'security.acls': string({ ...global, short: 'Access lists of the network\'s NICs' }),
   'security.acls.default.ingress.action': string({ ...global, condition: 'security.acls', default: 'reject', short: 'What happens to incoming traffic no rule knows', check: isOneOf('allow', 'drop', 'reject') }),
   'security.acls.default.egress.action': string({ ...global, condition: 'security.acls', default: 'reject', short: 'What happens to outgoing traffic no rule knows', check: isOneOf('allow', 'drop', 'reject') }),
   'security.acls.default.ingress.logged': bool({ ...global, condition: 'security.acls', default: 'false', short: 'Log incoming traffic no rule knows' }),
@@ -143,9 +142,9 @@ export const memberNetworkKeys: readonly string[] = ['bridge.external_interfaces
 
 /** The declaration of a key; undefined for one that does not exist; `invalid` for a key of a namespace that is cut short. */
 export function findBridgeKey(name: string): KeySpec | undefined {
-  for (const [prefix, keys] of [['tunnel', networkTunnelKeys], ['bgp.peers', networkPeerKeys]] as const) {
-    if (!name.startsWith(`${prefix}.`)) continue;
-    const [, last, ...more] = name.slice(prefix.length + 1).split('.');
+  for (const [namespace, prefix, keys] of [['tunnel.', 'tunnel.', networkTunnelKeys], ['bgp.', 'bgp.peers.', networkPeerKeys]] as const) {
+    if (!name.startsWith(namespace)) continue;
+    const [, last, ...more] = name.startsWith(prefix) ? name.slice(prefix.length).split('.') : [];
     if (last === undefined || more.length > 0) throw invalid(`Invalid network configuration key: ${name}`);
     return Object.hasOwn(keys, last) ? keys[last] : undefined;
   }

@@ -17,9 +17,12 @@ export class BridgeLinks {
    * when all is right. `formerExternal` are ports an earlier plan had; those no longer planned are let go.
    */
   async ensure(plan: BridgePlan, formerExternal: readonly string[]): Promise<void> {
+    const found = this.ip.listLinks().find(({ name }) => name === plan.name);
+    if (found !== undefined && !this.isOurs(found)) throw conflict(`Network interface "${plan.name}" already exists`);
+    // Switching IPv6 off takes addresses away: what is there is looked at afterwards.
+    if (found !== undefined) await applySettings(plan, this.logger);
     const links = this.ip.listLinks();
     const bridge = links.find(({ name }) => name === plan.name);
-    if (bridge !== undefined && !this.isOurs(bridge)) throw conflict(`Network interface "${plan.name}" already exists`);
     this.checkExternal(plan, links);
     const batch = new IpBatch();
     if (bridge === undefined) {
@@ -29,7 +32,6 @@ export class BridgeLinks {
         return this.ensure(plan, formerExternal);
       }
     } else {
-      await applySettings(plan, this.logger);
       if (plan.hwaddr !== '' && bridge.hwaddr.toLowerCase() !== plan.hwaddr.toLowerCase()) batch.setAddress(plan.name, plan.hwaddr);
       if (bridge.mtu !== plan.mtu) batch.setMtu(plan.name, plan.mtu);
     }

@@ -64,6 +64,11 @@ export class IpBatch {
   replaceRoute(name: string, subnet: string): this { return this.add(`route replace ${subnet} dev ${name} proto static`); }
   deleteRoute(name: string, subnet: string): this { return this.add(`route delete ${subnet} dev ${name} proto static`); }
 
+  /** The n-th line, from 1. */
+  line(number: number): string {
+    return this.lines[number - 1] ?? '';
+  }
+
   /** What `ip -batch -` reads. */
   text(): string {
     return this.lines.map((line) => `${line}\n`).join('');

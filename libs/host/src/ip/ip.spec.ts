@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { IpBatch } from './ip-batch.js';
-import { parseRoutes } from './ip.js';
+import { CommandRunner } from '../command.js';
+import { Ip, parseRoutes } from './ip.js';
 import { parseLinks } from './link-listing.js';
 
 describe('parseLinks', () => {
@@ -30,6 +31,17 @@ describe('parseRoutes', () => {
       { destination: 'default', device: 'eth0' }, { destination: '10.1.2.0/24', device: 'br0' },
     ]);
     expect(parseRoutes('')).toEqual([]);
+  });
+});
+
+describe('Ip.apply', () => {
+  it('names the line that failed', async () => {
+    const batch = new IpBatch().setUp('lo').deleteLink('no-such-link');
+    await expect(new Ip(new CommandRunner()).apply(batch)).rejects.toThrow(/^Failed to run: ip link (set dev lo up|delete dev no-such-link): exit status/);
+  });
+
+  it('refuses text that would be another command', () => {
+    expect(() => new IpBatch().setUp('lo\nnetns exec x sh')).toThrow('Unsafe text');
   });
 });
 

@@ -1,3 +1,4 @@
+import { CommandFailedError } from '../command.errors.js';
 import type { CommandRunner } from '../command.js';
 import { Netlink } from '../netlink/netlink.js';
 import type { IpBatch } from './ip-batch.js';
@@ -14,10 +15,16 @@ export interface IpRoute {
 export class Ip {
   constructor(private readonly commands: CommandRunner, private readonly netlink: Netlink = new Netlink()) {}
 
-  /** Runs all lines in order in one process and stops at the first that fails (`CommandFailedError` names its line). */
+  /** Runs all lines in order in one process and stops at the first that fails; the `CommandFailedError` is that line's. */
   async apply(batch: IpBatch): Promise<void> {
     if (batch.empty) return;
-    await this.commands.run({ argv: ['ip', '-batch', '-'], stdin: batch.text() });
+    try {
+      await this.commands.run({ argv: ['ip', '-batch', '-'], stdin: batch.text() });
+    } catch (error) {
+      const failed = error instanceof CommandFailedError ? /^([\s\S]*?)\s*Command failed -:(\d+)/.exec(error.stderrTail) : null;
+      if (!(error instanceof CommandFailedError) || failed === null) throw error;
+      throw new CommandFailedError(['ip', ...batch.line(Number(failed[2])).split(' ')], error.exitCode, error.signal, failed[1] ?? '');
+    }
   }
 
   /** All links of this network namespace with addresses and counters, without `info`. Costs no process. */

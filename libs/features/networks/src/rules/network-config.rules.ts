@@ -20,9 +20,10 @@ export function splitConfig(config: Config): { common: Config; member: Config } 
   };
 }
 
-/** Without what only we know. */
+/** Without what only we know, keys in order. */
 export function visibleConfig(config: Config): Record<string, string> {
-  return Object.fromEntries(Object.entries(config).filter(([name]) => !name.startsWith('volatile.')));
+  const shown = Object.entries(config).filter(([name]) => !name.startsWith('volatile.'));
+  return Object.fromEntries(shown.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Name of a managed network; it becomes a link of the host. LXD's wording. */
@@ -54,6 +55,9 @@ function checkValue(network: string, name: string, value: string, spec: KeySpec)
 }
 
 function checkTogether(network: string, config: Config): void {
+  // No access list can exist before access lists do.
+  const list = (config['security.acls'] ?? '').split(',')[0]?.trim() ?? '';
+  if (list !== '') throw invalid(`Network ACL "${list}" does not exist`);
   if (Object.keys(config).some((name) => name.startsWith('fan.'))) throw invalid("FAN configuration may only be set when in 'fan' mode");
   for (const name of Object.keys(config)) {
     const tunnel = name.startsWith('tunnel.') ? `${network}-${name.split('.')[1]}` : '';
