@@ -23,13 +23,14 @@ export function activationReason(state: StateDirectory): Reason {
   if (!existsSync(local) || !existsSync(global)) return { needed: false, text: 'No DB, so no need to start the daemon now' };
   const address = query(local, "SELECT value FROM entries WHERE bucket = 'config' AND key = 'core.https_address'");
   if (address.length > 0 && address[0]!['value'] !== '') return { needed: true, text: 'Daemon has core.https_address set, activating...' };
-  const ran = new Set(query(local, "SELECT bucket FROM entries WHERE key = 'volatile.last_state.power' AND value = 'RUNNING'").map((row) => row['bucket'] as string));
+  const ran = new Set(query(local, `SELECT key FROM entries WHERE bucket = 'instance-volatile'
+    AND json_extract(value, '$.volatile."volatile.last_state.power"') = 'RUNNING'`).map((row) => Number(row['key'])));
   const instances = query(global, 'SELECT id, name, config, profiles FROM instances');
   const profiles = new Map(query(global, 'SELECT id, config FROM profiles').map((row) => [row['id'] as number, JSON.parse(row['config'] as string) as Record<string, string>]));
   for (const row of instances) {
     const config = { ...expanded(JSON.parse(row['profiles'] as string) as number[], profiles), ...(JSON.parse(row['config'] as string) as Record<string, string>) };
     if (config['boot.autostart'] === 'true') return { needed: true, text: 'Daemon has auto-started instances, activating...' };
-    if (config['boot.autostart'] !== 'false' && ran.has(`instance:${row['id'] as number}`)) {
+    if (config['boot.autostart'] !== 'false' && ran.has(row['id'] as number)) {
       return { needed: true, text: 'Daemon has instances that were running before, activating...' };
     }
     if ((config['snapshots.schedule'] ?? '') !== '') return { needed: true, text: 'Daemon has scheduled instance snapshots, activating...' };
