@@ -30,3 +30,6 @@ export * from './cgroup/cgroup-files.js';
 export * from './roost-helper/roost-helper.js';
 export * from './lxc/lxc-tools.js';
 export * from './liblxc/lxc-library.js';
+export * from './kernel-probes/kernel-probes.js';
+export * from './kernel-probes/idmapped-mounts.js';
+export * from './ethtool/ethtool.js';

@@ -45,7 +45,7 @@ export class FakeHostInfo extends HostInfo {
   override async loadKernelModules(names: readonly string[]): Promise<void> {
     await this.faults.enter('host.loadKernelModules');
     for (const name of names) {
-      if (this.availableModules !== null && !this.availableModules.has(name)) throw invalid(`Failed to load kernel module "${name}"`);
+      if (this.availableModules !== null && !this.availableModules.has(name)) throw invalid(`Failed to load kernel module '${name}'`);
       this.loadedModules.add(name);
     }
   }

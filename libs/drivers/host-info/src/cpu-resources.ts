@@ -11,7 +11,7 @@ interface Socket {
 
 /** Sockets, cores and threads. Frequencies in MHz. CPUs that are switched off tell no topology and are left out. */
 export async function readCpu(sys: Sysfs, architecture: string): Promise<Record<string, unknown>> {
-  const cpus = (await sys.names(cpuRoot)).filter((name) => /^cpu\d+$/.test(name)).map((name) => Number(name.slice(3)));
+  const cpus = (await sys.names(cpuRoot)).filter((name) => /^cpu\d+$/.test(name)).map((name) => Number(name.slice(3))).sort((a, b) => a - b);
   const isolated = new Set(parseNumberList(await sys.text(`${cpuRoot}/isolated`)));
   const models = cpuModels(await sys.text('/proc/cpuinfo'));
   const sockets = new Map<number, Socket>();
@@ -38,8 +38,8 @@ async function socketOf(sys: Sysfs, sockets: Map<number, Socket>, directory: str
   const socket: Socket = {
     ...model, socket: number, cache: await readCaches(sys, directory), cores: [],
     ...present({
-      frequency_minimum: Math.floor(await sys.number(`${directory}/cpufreq/cpuinfo_min_freq`) / 1000),
-      frequency_turbo: Math.floor(await sys.number(`${directory}/cpufreq/cpuinfo_max_freq`) / 1000),
+      frequency_minimum: await megahertz(sys, `${directory}/cpufreq`, ['cpuinfo_min_freq', 'scaling_min_freq']),
+      frequency_turbo: await megahertz(sys, `${directory}/cpufreq`, ['cpuinfo_max_freq', 'scaling_max_freq']),
     }),
   };
   sockets.set(number, socket);
@@ -51,9 +51,18 @@ async function coreOf(sys: Sysfs, socket: Socket, directory: string): Promise<Co
   const die = Math.max(0, await sys.number(`${directory}/topology/die_id`));
   const known = socket.cores.find((one) => one.core === core && one.die === die);
   if (known) return known;
-  const made: Core = { core, die, threads: [], ...present({ frequency: Math.floor(await sys.number(`${directory}/cpufreq/scaling_cur_freq`) / 1000) }) };
+  const made: Core = { core, die, threads: [], ...present({ frequency: await megahertz(sys, `${directory}/cpufreq`, ['scaling_cur_freq']) }) };
   socket.cores.push(made);
   return made;
+}
+
+/** From the first of the files that is there; they hold kHz. */
+async function megahertz(sys: Sysfs, directory: string, files: readonly string[]): Promise<number> {
+  for (const file of files) {
+    const kilohertz = await sys.number(`${directory}/${file}`);
+    if (kilohertz > 0) return Math.floor(kilohertz / 1000);
+  }
+  return 0;
 }
 
 async function readCaches(sys: Sysfs, directory: string): Promise<unknown[]> {

@@ -1,4 +1,4 @@
-import type { PciNames } from './pci-names.js';
+import type { DeviceNames } from './device-names.js';
 import { present, type Sysfs } from './sysfs.js';
 
 /** Facts every piece of hardware has: driver, place, maker. Fields that LXD leaves out when empty are left out. */
@@ -16,14 +16,14 @@ export interface DeviceFacts {
 }
 
 /** Of the device at `directory` (`/sys/class/.../device`). */
-export async function readDeviceFacts(sys: Sysfs, directory: string, names: PciNames): Promise<DeviceFacts> {
+export async function readDeviceFacts(sys: Sysfs, directory: string, names: DeviceNames): Promise<DeviceFacts> {
   const driver = await sys.linkName(`${directory}/driver`);
   const real = await sys.resolve(directory);
-  const pciAddress = [...real.matchAll(/\/([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])(?=\/|$)/g)].at(-1)?.[1] ?? '';
   const vendorId = hexId(await sys.text(`${directory}/vendor`));
   const productId = hexId(await sys.text(`${directory}/device`));
   return {
-    driver, driverVersion: await driverVersion(sys, driver), numaNode: await numaNode(sys, directory, pciAddress), pciAddress,
+    driver, driverVersion: await driverVersion(sys, directory), numaNode: Math.max(0, await sys.number(`${directory}/numa_node`)),
+    pciAddress: await pciAddress(sys, real),
     usbAddress: await usbAddress(sys, real), vendor: names.vendor(vendorId), vendorId, product: names.product(vendorId, productId), productId,
   };
 }
@@ -39,10 +39,10 @@ export function cardFields(facts: DeviceFacts): Record<string, unknown> {
   };
 }
 
-/** Empty for a device without a driver. */
-export async function driverVersion(sys: Sysfs, driver: string): Promise<string> {
-  if (driver === '') return '';
-  return (await sys.text(`/sys/module/${driver}/version`)) || (await sys.text('/proc/sys/kernel/osrelease'));
+/** That of the driver bound to the device at `directory`: its module's own, else the kernel's. Empty for a device without a driver. */
+export async function driverVersion(sys: Sysfs, directory: string): Promise<string> {
+  if (!(await sys.exists(`${directory}/driver`))) return '';
+  return (await sys.text(`${directory}/driver/module/version`)) || (await sys.text('/proc/sys/kernel/osrelease'));
 }
 
 /** `0x1af4` as `1af4`. */
@@ -50,11 +50,11 @@ export function hexId(text: string): string {
   return /^0x[0-9a-f]+$/i.test(text) ? text.slice(2) : '';
 }
 
-/** A machine with one node says -1. */
-async function numaNode(sys: Sysfs, directory: string, pciAddress: string): Promise<number> {
-  const own = await sys.text(`${directory}/numa_node`);
-  const text = own !== '' || pciAddress === '' ? own : await sys.text(`/sys/bus/pci/devices/${pciAddress}/numa_node`);
-  return Math.max(0, Number(text || '0'));
+/** Of a device on the PCI bus, or of a virtio device behind one. What hangs below a controller (a disk, a USB device) has none. */
+async function pciAddress(sys: Sysfs, real: string): Promise<string> {
+  const virtio = (await sys.linkName(`${real}/subsystem`)) === 'virtio';
+  const path = virtio ? real.slice(0, real.lastIndexOf('/')) : real;
+  return (await sys.linkName(`${path}/subsystem`)) === 'pci' ? path.slice(path.lastIndexOf('/') + 1) : '';
 }
 
 /** `BUS:DEVICE` where the device hangs on USB. */

@@ -1,11 +1,11 @@
 import { readDeviceFacts } from './device-facts.js';
-import type { PciNames } from './pci-names.js';
+import type { DeviceNames } from './device-names.js';
 import type { Sysfs } from './sysfs.js';
 
 const root = '/sys/bus/pci/devices';
 
 /** Everything on the PCI bus. */
-export async function readPci(sys: Sysfs, names: PciNames): Promise<Record<string, unknown>> {
+export async function readPci(sys: Sysfs, names: DeviceNames): Promise<Record<string, unknown>> {
   const devices = await Promise.all((await sys.names(root)).map(async (address) => {
     const directory = `${root}/${address}`;
     const facts = await readDeviceFacts(sys, directory, names);

@@ -1,11 +1,11 @@
 import { readDeviceFacts } from './device-facts.js';
-import type { PciNames } from './pci-names.js';
+import type { DeviceNames } from './device-names.js';
 import { present, type Sysfs } from './sysfs.js';
 
 const sectorBytes = 512;
 
-/** Disks with a device behind them; loop files, RAM and volumes of other layers are none. */
-export async function readStorage(sys: Sysfs, names: PciNames): Promise<Record<string, unknown>> {
+/** Disks with a device behind them; loop files, RAM and volumes of other layers are none. The total counts partitions too. */
+export async function readStorage(sys: Sysfs, names: DeviceNames): Promise<Record<string, unknown>> {
   const disks: Record<string, unknown>[] = [];
   let partitions = 0;
   for (const name of await sys.names('/sys/class/block')) {
@@ -18,26 +18,35 @@ export async function readStorage(sys: Sysfs, names: PciNames): Promise<Record<s
   return { disks, total: disks.length + partitions };
 }
 
-async function readDisk(sys: Sysfs, name: string, names: PciNames): Promise<Record<string, unknown>> {
+/** What udev knows (it asked the disk itself) goes before what the kernel shows. */
+async function readDisk(sys: Sysfs, name: string, names: DeviceNames): Promise<Record<string, unknown>> {
   const directory = `/sys/class/block/${name}`;
   const number = await sys.text(`${directory}/dev`);
   const facts = await readDeviceFacts(sys, `${directory}/device`, names);
   const udev = parseUdev(await sys.text(`/run/udev/data/b${number}`));
+  const cdrom = name.startsWith('sr');
+  const rotates = (await sys.text(`${directory}/queue/rotational`)) === '1';
+  const model = udevText(udev.get('ID_MODEL_ENC') ?? udev.get('ID_MODEL') ?? '');
   return {
-    id: name, device: number, ...present({ model: (await sys.text(`${directory}/device/model`)) || (udev.properties.get('ID_MODEL') ?? '') }),
-    type: await diskType(sys, directory, name),
-    read_only: (await sys.text(`${directory}/ro`)) === '1', size: (await sys.number(`${directory}/size`)) * sectorBytes,
-    removable: (await sys.text(`${directory}/removable`)) === '1', ...present({ wwn: (await sys.text(`${directory}/wwid`)) || (udev.properties.get('ID_WWN') ?? '') }),
-    numa_node: facts.numaNode,
-    ...present({ device_path: udev.properties.get('ID_PATH') ?? '' }),
-    block_size: await sys.number(`${directory}/queue/physical_block_size`),
-    ...present({ firmware_version: (await sys.text(`${directory}/device/firmware_rev`)) || (await sys.text(`${directory}/device/rev`)) }),
-    rpm: await sys.number(`${directory}/queue/rotational`),
-    ...present({ serial: udev.properties.get('ID_SERIAL_SHORT') ?? (await sys.text(`${directory}/device/serial`)) }),
-    device_id: udev.links.find((link) => link.startsWith('disk/by-id/'))?.slice('disk/by-id/'.length) ?? '',
-    partitions: await readPartitions(sys, name),
-    ...present({ pci_address: facts.pciAddress, usb_address: facts.usbAddress }),
+    id: name, device: number, ...present({ model: model || (await sys.text(`${directory}/device/model`)) }),
+    ...present({ type: cdrom ? 'cdrom' : await sys.linkName(`${directory}/device/subsystem`) }),
+    read_only: (await sys.text(`${directory}/ro`)) === '1',
+    // A drive's size is that of the disc in it.
+    size: cdrom ? 0 : (await sys.number(`${directory}/size`)) * sectorBytes,
+    removable: (await sys.text(`${directory}/removable`)) === '1', ...present({ wwn: await sys.text(`${directory}/wwid`) }), numa_node: facts.numaNode,
+    ...present({ device_path: await linkTo(sys, '/dev/disk/by-path', name) }), block_size: await sys.number(`${directory}/queue/physical_block_size`),
+    ...present({ firmware_version: udev.get('ID_REVISION') ?? (await sys.text(`${directory}/device/firmware_rev`)) }),
+    rpm: rotates ? Number(udev.get('ID_ATA_ROTATION_RATE_RPM') ?? 1) : 0,
+    ...present({ serial: udev.get('ID_SERIAL_SHORT') ?? '' }), device_id: await linkTo(sys, '/dev/disk/by-id', name),
+    partitions: await readPartitions(sys, name), ...present({ pci_address: facts.pciAddress, usb_address: facts.usbAddress }),
   };
+}
+
+/** The last of a directory's links to `/dev/<name>`; empty without. */
+async function linkTo(sys: Sysfs, directory: string, name: string): Promise<string> {
+  const links = await sys.names(directory);
+  const targets = await Promise.all(links.map((link) => sys.linkName(`${directory}/${link}`)));
+  return links[targets.lastIndexOf(name)] ?? '';
 }
 
 async function readPartitions(sys: Sysfs, disk: string): Promise<Record<string, unknown>[]> {
@@ -47,20 +56,15 @@ async function readPartitions(sys: Sysfs, disk: string): Promise<Record<string, 
     id: name, device: await sys.text(`${directory}/${name}/dev`), read_only: (await sys.text(`${directory}/${name}/ro`)) === '1',
     size: (await sys.number(`${directory}/${name}/size`)) * sectorBytes, partition: await sys.number(`${directory}/${name}/partition`),
   })));
-  return partitions.filter(({ partition }) => partition > 0).sort((a, b) => a.partition - b.partition);
+  return partitions.filter(({ partition }) => partition > 0);
 }
 
-async function diskType(sys: Sysfs, directory: string, name: string): Promise<string> {
-  const real = await sys.resolve(directory);
-  if (name.startsWith('sr')) return 'cdrom';
-  if (/\/usb\d+\//.test(real)) return 'usb';
-  const subsystem = await sys.linkName(`${directory}/device/subsystem`);
-  return subsystem === 'scsi' && real.includes('/ata') ? 'sata' : subsystem;
+/** Properties udev keeps of a device (`E:KEY=VALUE`). */
+export function parseUdev(text: string): Map<string, string> {
+  return new Map(text.split('\n').filter((line) => line.startsWith('E:')).map((line) => line.slice(2).split(/=(.*)/s) as [string, string]));
 }
 
-/** What udev noted of a device: `E:KEY=VALUE` properties and `S:` links below /dev. */
-export function parseUdev(text: string): { properties: Map<string, string>; links: string[] } {
-  const lines = text.split('\n');
-  const properties = lines.filter((line) => line.startsWith('E:')).map((line) => line.slice(2).split(/=(.*)/s) as [string, string]);
-  return { properties: new Map(properties), links: lines.filter((line) => line.startsWith('S:')).map((line) => line.slice(2)).sort() };
+/** udev writes odd characters as `\\x20`. */
+function udevText(text: string): string {
+  return text.replaceAll(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))).trim();
 }

@@ -1,5 +1,7 @@
 import { lstat, readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 
 /**
  * Reading of kernel files. Hardware differs and so does what its drivers tell: whatever is not there reads as the empty text, 0 or
@@ -31,10 +33,17 @@ export class Sysfs {
     }
   }
 
-  /** Names in a directory, in the order of their numbers. */
+  /** Text of a file, or of its compressed copy (`.gz`). */
+  async textOrCompressed(path: string): Promise<string> {
+    const text = await this.text(path);
+    const compressed = text === '' ? await this.bytes(`${path}.gz`) : null;
+    return compressed === null ? text : (await promisify(gunzip)(compressed)).toString();
+  }
+
+  /** Names in a directory, in the order of their bytes. */
   async names(path: string): Promise<string[]> {
     try {
-      return (await readdir(`${this.root}${path}`)).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+      return (await readdir(`${this.root}${path}`)).sort();
     } catch {
       return []; // This host has none of these.
     }
