@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
+import type { ApiClient } from '#client';
 import { messageOf } from '#kernel';
 import { parseInitFlags, type InitOptions } from './commands/init/init-options.js';
 import type { DaemonOptions } from './daemon.js';
@@ -38,7 +39,7 @@ program.command('waitready').description('Wait for the daemon to be ready to pro
   .option('-t, --timeout <seconds>', 'Number of seconds to wait before giving up', '0')
   .action(async (options: { timeout: string }) => {
     const { waitReady } = await import('./commands/waitready.command.js');
-    await waitReady(await localApi(), Number(options.timeout));
+    await withApi((api) => waitReady(api, Number(options.timeout)));
   });
 
 program.command('shutdown').description('Tell the daemon to shut down all instances and exit')
@@ -46,7 +47,7 @@ program.command('shutdown').description('Tell the daemon to shut down all instan
   .option('-t, --timeout <seconds>', 'Number of seconds to wait before giving up', '0')
   .action(async (options: { force?: boolean; timeout: string }) => {
     const { shutdown } = await import('./commands/shutdown.command.js');
-    await shutdown(await localApi(), options.force === true, Number(options.timeout));
+    await withApi((api) => shutdown(api, options.force === true, Number(options.timeout)));
   });
 
 program.command('init').description('Configure the daemon')
@@ -63,7 +64,7 @@ program.command('init').description('Configure the daemon')
   .option('--trust-password <password>', 'Password required to add new clients')
   .action(async (options: InitOptions) => {
     const { init } = await import('./commands/init/init.command.js');
-    await init(await localApi(), parseInitFlags(options));
+    await withApi((api) => init(api, parseInitFlags(options)));
   });
 
 program.command('activateifneeded').description('Check if the daemon should be started')
@@ -78,21 +79,23 @@ program.command('sql').description('Execute a SQL query against the local or glo
   .action(async (database: string, query: string) => {
     const { runSql } = await import('./commands/sql.command.js');
     const text = query === '-' ? await readAll(process.stdin) : query;
-    await runSql(await localApi(), database, text, (out) => process.stdout.write(out));
+    await withApi((api) => runSql(api, database, text, (out) => process.stdout.write(out)));
   });
 
 program.command('purge').description('Delete every instance, image, profile, network, pool and project')
   .addOption(new Option('--yes', 'Do not refuse').makeOptionMandatory())
   .action(async () => {
     const { purge } = await import('./commands/purge.command.js');
-    await purge(await localApi(), (line) => console.log(line));
+    await withApi((api) => purge(api, (line) => console.log(line)));
   });
 
 program.command('version').description('Show the server version').action(() => console.log('5.0.2'));
 
-async function localApi() {
+/** Runs a command that talks to the daemon, and lets go of the connection afterwards, so that the process can end. */
+async function withApi(command: (api: ApiClient) => Promise<void>): Promise<void> {
   const { openLocalApi } = await import('./commands/local-api.js');
-  return openLocalApi(stateRoot());
+  const api = openLocalApi();
+  await command(api).finally(() => api.close());
 }
 
 async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
