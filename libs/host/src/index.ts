@@ -15,7 +15,7 @@ export * from './pool-directories/pool-directories.js';
 export * from './remove-tree/remove-tree.js';
 export * from './ip/ip.js';
 export * from './ip/ip-batch.js';
-export * from './ip/link-listing.js';
+export * from './ip/link-details.js';
 export * from './nft/nft.js';
 export * from './nft/nft-listing.js';
 export * from './dnsmasq/dnsmasq.js';

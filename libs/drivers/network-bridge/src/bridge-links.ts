@@ -47,7 +47,7 @@ export class BridgeLinks {
     const bridge = links.find(({ name }) => name === plan.name);
     if (bridge === undefined) return 'link';
     if (!this.isOurs(bridge)) return 'link';
-    if (!bridge.flags.includes('UP')) return 'link state';
+    if (!bridge.up) return 'link state';
     if (bridge.mtu !== plan.mtu) return 'mtu';
     const missing = wantedAddresses(plan).some((wanted) => !bridge.addresses.some((have) => sameCidr(wanted, cidrOf(have))));
     if (missing) return 'addresses';
@@ -99,7 +99,7 @@ export class BridgeLinks {
     const present = (bridge?.addresses ?? []).filter(({ scope }) => scope === 'global').map(cidrOf);
     for (const have of present) if (!wanted.some((address) => sameCidr(address, have))) batch.deleteAddress(plan.name, have);
     for (const address of wanted) if (!present.some((have) => sameCidr(address, have))) batch.addAddress(plan.name, address);
-    if (bridge === undefined || !bridge.flags.includes('UP')) batch.setUp(plan.name);
+    if (bridge === undefined || !bridge.up) batch.setUp(plan.name);
   }
 
   private planPorts(batch: IpBatch, plan: BridgePlan, links: readonly LinkDetails[], formerExternal: readonly string[]): void {

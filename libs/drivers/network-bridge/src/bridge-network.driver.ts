@@ -111,10 +111,9 @@ export class BridgeNetworkDriver extends NetworkDriver {
 
   override async describeInterfaces(name: string): Promise<InterfaceState[]> {
     const links = this.options.ip.listLinks();
-    if (name === '') return links.map((link) => interfaceState(link, links));
-    const link = await this.options.ip.describeLink(name);
-    if (link === undefined) throw notFound(`Network interface "${name}" not found`);
-    return [interfaceState(link, links)];
+    const wanted = name === '' ? links : links.filter((link) => link.name === name);
+    if (name !== '' && wanted.length === 0) throw notFound(`Network interface "${name}" not found`);
+    return wanted.map((link) => interfaceState(link, links));
   }
 
   override async listUsedSubnets(): Promise<string[]> {

@@ -1,29 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { IpBatch } from './ip-batch.js';
 import { CommandRunner } from '../command.js';
 import { Ip, parseRoutes } from './ip.js';
-import { parseLinks } from './link-listing.js';
-
-describe('parseLinks', () => {
-  const links = parseLinks(readFileSync(new URL('ip-address-show.txt', import.meta.url), 'utf8'));
-
-  it('reads loopback', () => {
-    expect(links[0]).toMatchObject({ name: 'lo', kind: '', linkType: 'loopback', mtu: 65536, physical: false });
-    expect(links[0]?.addresses).toContainEqual({ family: 'inet', address: '127.0.0.1', prefixLength: 8, scope: 'host' });
-  });
-
-  it('reads a bridge with its attributes', () => {
-    const bridge = links.find(({ name }) => name === 'nwbr0');
-
-    expect(bridge).toMatchObject({ kind: 'bridge', linkType: 'ether', mtu: 1500 });
-    expect(bridge?.info).toMatchObject({ forward_delay: 1500, bridge_id: '8000.0:16:3e:f2:c7:a7', vlan_filtering: 0 });
-  });
-
-  it('refuses what is no JSON', () => {
-    expect(() => parseLinks('Option "-j" is unknown')).toThrow('Cannot read the output');
-  });
-});
 
 describe('parseRoutes', () => {
   it('reads destinations, and nothing where a family is missing', () => {

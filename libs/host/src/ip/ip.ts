@@ -2,7 +2,7 @@ import { CommandFailedError } from '../command.errors.js';
 import type { CommandRunner } from '../command.js';
 import { Netlink } from '../netlink/netlink.js';
 import type { IpBatch } from './ip-batch.js';
-import { linksOfNetlink, parseLinks, type LinkDetails } from './link-listing.js';
+import { linkDetails, type LinkDetails } from './link-details.js';
 
 /** A route of the main table, as far as its destination and device go. */
 export interface IpRoute {
@@ -27,16 +27,9 @@ export class Ip {
     }
   }
 
-  /** All links of this network namespace with addresses and counters, without `info`. Costs no process. */
+  /** All links of this network namespace with addresses and counters. Costs no process. */
   listLinks(): LinkDetails[] {
-    return linksOfNetlink(this.netlink.describe());
-  }
-
-  /** One link with the attributes of its kind; undefined where it does not exist. */
-  async describeLink(name: string): Promise<LinkDetails | undefined> {
-    if (!this.listLinks().some((link) => link.name === name)) return undefined;
-    const argv = ['ip', '-j', '-d', '-s', 'address', 'show', 'dev', name];
-    return parseLinks((await this.commands.run({ argv, okExitCodes: [0, 1] })).stdout)[0];
+    return linkDetails(this.netlink.describe());
   }
 
   /** Routes with a gateway or device of one family. */

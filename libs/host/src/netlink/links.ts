@@ -26,6 +26,8 @@ export interface NetlinkLink {
   readonly peer: number;
   /** `veth`, `bridge`, `bond`, `vlan`, `macvlan`, ...; empty for hardware and loopback. */
   readonly kind: string;
+  /** Attributes of its kind (IFLA_INFO_DATA) as they came; empty where there are none. */
+  readonly kindData: Buffer;
   /** The administrator's text for it (`ip link set alias`). */
   readonly alias: string;
   readonly counters: NetlinkCounters;
@@ -65,11 +67,12 @@ const IFA_LOCAL = 2;
 const RT_SCOPE_LINK = 253;
 const RT_SCOPE_HOST = 254;
 
+const noBytes = Buffer.alloc(0);
 const noCounters: NetlinkCounters = { rxPackets: 0, txPackets: 0, rxBytes: 0, txBytes: 0, rxErrors: 0, txErrors: 0, rxDropped: 0, txDropped: 0 };
 
 /** Payload of RTM_NEWLINK: struct ifinfomsg and attributes. */
 export function decodeLink(payload: Buffer): NetlinkLink {
-  const link = { name: '', mtu: 0, mac: '', master: 0, peer: 0, kind: '', alias: '', counters: noCounters };
+  const link = { name: '', mtu: 0, mac: '', master: 0, peer: 0, kind: '', kindData: noBytes, alias: '', counters: noCounters };
   forEachAttribute(payload, linkHeaderBytes, (type, value) => {
     if (type === IFLA_IFNAME) link.name = attributeText(value);
     else if (type === IFLA_ADDRESS) link.mac = macText(value);
@@ -78,17 +81,16 @@ export function decodeLink(payload: Buffer): NetlinkLink {
     else if (type === IFLA_MASTER) link.master = value.readUInt32LE(0);
     else if (type === IFLA_IFALIAS) link.alias = attributeText(value);
     else if (type === IFLA_STATS64) link.counters = decodeCounters(value);
-    else if (type === IFLA_LINKINFO) link.kind = decodeKind(value);
+    else if (type === IFLA_LINKINFO) decodeKind(value, link);
   });
   return { index: payload.readInt32LE(4), flags: payload.readUInt32LE(8), ...link };
 }
 
-function decodeKind(value: Buffer): string {
-  let kind = '';
+function decodeKind(value: Buffer, link: { kind: string; kindData: Buffer }): void {
   forEachAttribute(value, 0, (type, inner) => {
-    if (type === IFLA_INFO_KIND) kind = attributeText(inner);
+    if (type === IFLA_INFO_KIND) link.kind = attributeText(inner);
+    else if (type === IFLA_INFO_DATA) link.kindData = inner;
   });
-  return kind;
 }
 
 /** The first eight fields of struct rtnl_link_stats64, in its order. */
