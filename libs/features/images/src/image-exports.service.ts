@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { open, type FileHandle } from 'node:fs/promises';
-import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { ImageExportPost } from '#api-types';
 import { ApiClient } from '#client';
 import { AppError, internal, notFound, randomHex, StateDirectory, type RequestContext } from '#kernel';
@@ -10,13 +9,11 @@ import { streamResponse, type ApiResponse } from '#platform/http';
 import { ImageLibrary } from './image-library.js';
 import { ImageTokens } from './image-tokens.service.js';
 import type { ImageRow } from './data/images.repository.js';
+import { FileStream, type BodyPart } from './files/file-stream.js';
 import { ImageServers, userAgent } from './remote/image-servers.js';
 import { Progress } from './remote/progress.js';
 import { fileEnding, magicBytes } from './rules/file-kind.rules.js';
 import { parseRange } from './rules/byte-range.rules.js';
-
-/** Read-ahead per file: large enough that the disk, not the number of calls, sets the pace. */
-const readBytes = 1024 * 1024;
 
 interface ImageFile {
   readonly path: string;
@@ -84,18 +81,13 @@ export class ImageExports {
     const meta = await this.file(image, '');
     const rootfs = await this.file(image, '.rootfs').catch(() => null);
     const progress = new Progress(report, '', image.sizeBytes);
-    const counted = async function* (stream: Readable): AsyncGenerator<Buffer> {
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
-        progress.add(chunk.length);
-        yield chunk;
-      }
-    };
-    if (rootfs === null) {
-      const stream = Readable.from(counted(createReadStream(meta.path, { highWaterMark: readBytes })), { objectMode: false });
-      return { stream, contentType: 'application/octet-stream', sizeBytes: meta.sizeBytes };
-    }
-    const body = multipart(image, meta, rootfs);
-    return { stream: Readable.from(counted(body.stream), { objectMode: false }), contentType: body.contentType, sizeBytes: body.sizeBytes };
+    const body = rootfs === null
+      ? { stream: new FileStream([whole(meta)]), contentType: 'application/octet-stream', sizeBytes: meta.sizeBytes }
+      : multipart(image, meta, rootfs);
+    body.stream.on('data', (chunk: Buffer) => progress.add(chunk.length));
+    // Counting makes it flow; it starts when the request takes it.
+    body.stream.pause();
+    return body;
   }
 
   private async file(image: ImageRow, suffix: string): Promise<ImageFile> {
@@ -126,10 +118,15 @@ function unified(image: ImageRow, file: ImageFile, rangeHeader: string | undefin
   if (range === 'unsatisfiable') {
     return streamResponse('invalid range: failed to overlap\n', { status: 416, contentType: 'text/plain; charset=utf-8', headers: { 'Content-Range': `bytes */${file.sizeBytes}` } });
   }
-  if (range === null) return streamResponse(createReadStream(file.path, { highWaterMark: readBytes }), { headers, size: file.sizeBytes });
-  return streamResponse(createReadStream(file.path, { start: range.first, end: range.last, highWaterMark: readBytes }), {
-    status: 206, size: range.last - range.first + 1, headers: { ...headers, 'Content-Range': `bytes ${range.first}-${range.last}/${file.sizeBytes}` },
+  if (range === null) return streamResponse(new FileStream([whole(file)]), { headers, size: file.sizeBytes });
+  const bytes = range.last - range.first + 1;
+  return streamResponse(new FileStream([{ path: file.path, first: range.first, bytes }]), {
+    status: 206, size: bytes, headers: { ...headers, 'Content-Range': `bytes ${range.first}-${range.last}/${file.sizeBytes}` },
   });
+}
+
+function whole({ path, sizeBytes }: ImageFile): BodyPart {
+  return { path, first: 0, bytes: sizeBytes };
 }
 
 function split(image: ImageRow, meta: ImageFile, rootfs: ImageFile): ApiResponse {
@@ -143,17 +140,11 @@ function multipart(image: ImageRow, meta: ImageFile, rootfs: ImageFile): { strea
   const field = image.type === 'virtual-machine' ? 'rootfs.img' : 'rootfs';
   const head = (first: boolean, name: string, filename: string): Buffer => Buffer.from(
     `${first ? '' : '\r\n'}--${boundary}\r\nContent-Disposition: form-data; name="${name}"; filename="${filename}"\r\nContent-Type: application/octet-stream\r\n\r\n`);
-  const parts: (Buffer | ImageFile)[] = [
-    head(true, 'metadata', `meta-${image.fingerprint}${meta.ending}`), meta,
-    head(false, field, `${image.fingerprint}${rootfs.ending}`), rootfs,
+  const parts: BodyPart[] = [
+    head(true, 'metadata', `meta-${image.fingerprint}${meta.ending}`), whole(meta),
+    head(false, field, `${image.fingerprint}${rootfs.ending}`), whole(rootfs),
     Buffer.from(`\r\n--${boundary}--\r\n`),
   ];
-  const sizeBytes = parts.reduce((sum, part) => sum + (Buffer.isBuffer(part) ? part.length : part.sizeBytes), 0);
-  const chunks = async function* (): AsyncGenerator<Buffer> {
-    for (const part of parts) {
-      if (Buffer.isBuffer(part)) yield part;
-      else yield* createReadStream(part.path, { highWaterMark: readBytes }) as AsyncIterable<Buffer>;
-    }
-  };
-  return { stream: Readable.from(chunks(), { objectMode: false, highWaterMark: readBytes }), contentType: `multipart/form-data; boundary=${boundary}`, sizeBytes };
+  const sizeBytes = parts.reduce((sum, part) => sum + (Buffer.isBuffer(part) ? part.length : part.bytes), 0);
+  return { stream: new FileStream(parts), contentType: `multipart/form-data; boundary=${boundary}`, sizeBytes };
 }
