@@ -32,7 +32,7 @@ export class InstanceLogFiles {
     checkLogName(file);
     const path = `${this.directoryOf(hostName(row), file)}/${file}`;
     const size = await stat(path).then((found) => found.size, () => undefined);
-    if (size === undefined) throw notFound('not found');
+    if (size === undefined) throw internal(`open ${path}: no such file or directory`);
     this.events.send('log-retrieved', row, { path: ['backups', file], requestor: ctx.requestor });
     // The file may grow while it is sent; what is there now is what was asked for.
     const body = size === 0 ? Buffer.alloc(0) : createReadStream(path, { end: size - 1, highWaterMark: 256 * 1024 });
@@ -42,7 +42,9 @@ export class InstanceLogFiles {
   async remove(ctx: RequestContext, { row }: ExpandedInstance, file: string): Promise<void> {
     checkLogName(file);
     checkLogRemoval(file);
-    if (isRecordedOutput(file)) await rm(`${this.directoryOf(hostName(row), file)}/${file}`, { force: true });
+    const path = `${this.directoryOf(hostName(row), file)}/${file}`;
+    if (await isAbsent(path)) throw notFound(`remove ${path}: no such file or directory`);
+    if (isRecordedOutput(file)) await rm(path, { force: true });
     else await this.logs.deleteLog(hostName(row), file);
     this.events.send('log-deleted', row, { path: ['backups', file], requestor: ctx.requestor });
   }
@@ -50,13 +52,15 @@ export class InstanceLogFiles {
   /** What the console showed, at most 1 MiB. */
   async readConsole(ctx: RequestContext, { row }: ExpandedInstance): Promise<ApiResponse> {
     const content = Buffer.from(await this.logs.readConsoleLog(hostName(row)));
-    if (content.length === 0 && !this.states.isRunning(hostName(row))) throw internal('open : no such file or directory');
+    if (content.length === 0 && !this.states.isRunning(hostName(row))) throw internal(`open ${this.consoleLog(row)}: no such file or directory`);
     this.events.send('console-retrieved', row, { requestor: ctx.requestor, path: ['console'] });
     return streamResponse(content, { headers: { 'Content-Disposition': 'inline;filename=console.log' } });
   }
 
   async clearConsole(ctx: RequestContext, { row }: ExpandedInstance): Promise<void> {
     if (row.type !== 'container') throw invalid('Instance is not container type');
+    const stopped = !this.states.isRunning(hostName(row));
+    if (stopped && (await isAbsent(this.consoleLog(row)))) throw notFound(`stat ${this.consoleLog(row)}: no such file or directory`);
     await this.logs.clearConsoleLog(hostName(row));
     this.events.send('console-reset', row, { requestor: ctx.requestor, path: ['console'] });
   }
@@ -64,6 +68,10 @@ export class InstanceLogFiles {
   /** When an instance is deleted or renamed: what the daemon itself keeps of it. */
   async dropRecordedOutput(projectName: string): Promise<void> {
     await rm(execOutputDirectory(this.state, projectName), { recursive: true, force: true });
+  }
+
+  private consoleLog(row: ExpandedInstance['row']): string {
+    return `${this.state.logs(hostName(row))}/console.log`;
   }
 
   private directoryOf(projectName: string, file: string): string {
@@ -78,4 +86,9 @@ async function namesIn(directory: string): Promise<string[]> {
     // It comes with the first start or the first recorded command.
     return [];
   }
+}
+
+/** False also for what this process may not look at: the agent knows better. */
+async function isAbsent(path: string): Promise<boolean> {
+  return stat(path).then(() => false, (error: NodeJS.ErrnoException) => error.code === 'ENOENT');
 }

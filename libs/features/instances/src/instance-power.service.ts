@@ -178,8 +178,9 @@ export class InstancePower {
     this.states.set(nameOf(instance), 'Stopped', 0);
   }
 
-  private rememberStopped(instance: ExpandedInstance): void {
-    this.member.merge(instance.row.id, { [power]: 'STOPPED' });
+  private rememberStopped({ row: { id } }: ExpandedInstance): void {
+    const links = Object.keys(this.member.get(id).volatile).filter((key) => key.endsWith('.host_name'));
+    this.member.merge(id, { ...Object.fromEntries(links.map((key) => [key, ''])), [power]: 'STOPPED' });
   }
 
   /** An ephemeral instance goes with its end. */

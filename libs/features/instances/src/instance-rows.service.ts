@@ -11,7 +11,7 @@ import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { changedKeys, normalizeDevices, sorted } from './rules/expand.rules.js';
 import { allocateIdmap, idmapKeys, idmapToText, isIsolated, isolatedIdmapSize, type TakenRange } from './rules/idmap.rules.js';
-import { checkExpanded, checkOwn, type CheckedInstance } from './rules/instance-check.rules.js';
+import { checkAddedNics, checkDeviceTypes, checkExpanded, checkOwn, type CheckedInstance } from './rules/instance-check.rules.js';
 import { allocateVolatile, dropsIdmapKeys, mergeVolatile, sameLocal, separateVolatile } from './rules/volatile.rules.js';
 
 const random = { uuid: newUuid, hex: randomHex };
@@ -54,6 +54,7 @@ export class InstanceRows {
   reserve(tx: Tx, project: string, fromUser: NewInstance, hostIdmap: readonly IdmapEntry[]): ExpandedInstance {
     const draft = this.draft(fromUser, project);
     const network = this.neighbors.networkLookup(tx.sql, project);
+    checkDeviceTypes(draft.devices);
     checkOwn({ ...draft, expandedConfig: {}, expandedDevices: {} }, network, createPrefixes);
     const id = this.insert(tx, { ...fromUser, config: withoutEmpty(fromUser.config), devices: normalizeDevices(fromUser.devices) });
     const row = this.repository.findById(id, tx.sql)!;
@@ -89,9 +90,10 @@ export class InstanceRows {
     if (dropsIdmapKeys(current, draft.config)) throw internal("Volatile idmap keys can't be deleted by the user");
     checkExpanded(checked, network, expandedPrefixes);
     this.checkRootStays(before, after);
+    checkAddedNics(row.name, before.expandedDevices, after.expandedDevices);
     let config: ConfigMap = draft.config;
     const changed = changedKeys(before.expandedConfig, after.expandedConfig);
-    if (idmapKeys.some((key) => changed.includes(key))) config = { ...config, ...this.idmapConfig(tx.sql, row, after.expandedConfig, hostIdmap) };
+    if (idmapKeys.some((key) => changed.includes(key))) config = { ...config, ...this.changedIdmap(tx.sql, row, after.expandedConfig, hostIdmap) };
     const separated = separateVolatile(allocateVolatile(config, after.expandedDevices, random), known);
     const change: InstanceChange = { ...draft, config: separated.row };
     this.repository.update(tx, row.id, change);
@@ -141,6 +143,14 @@ export class InstanceRows {
   private checkRootStays(before: ExpandedInstance, after: ExpandedInstance): void {
     const [from, to] = [findRootDisk(before.expandedDevices).config.pool, findRootDisk(after.expandedDevices).config.pool];
     if (from !== to) throw internal(`Cannot update root disk device pool name to "${to}"`);
+  }
+
+  private changedIdmap(sql: Sql, row: InstanceRow, expandedConfig: Readonly<ConfigMap>, hostIdmap: readonly IdmapEntry[]): ConfigMap {
+    try {
+      return this.idmapConfig(sql, row, expandedConfig, hostIdmap);
+    } catch (error) {
+      throw wrap(error, 'Failed to get ID map');
+    }
   }
 
   private idmapConfig(sql: Sql, row: InstanceRow, expandedConfig: Readonly<ConfigMap>, hostIdmap: readonly IdmapEntry[]): ConfigMap {

@@ -40,8 +40,10 @@ export class InstanceStateChanges {
   changeAll(ctx: RequestContext, request: InstanceStatePut): Promise<OperationHandle> {
     const action = this.actionOf(request);
     const concerned = this.catalog.ofProject(ctx.project).filter(action.concerns);
+    // An empty list is null on LXD's wire.
+    const instances = concerned.length === 0 ? (null as unknown as string[]) : concerned.map(({ row }) => instanceUrl(row));
     return this.operations.runInMemory(ctx, {
-      kind: action.kind, class: 'task', description: action.description, resources: { instances: concerned.map(({ row }) => instanceUrl(row)) },
+      kind: action.kind, class: 'task', description: action.description, resources: { instances },
       run: async () => {
         const failures = (await Promise.all(concerned.map((instance, index) => this.slots.run(String(index % bulkWidth), () => this.attempt(ctx, action, instance)))))
           .filter((failure) => failure !== null);

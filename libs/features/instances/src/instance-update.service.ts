@@ -28,7 +28,7 @@ export interface UpdateRequest {
 }
 
 /** Errors LXD answers with their own status; all others of an update end as 500 or as a failed operation. */
-const sharpKinds = new Set(['not-found', 'precondition', 'unavailable']);
+const sharpKinds = new Set(['not-found', 'conflict', 'precondition', 'unavailable']);
 
 /**
  * `PUT` and `PATCH` of an instance. A change that concerns rows alone is one transaction; one that reaches the host (it runs, or its
@@ -60,7 +60,7 @@ export class InstanceUpdate {
       await this.writeRow(ctx, instance, request);
       return await this.operations.runInMemory(ctx, { kind: updateInstance.kind, class: 'task', description: updateInstance.description, resources, run: async () => {} });
     } catch (error) {
-      if (error instanceof AppError && sharpKinds.has(error.kind)) throw error;
+      if (error instanceof AppError && sharpKinds.has(error.kind) && error.kind !== 'conflict') throw error;
       return this.operations.runInMemory(ctx, { kind: updateInstance.kind, class: 'task', description: updateInstance.description, resources, run: () => Promise.reject(error) });
     }
   }
@@ -116,7 +116,13 @@ export class InstanceUpdate {
     const row = this.repository.findByName(request.project, request.name, tx.sql);
     if (row === undefined) throw notFound('Instance not found');
     this.checkMatch(this.catalog.expand(row, tx.sql), request.ifMatch);
-    return this.rows.update(tx, row, this.wanted(tx, row, request), hostIdmap);
+    const wanted = this.wanted(tx, row, request);
+    try {
+      return this.rows.update(tx, row, wanted, hostIdmap);
+    } catch (error) {
+      // What is wrong with a change is never "not found", even when it names something that is not there.
+      throw AppError.is(error, 'not-found') ? internal(messageOf(error), { cause: error }) : error;
+    }
   }
 
   private wanted(tx: Tx, row: InstanceRow, { body, merge, project }: UpdateRequest): WantedChange {

@@ -7,7 +7,7 @@ import { InstanceRepository } from './data/instance.repository.js';
 import { instanceUrl } from './instance-urls.js';
 import { nicLease } from './rules/nic-lease.rules.js';
 
-/** Answers networks, profiles and projects who uses them, from rows as the asking transaction sees them. */
+/** Answers networks and projects who uses them, from rows as the asking transaction sees them. */
 @Injectable()
 export class InstanceUsage implements NetworkUser {
   constructor(
@@ -26,11 +26,6 @@ export class InstanceUsage implements NetworkUser {
   /** URLs of a project's instances. */
   ofProject(sql: Sql, project: string): string[] {
     return this.repository.namesOfProject(sql, project).map((name) => instanceUrl({ project, name }));
-  }
-
-  /** URLs of a profile's instances. */
-  ofProfile(sql: Sql, profileId: number): string[] {
-    return this.repository.listByProfile(sql, profileId).map(instanceUrl);
   }
 
   usedBy(sql: Sql, network: NetworkRef): string[] {

@@ -2,6 +2,7 @@ import { Module, type OnModuleInit } from '@nestjs/common';
 import { OperationRegistry } from '#platform/operations';
 import { ImagesModule } from '#features/images';
 import { NetworksModule } from '#features/networks';
+import { ProfilesModule } from '#features/profiles';
 import { ProjectsModule } from '#features/projects';
 import { StorageModule } from '#features/storage';
 import { InstanceController } from './api/instance.controller.js';
@@ -15,6 +16,7 @@ import { InstanceCatalog } from './data/instance.catalog.js';
 import { InstanceRepository } from './data/instance.repository.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceExec } from './exec/instance-exec.service.js';
+import { InstanceChangeParts } from './instance-change-parts.js';
 import { InstanceCreation } from './instance-creation.service.js';
 import { InstanceLifecycleEvents } from './instance-lifecycle-events.js';
 import { InstanceLocks } from './instance-locks.js';
@@ -22,6 +24,7 @@ import { InstanceLogFiles } from './instance-logs.service.js';
 import { InstanceMetrics } from './instance-metrics.service.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { InstancePower } from './instance-power.service.js';
+import { InstanceProfiles } from './instance-profiles.service.js';
 import { InstanceRemoval } from './instance-removal.service.js';
 import { InstanceRows } from './instance-rows.service.js';
 import { InstanceSpecs } from './instance-specs.js';
@@ -48,13 +51,13 @@ const steps = [
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
-  imports: [ProjectsModule, StorageModule, NetworksModule, ImagesModule],
+  imports: [ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
   controllers: [
     InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, MetricsController,
   ],
   providers: [
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
-    InstanceLifecycleEvents, InstanceRemoval, InstancePower, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage,
+    InstanceLifecycleEvents, InstanceRemoval, InstancePower, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...steps,
   ],
   exports: [InstancesLifecycle, InstancesReconciler],
@@ -63,6 +66,7 @@ export class InstancesModule implements OnModuleInit {
   constructor(
     private readonly registry: OperationRegistry,
     private readonly usage: InstanceUsage,
+    private readonly profiles: InstanceProfiles,
   ) {}
 
   onModuleInit(): void {
@@ -71,5 +75,6 @@ export class InstancesModule implements OnModuleInit {
     this.registry.register(renameInstance);
     this.registry.register(updateInstance);
     this.usage.register();
+    this.profiles.register();
   }
 }

@@ -91,10 +91,13 @@ export class InstanceCatalog implements OnModuleDestroy {
     return mergeVolatile(instance.expandedConfig, this.member.get(instance.row.id).volatile);
   }
 
-  /** The same for a row read elsewhere, in a transaction for instance, with the profiles seen there. */
-  expand(row: InstanceRow, sql?: Sql): ExpandedInstance {
+  /**
+   * The same for a row read elsewhere, in a transaction for instance, with the profiles seen there. `instead` stands in for the
+   * profile of its id: as it was, or as it would be.
+   */
+  expand(row: InstanceRow, sql?: Sql, instead?: ProfileValue & { readonly id: number }): ExpandedInstance {
     const profiles = sql === undefined ? this.profileValues() : readProfiles(sql, row.profiles);
-    const used = row.profiles.map((id) => profiles.get(id)).filter((profile) => profile !== undefined);
+    const used = row.profiles.map((id) => (id === instead?.id ? instead : profiles.get(id))).filter((profile) => profile !== undefined);
     const { config, devices } = expand(used, row);
     return { row, profileNames: used.map((profile) => profile.name), expandedConfig: config, expandedDevices: devices };
   }

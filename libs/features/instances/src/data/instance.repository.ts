@@ -92,11 +92,8 @@ export class InstanceRepository {
     return raw && fromRaw(raw);
   }
 
-  /** Projects and names of instances that use a profile. */
-  listByProfile(sql: Sql, profileId: number): { project: string; name: string; id: number }[] {
-    return sql.all(
-      `SELECT i.id, i.name, p.name AS project FROM instances i JOIN projects p ON p.id = i.project_id
-       WHERE EXISTS (SELECT 1 FROM json_each(i.profiles) WHERE value = ?) ORDER BY i.id`, profileId);
+  listByProfile(sql: Sql, profileId: number): InstanceRow[] {
+    return sql.all<RawRow>(`${select} WHERE EXISTS (SELECT 1 FROM json_each(i.profiles) WHERE value = ?) ORDER BY i.id`, profileId).map(fromRaw);
   }
 
   namesOfProject(sql: Sql, project: string): string[] {

@@ -1,6 +1,7 @@
 import { instanceExecControl } from '#api-types';
 import { internal, Logger, messageOf } from '#kernel';
 import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
+import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { openReader, openTerminal, openWriter } from './byte-endpoints.js';
@@ -16,6 +17,12 @@ export interface ExecOutputs {
   readonly stderr: Writable | null;
 }
 
+/** A command's output on its way, and how to let go of what is still open when it has ended. */
+interface Output {
+  readonly done: Promise<unknown>;
+  readonly release: () => void;
+}
+
 /** One command inside an instance, from its start to its end, and the way of its bytes. Lives in this process only. */
 export class ExecCommand {
   private ended = false;
@@ -28,41 +35,41 @@ export class ExecCommand {
   /** With websockets. Resolves with the exit code when the command has ended and all its output was handed over. */
   async runConnected(request: ExecRequest, channels: ExecChannels): Promise<number> {
     const started = await this.sessions.startExec(request);
-    const exit = this.waitFor(started);
     channels.onControl((control) => this.obey(control, started));
-    const output = request.interactive ? this.connectTerminal(started, channels) : this.connectPipes(started, channels);
-    // A failure to connect must not hide how the command ended.
-    const [code] = await Promise.all([exit.finally(() => channels.closeControl()), output]);
-    return code;
+    const output = request.interactive ? await this.connectTerminal(started, channels) : await this.connectPipes(started, channels);
+    return this.outcome(started, output, () => channels.closeControl());
   }
 
   /** Without: input is empty, output goes to files or nowhere. */
   async runDetached(request: ExecRequest, outputs: ExecOutputs): Promise<number> {
     const started = await this.sessions.startExec(request);
-    const exit = this.waitFor(started);
-    const output = request.interactive ? this.drainTerminal(started, outputs) : this.drainPipes(started, outputs);
-    const [code] = await Promise.all([exit, output]);
-    return code;
+    const output = request.interactive ? await this.drainTerminal(started, outputs) : await this.drainPipes(started, outputs);
+    return this.outcome(started, output, () => {});
   }
 
-  private async waitFor(started: ExecStarted): Promise<number> {
+  /** The endpoints are open by now: they go when the end is waited for, which may have come already. */
+  private async outcome(started: ExecStarted, output: Output, onExit: () => void): Promise<number> {
     try {
-      return await this.sessions.waitExec(started.sessionId, new AbortController().signal);
+      const code = await this.sessions.waitExec(started.sessionId, new AbortController().signal);
+      this.ended = true;
+      onExit();
+      await output.done;
+      return code;
     } finally {
       this.ended = true;
+      output.release();
     }
   }
 
-  private async connectPipes(started: ExecStarted, channels: ExecChannels): Promise<void> {
-    const [stdin, stdout, stderr] = await Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
+  private async connectPipes(started: ExecStarted, channels: ExecChannels): Promise<Output> {
+    const [stdin, stdout, stderr] = await this.openPipes(started);
     pumpInput(channels.get('0'), stdin);
     const done = Promise.all([pumpOutput(stdout, channels.get('1')), pumpOutput(stderr, channels.get('2'))]);
     for (const name of ['0', '1', '2'] as const) channels.get(name).resume();
-    await done;
-    stdin.destroy();
+    return { done, release: () => stdin.destroy() };
   }
 
-  private async connectTerminal(started: ExecStarted, channels: ExecChannels): Promise<void> {
+  private async connectTerminal(started: ExecStarted, channels: ExecChannels): Promise<Output> {
     const terminal = await openTerminal(started.terminalPath);
     const client = channels.get('0');
     const done = pumpTerminal(terminal, client);
@@ -71,20 +78,24 @@ export class ExecCommand {
       if (!channels.hasControl) this.signal(started, sighup);
     });
     client.resume();
-    await done;
-    terminal.destroy();
+    return { done, release: () => terminal.destroy() };
   }
 
-  private async drainPipes(started: ExecStarted, outputs: ExecOutputs): Promise<void> {
-    const [stdin, stdout, stderr] = await Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
+  private async drainPipes(started: ExecStarted, outputs: ExecOutputs): Promise<Output> {
+    const [stdin, stdout, stderr] = await this.openPipes(started);
     stdin.on('error', () => {});
     stdin.end();
-    await Promise.all([drain(stdout, outputs.stdout), drain(stderr, outputs.stderr)]);
+    return { done: Promise.all([drain(stdout, outputs.stdout), drain(stderr, outputs.stderr)]), release: () => stdin.destroy() };
   }
 
-  private async drainTerminal(started: ExecStarted, outputs: ExecOutputs): Promise<void> {
-    await drain(await openTerminal(started.terminalPath), outputs.stdout);
+  private async drainTerminal(started: ExecStarted, outputs: ExecOutputs): Promise<Output> {
+    const terminal = await openTerminal(started.terminalPath);
     outputs.stderr?.end();
+    return { done: drain(terminal, outputs.stdout), release: () => terminal.destroy() };
+  }
+
+  private openPipes(started: ExecStarted): Promise<[Socket, Socket, Socket]> {
+    return Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
   }
 
   /** Resizes and signals; a control channel that breaks takes the command with it. */

@@ -114,6 +114,7 @@ export function drain(source: net.Socket, target: Writable | null): Promise<void
   source.once('error', () => source.destroy());
   if (target === null) {
     source.resume();
+    source.once('end', () => resolve());
     source.once('close', () => resolve());
   } else {
     source.pipe(target);

@@ -1,6 +1,6 @@
 import type { ConfigMap, DeviceMap, InstanceType } from '#api-types';
 import { validateDevices, validateInstanceConfig, type DeviceScope } from '#config-schema';
-import { invalid, wrap } from '#kernel';
+import { conflict, invalid, wrap } from '#kernel';
 
 const deviceTypes = new Set([
   'none', 'nic', 'disk', 'unix-char', 'unix-block', 'unix-hotplug', 'usb', 'gpu', 'infiniband', 'pci', 'proxy', 'tpm',
@@ -20,7 +20,6 @@ export type NetworkLookup = DeviceScope['network'];
 /** What a request says, before profiles are applied. Errors in LXD's words. */
 export function checkOwn(instance: CheckedInstance, network: NetworkLookup, prefixes: { config: string; devices: string }): void {
   within(prefixes.config, () => validateInstanceConfig(instance.config, { type: instance.type, profile: false, expanded: false }));
-  checkDeviceTypes(instance.devices);
   within(prefixes.devices, () => validateDevices(instance.devices, { instanceType: instance.type, expanded: false, project: instance.project, network }));
 }
 
@@ -31,9 +30,20 @@ export function checkExpanded(instance: CheckedInstance, network: NetworkLookup,
     validateDevices(instance.expandedDevices, { instanceType: instance.type, expanded: true, project: instance.project, network }));
 }
 
-function checkDeviceTypes(devices: Readonly<DeviceMap>): void {
+/** A new instance's devices; those of a change are told by the other checks. */
+export function checkDeviceTypes(devices: Readonly<DeviceMap>): void {
   for (const device of Object.values(devices)) {
     if (!deviceTypes.has(device.type ?? '')) throw invalid(`Invalid device type ${device.type ?? ''}`);
+  }
+}
+
+/** A network knows an instance by one name, so a second NIC cannot be added to it. @throws `conflict` in LXD's words. */
+export function checkAddedNics(instance: string, before: Readonly<DeviceMap>, after: Readonly<DeviceMap>): void {
+  for (const [name, device] of Object.entries(after)) {
+    const network = device.type === 'nic' ? (device.network ?? '') : '';
+    if (network === '' || before[name]?.network === network) continue;
+    const taken = Object.entries(after).some(([other, { type, network: same }]) => other !== name && type === 'nic' && same === network);
+    if (taken) throw conflict(`Failed add validation for device "${name}": Instance DNS name "${instance}" already used on network`);
   }
 }
 

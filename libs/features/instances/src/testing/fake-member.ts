@@ -1,8 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Global, Module, type DynamicModule, type INestApplicationContext, type Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Global, Module, type DynamicModule, type INestApplication, type Type } from '@nestjs/common';
 import type { Instance } from '#api-types';
 import { internalContext, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
 import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
@@ -12,10 +11,11 @@ import {
 import { AuthModule } from '#platform/auth';
 import { Database, DatabaseModule, ChangeFeed, TransactionRunner } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
-import { HttpModule } from '#platform/http';
+import { createApiApp, HttpModule, HttpServer } from '#platform/http';
 import { OperationsModule, OperationsService, type OperationHandle } from '#platform/operations';
 import { ReconcileRunner } from '#platform/reconcile';
 import { PoolsService } from '#features/storage';
+import { OperationsApiModule } from '#features/operations';
 import { ServerModule } from '#features/server';
 import { InstancesModule } from '../instances.module.js';
 import { InstancesLifecycle } from '../instances-lifecycle.service.js';
@@ -68,7 +68,7 @@ class MemberModule {
       module: MemberModule,
       imports: [
         HostModule.of(host), DatabaseModule.forRoot({ directory: host.state.database, synchronous: 'OFF', ballast: { bytes: 0 } }),
-        AuthModule.forRoot({ directory: host.state }), EventBusModule, OperationsModule.forRoot({ undoRetryDelaysMs: [1], progressIntervalMs: 0 }), HttpModule, ServerModule,
+        AuthModule.forRoot({ directory: host.state }), EventBusModule, OperationsModule.forRoot({ undoRetryDelaysMs: [1], progressIntervalMs: 0 }), HttpModule, ServerModule, OperationsApiModule,
         InstancesModule,
       ],
     };
@@ -83,12 +83,13 @@ export class FakeMember {
 
   private constructor(
     readonly host: FakeHost,
-    readonly app: INestApplicationContext,
+    readonly app: INestApplication,
+    private readonly server: HttpServer,
   ) {}
 
   static async start(host = new FakeHost(), options: { startUp?: boolean } = {}): Promise<FakeMember> {
-    const app = await NestFactory.createApplicationContext(MemberModule.of(host), { logger: false, abortOnError: false });
-    const member = new FakeMember(host, app);
+    const { app, server } = await createApiApp(MemberModule.of(host));
+    const member = new FakeMember(host, app, server);
     member.get(EventBus).subscribe({ types: ['lifecycle'], project: null }, (json) => {
       const { metadata } = JSON.parse(json) as { metadata: { action: string; source: string } };
       member.events.push(metadata);
@@ -98,6 +99,11 @@ export class FakeMember {
     if (options.startUp !== false) await member.startUp();
     member.seen.length = 0;
     return member;
+  }
+
+  /** Answers on `state.socket` from now on. */
+  async listen(): Promise<void> {
+    await this.server.listenUnix(this.host.state.socket);
   }
 
   async startUp(): Promise<void> {
@@ -138,6 +144,7 @@ export class FakeMember {
 
   /** As after `kill -9`, for a successor on the same host. */
   async stop(): Promise<void> {
+    await this.server.close(0);
     await this.app.close();
   }
 
