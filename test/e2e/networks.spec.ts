@@ -135,6 +135,15 @@ describe('restoring', () => {
     expect(await driver.reconcileNetworks([network])).toEqual([`${bridge}: addresses`]);
   });
 
+  it('makes a deleted bridge again, with the cables of instances in it', async () => {
+    await driver.reconcileNetworks([network]);
+    await run('ip', 'link', 'delete', bridge);
+
+    expect(await driver.reconcileNetworks([network])).toEqual([`${bridge}: link`]);
+    expect((await driver.describeInterfaces(bridge))[0]?.bridge?.upperDevices).toEqual([`rv${suffix}`]);
+    expect(await dhcp()).not.toBe('');
+  }, 20_000);
+
   it('leaves a dnsmasq alone that another agent of the same state finds', async () => {
     const before = pidOf();
     await makeDriver(stateId, state).ensureNetwork(network);

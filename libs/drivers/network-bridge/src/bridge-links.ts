@@ -57,6 +57,13 @@ export class BridgeLinks {
     return plan.tunnels.some((tunnel) => !links.some(({ name }) => name === tunnel.name)) ? 'tunnels' : null;
   }
 
+  /** Makes those of the links that exist and belong nowhere ports of the bridge. */
+  async plugIn(name: string, ports: readonly string[]): Promise<void> {
+    const batch = new IpBatch();
+    for (const link of this.ip.listLinks()) if (ports.includes(link.name) && link.master === '') batch.setMaster(link.name, name);
+    await this.ip.apply(batch);
+  }
+
   /** Deletes bridge and tunnels if they are ours and lets other ports go. */
   async remove(name: string, formerExternal: readonly string[]): Promise<void> {
     const links = this.ip.listLinks();

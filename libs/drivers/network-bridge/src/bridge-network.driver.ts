@@ -30,6 +30,8 @@ export class BridgeNetworkDriver extends NetworkDriver {
   private readonly links: BridgeLinks;
   private readonly services: DnsmasqService;
   private readonly busy = new KeyedMutex();
+  /** Ports of each bridge when it was last found whole: a bridge made anew gets them back. */
+  private readonly ports = new Map<string, readonly string[]>();
   private warnedOfDrops = false;
 
   constructor(private readonly options: BridgeNetworkOptions) {
@@ -52,9 +54,13 @@ export class BridgeNetworkDriver extends NetworkDriver {
     const restored = filters.map((filter) => `${filter}: NIC filter`);
     for (const network of effective) {
       const fault = await this.faultOf(network, links, withoutRules);
-      if (fault === null) continue;
+      if (fault === null) {
+        this.ports.set(network.name, portsOf(network.name, links));
+        continue;
+      }
       try {
         await this.ensureNetwork(network);
+        if (fault === 'link') await this.links.plugIn(network.name, this.ports.get(network.name) ?? []);
         restored.push(`${network.name}: ${fault}`);
       } catch (error) {
         // One network that cannot be mended must not keep the others from it.
@@ -200,6 +206,10 @@ export class BridgeNetworkDriver extends NetworkDriver {
     await mkdir(state.network(network.name), { recursive: true, mode: 0o711 });
     await replaceFile(this.appliedFile(network.name), `${JSON.stringify(network)}\n`);
   }
+}
+
+function portsOf(bridge: string, links: readonly LinkDetails[]): string[] {
+  return links.filter(({ master }) => master === bridge).map(({ name }) => name);
 }
 
 /** The network as far as a host without IPv6 can have it. */
