@@ -18,6 +18,6 @@ describe('chooseSubnet', () => {
   });
 
   it('gives up when everything is taken', () => {
-    expect(() => chooseSubnet('ipv4', ['10.0.0.0/8'], () => '0102')).toThrow('Failed to automatically find an unused IPv4 subnet, manual configuration required');
+    expect(() => chooseSubnet('ipv4', ['10.0.0.0/8'], () => '0102')).toThrow('Failed generating auto config: Failed to automatically find an unused IPv4 subnet, manual configuration required');
   });
 });

@@ -25,8 +25,8 @@ export function chooseSubnet(family: 'ipv4' | 'ipv6', used: readonly string[], r
     const candidate = family === 'ipv4' ? candidateIpv4(random(2)) : candidateIpv6(random(6));
     if (!used.some((subnet) => overlap(subnet, candidate))) return candidate;
   }
-  throw invalid(family === 'ipv4' ? 'Failed to automatically find an unused IPv4 subnet, manual configuration required'
-    : 'Failed to automatically find an unused IPv6 subnet, manual configuration required');
+  throw invalid(family === 'ipv4' ? 'Failed generating auto config: Failed to automatically find an unused IPv4 subnet, manual configuration required'
+    : 'Failed generating auto config: Failed to automatically find an unused IPv6 subnet, manual configuration required');
 }
 
 function candidateIpv4(hex: string): string {
