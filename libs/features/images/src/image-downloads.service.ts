@@ -88,7 +88,7 @@ export class ImageDownloads {
 
   /** The image that instances get without asking the server, because the updater keeps it current. */
   private findKnown(projectId: number, source: RemoteImageSource): ImageRow | undefined {
-    if (!source.alias || source.fingerprint || this.config.int('images.auto_update_interval') <= 0) return undefined;
+    if (this.config.int('images.auto_update_interval') <= 0) return undefined;
     return this.images.findBySource(this.database.read, projectId, sourceKey(source), '');
   }
 
@@ -173,12 +173,12 @@ export class ImageDownloads {
 
 function sourceKey(source: RemoteImageSource): ImageSource {
   return {
-    alias: source.alias ?? '', certificate: source.certificate ?? '', protocol: source.protocol || 'lxd', server: source.server, image_type: source.image_type ?? '',
+    alias: source.fingerprint || source.alias || '', certificate: source.certificate ?? '', protocol: source.protocol || 'lxd', server: source.server, image_type: source.image_type ?? '',
   };
 }
 
-/** An image asked for by alias is updated from there; one asked for by fingerprint never changes. */
+/** An image asked for by alias is updated from there; one asked for by fingerprint never changes. Stock clients send aliases as fingerprints too. */
 function recordedSource(source: RemoteImageSource, remote: RemoteImage): ImageSource | null {
-  if (!source.alias || source.fingerprint || remote.fingerprint.startsWith(source.alias)) return null;
-  return { ...sourceKey(source), image_type: '' };
+  const key = sourceKey(source);
+  return key.alias === '' || remote.fingerprint.startsWith(key.alias) ? null : { ...key, image_type: '' };
 }

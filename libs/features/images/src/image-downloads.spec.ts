@@ -43,6 +43,14 @@ describe('an image of a simplestreams server', () => {
     expect(world.uploads()).toEqual([]);
   });
 
+  it('is found by an alias that is sent as a fingerprint, as stock clients do, and remembered by it', async () => {
+    const fingerprint = tree.publish('24.04', '20260101', { arch: hostArch });
+
+    await pull({ server: tree.url, protocol: 'simplestreams', fingerprint: '24.04' });
+
+    expect(await image(fingerprint)).toMatchObject({ update_source: { alias: '24.04' } });
+  });
+
   it('is refused when its bytes are not those that were promised', async () => {
     tree.publish('24.04', '20260101', { arch: hostArch });
     for (const [path, content] of tree.files) if (path.endsWith('.squashfs')) tree.files.set(path, Buffer.concat([content.subarray(1), Buffer.from('y')]));

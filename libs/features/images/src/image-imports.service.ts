@@ -130,9 +130,10 @@ export class ImageImports {
     const { source } = request;
     if (source === null) throw internal('Invalid images JSON');
     const expiresAt = parseTime(request.expires_at);
+    // A client that will push says nothing else of the source.
+    if (source.mode === 'push') return this.awaitPush(ctx, request, source, expiresAt);
     switch (source.type) {
       case 'image':
-        return source.mode === 'push' ? this.awaitPush(ctx, request, source, expiresAt) : this.pulling(ctx, request, source);
       case 'url':
         return this.pulling(ctx, request, source);
       case 'instance':
