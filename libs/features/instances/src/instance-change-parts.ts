@@ -28,6 +28,10 @@ export class InstanceChangeParts {
     return (await this.neighbors.hostDescription()).idmap;
   }
 
+  isRunning(instance: ExpandedInstance): boolean {
+    return this.states.isRunning(hostName(instance.row));
+  }
+
   async exclusively(id: number, work: () => Promise<void>): Promise<void> {
     const lock = await this.locks.acquireUpdate(id, true);
     try {
@@ -37,14 +41,12 @@ export class InstanceChangeParts {
     }
   }
 
-  /** Brings quota, host and leases in line; a stopped instance is told of at its next start. */
+  /** Brings quota, host and leases in line. Safe to repeat; undone by the same call the other way round. */
   async applyOnHost(before: ExpandedInstance, after: ExpandedInstance): Promise<void> {
     const [from, to] = [this.specs.rootOf(before), this.specs.rootOf(after)];
     if (from.size !== to.size) await this.volumes.resizeInstanceVolume(this.specs.volumeKey(after), to.size);
-    if (this.states.isRunning(hostName(after.row))) {
-      const { volatile } = await this.driver.updateInstance(this.specs.build(before), this.specs.build(after));
-      if (Object.keys(volatile).length > 0) this.member.merge(after.row.id, volatile);
-    }
+    const { volatile } = await this.driver.updateInstance(this.specs.build(before), this.specs.build(after));
+    if (Object.keys(volatile).length > 0) this.member.merge(after.row.id, volatile);
     await this.neighbors.ensureLeases(after, before);
   }
 }

@@ -10,7 +10,8 @@ import type { NewInstance } from './data/instance.repository.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { InstanceRows } from './instance-rows.service.js';
 import { instanceResources } from './instance-urls.js';
-import { createInstance, type CreateInstanceParams } from './operations/create-instance.operation.js';
+import { createInstance } from './operations/create-instance.operation.js';
+import type { CreateInstanceParams } from './operations/instance-operation.params.js';
 import { isKnownArchitecture } from './rules/architectures.rules.js';
 import { sorted } from './rules/expand.rules.js';
 import { imageConfig } from './rules/image-config.rules.js';
@@ -50,7 +51,7 @@ export class InstanceCreation {
     const image = source.type === 'image' && remote === null ? this.neighbors.localImage(ctx, ctx.project, source) : null;
     const host = await this.neighbors.hostDescription();
     const config: ConfigMap = {
-      ...sizeLimits, ...(image ? imageConfig(image) : {}), ...(request.config ?? {}),
+      ...sizeLimits, ...(image ? imageConfig(image) : {}), ...request.config,
       ...(image ? { 'volatile.base_image': image.fingerprint } : {}), 'volatile.apply_template': 'create',
     };
     const draft = {

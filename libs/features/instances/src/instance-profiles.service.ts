@@ -59,7 +59,9 @@ export class InstanceProfiles implements ProfileUser {
       const row = this.repository.findById(id, tx.sql);
       if (row !== undefined) this.changes.rows.settle(tx, row, former.expandedConfig, hostIdmap);
     });
-    await this.changes.applyOnHost(former, this.catalog.findById(id) ?? current);
+    const now = this.catalog.findById(id) ?? current;
+    // One that is stopped gets the whole of it at its next start; only its volume and leases do not wait.
+    if (this.changes.isRunning(now) || JSON.stringify(former.expandedDevices) !== JSON.stringify(now.expandedDevices)) await this.changes.applyOnHost(former, now);
   }
 }
 

@@ -4,7 +4,8 @@ import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog } from './data/instance.catalog.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { instanceResources } from './instance-urls.js';
-import { deleteInstance, type DeleteInstanceParams } from './operations/delete-instance.operation.js';
+import { deleteInstance } from './operations/delete-instance.operation.js';
+import type { DeleteInstanceParams } from './operations/instance-operation.params.js';
 
 /** Schedules the deletion of instances: asked for, or because an ephemeral one has stopped. */
 @Injectable()

@@ -1,4 +1,4 @@
-import { Module, type OnModuleInit } from '@nestjs/common';
+import { Module, type OnModuleInit, type Type } from '@nestjs/common';
 import { OperationRegistry } from '#platform/operations';
 import { ImagesModule } from '#features/images';
 import { NetworksModule } from '#features/networks';
@@ -33,21 +33,14 @@ import { InstanceUpdate } from './instance-update.service.js';
 import { InstanceUsage } from './instance-usage.service.js';
 import { InstancesLifecycle } from './instances-lifecycle.service.js';
 import { InstancesService } from './instances.service.js';
-import {
-  createInstance, CreateOnHostStep, CreateRootVolumeStep, EnsureImageStep, MarkReadyStep, ReserveInstanceRowsStep,
-} from './operations/create-instance.operation.js';
-import { deleteInstance, DestroyOnHostStep, DestroyRootVolumeStep, RemoveInstanceRowsStep } from './operations/delete-instance.operation.js';
-import { renameInstance, RenameOnHostStep, RenameRootVolumeStep, RenameRowsStep } from './operations/rename-instance.operation.js';
-import { AnnounceUpdateStep, ApplyOnHostStep, updateInstance, WriteInstanceRowStep } from './operations/update-instance.operation.js';
+import { createInstance } from './operations/create-instance.operation.js';
+import { deleteInstance } from './operations/delete-instance.operation.js';
+import { renameInstance } from './operations/rename-instance.operation.js';
+import { updateInstance } from './operations/update-instance.operation.js';
 import { PowerStates } from './power-states.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
-const steps = [
-  ReserveInstanceRowsStep, EnsureImageStep, CreateRootVolumeStep, CreateOnHostStep, MarkReadyStep,
-  DestroyOnHostStep, DestroyRootVolumeStep, RemoveInstanceRowsStep,
-  RenameRootVolumeStep, RenameOnHostStep, RenameRowsStep,
-  WriteInstanceRowStep, ApplyOnHostStep, AnnounceUpdateStep,
-];
+const operations = [createInstance, deleteInstance, renameInstance, updateInstance];
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
@@ -58,7 +51,7 @@ const steps = [
   providers: [
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstancePower, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
-    InstanceLogFiles, InstanceExec, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...steps,
+    InstanceLogFiles, InstanceExec, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
   exports: [InstancesLifecycle, InstancesReconciler],
 })

@@ -30,9 +30,9 @@ export class ExecChannels {
     // An error is followed by a close; without a listener it would end the daemon.
     socket.on('error', () => {});
     // Nothing is lost that arrives before the command runs.
-    if (name !== 'control') socket.pause();
+    socket.pause();
     this.sockets.set(name, socket);
-    if (name === 'control') for (const listener of this.controlListeners) listener(socket);
+    if (name === 'control') for (const listener of this.controlListeners) this.introduce(listener, socket);
     if (this.names.every((needed) => needed === 'control' || this.sockets.has(needed))) this.connected.resolve();
   }
 
@@ -57,7 +57,12 @@ export class ExecChannels {
   onControl(listener: (control: WebSocket) => void): void {
     this.controlListeners.push(listener);
     const control = this.sockets.get('control');
-    if (control) listener(control);
+    if (control) this.introduce(listener, control);
+  }
+
+  private introduce(listener: (control: WebSocket) => void, control: WebSocket): void {
+    listener(control);
+    control.resume();
   }
 
   get hasControl(): boolean {

@@ -48,6 +48,8 @@ export function pumpOutput(source: net.Socket, target: WebSocket): Promise<void>
   source.once('end', end);
   source.once('error', end);
   source.once('close', end);
+  // A command that wrote nothing may have ended before anybody listened.
+  if (source.readableEnded) end();
   // Who closes its end of the output breaks the pipe, as with a shell.
   target.once('close', () => {
     source.destroy();
@@ -105,6 +107,7 @@ export function pumpTerminal(terminal: net.Socket, client: WebSocket): Promise<v
   terminal.once('end', end);
   terminal.once('close', end);
   terminal.once('error', end);
+  if (terminal.readableEnded) end();
   return promise;
 }
 
@@ -112,7 +115,10 @@ export function pumpTerminal(terminal: net.Socket, client: WebSocket): Promise<v
 export function drain(source: net.Socket, target: Writable | null): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   source.once('error', () => source.destroy());
-  if (target === null) {
+  if (source.readableEnded) {
+    target?.end();
+    resolve();
+  } else if (target === null) {
     source.resume();
     source.once('end', () => resolve());
     source.once('close', () => resolve());

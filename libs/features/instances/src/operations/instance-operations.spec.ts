@@ -7,10 +7,14 @@ import { InstanceRepository } from '../data/instance.repository.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstanceRows } from '../instance-rows.service.js';
 import { FakeMember } from '../testing/fake-member.js';
-import { createInstance, type CreateInstanceParams } from './create-instance.operation.js';
-import { deleteInstance, type DeleteInstanceParams } from './delete-instance.operation.js';
-import { renameInstance, type RenameInstanceParams } from './rename-instance.operation.js';
-import { updateInstance, type UpdateInstanceParams } from './update-instance.operation.js';
+import { createInstance } from './create-instance.operation.js';
+import type { CreateInstanceParams } from './instance-operation.params.js';
+import { deleteInstance } from './delete-instance.operation.js';
+import type { DeleteInstanceParams } from './instance-operation.params.js';
+import { renameInstance } from './rename-instance.operation.js';
+import type { RenameInstanceParams } from './instance-operation.params.js';
+import { updateInstance } from './update-instance.operation.js';
+import type { UpdateInstanceParams } from './instance-operation.params.js';
 
 const network = 'br7';
 const nic = { eth0: { type: 'nic', nictype: 'bridged', parent: network, name: 'eth0' } };
