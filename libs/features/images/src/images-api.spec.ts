@@ -218,6 +218,7 @@ describe('images of projects', () => {
     await world.upload(file, {}, 'own');
 
     expect(world.rows().filter((row) => row.endsWith(fingerprint))).toEqual([`default/${fingerprint}`, `own/${fingerprint}`]);
+    expect((await get<{ used_by: string[] }>('/1.0/projects/own')).used_by).toContain(`/1.0/images/${fingerprint}?project=own`);
     expect(await world.started('DELETE', `/1.0/images/${fingerprint}`)).toMatchObject({ status: 'Success', description: 'Deleting image' });
     expect(world.store.fingerprints.has(fingerprint)).toBe(true);
     await world.started('DELETE', `/1.0/images/${fingerprint}?project=own`);

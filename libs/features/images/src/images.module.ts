@@ -1,5 +1,7 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
+import { apiUrl } from '#platform/http';
 import { ReconcileRunner } from '#platform/reconcile';
+import { ProjectsModule, ProjectUsage } from '#features/projects';
 import { StorageModule } from '#features/storage';
 import { ImageAliasesController } from './api/image-aliases.controller.js';
 import { ImageController } from './api/image.controller.js';
@@ -24,7 +26,7 @@ const minuteMs = 60_000;
 
 /** Needs, besides what its imports give: Database, OperationsService, EventBus, ServerConfig, ImageStore, StateDirectory, Logger. */
 @Module({
-  imports: [StorageModule],
+  imports: [ProjectsModule, StorageModule],
   // The aliases come first: their path would otherwise be taken for a fingerprint.
   controllers: [ImagesController, ImageAliasesController, ImageController],
   providers: [
@@ -39,9 +41,12 @@ export class ImagesModule implements OnModuleInit {
     private readonly runner: ReconcileRunner,
     private readonly cleanup: ImageCleanupReconciler,
     private readonly update: ImageUpdateReconciler,
+    private readonly images: ImagesRepository,
+    private readonly projects: ProjectUsage,
   ) {}
 
   async onModuleInit(): Promise<void> {
+    this.projects.register('images', (sql, project) => this.images.fingerprintsIn(sql, project).map((one) => apiUrl(['1.0', 'images', one], project)));
     await this.area.prepare();
     // Not in the way of what is urgent after a start.
     this.runner.add(this.cleanup, { firstMs: minuteMs });

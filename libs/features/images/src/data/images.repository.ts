@@ -107,6 +107,13 @@ export class ImagesRepository {
     return rows.map((row) => row.fingerprint);
   }
 
+  /** Stored in the project itself, whatever project it uses images of. */
+  fingerprintsIn(sql: Sql, project: string): string[] {
+    const rows = sql.all<{ fingerprint: string }>(
+      'SELECT i.fingerprint FROM images i JOIN projects p ON p.id = i.project_id WHERE p.name = ? ORDER BY i.fingerprint', project);
+    return rows.map((row) => row.fingerprint);
+  }
+
   /** Rows with a source and `auto_update`, in all projects. */
   listForUpdate(sql: Sql): ImageRow[] {
     return sql.all<RawImage>(`${select} WHERE i.auto_update = 1 ORDER BY i.id`).map(toRow);

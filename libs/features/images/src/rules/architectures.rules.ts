@@ -23,10 +23,6 @@ export function architectureName(text: string): string | undefined {
   return names.get(text);
 }
 
-export function isKnownArchitecture(text: string): boolean {
-  return names.has(text);
-}
-
 /** 32-bit architectures a 64-bit host runs as well. */
 const personalities: Readonly<Record<string, readonly string[]>> = {
   x86_64: ['i686'], aarch64: ['armv7l', 'armv8l', 'armv6l'], armv7l: ['armv6l'], armv8l: ['armv7l', 'armv6l'], ppc64: ['ppc'], mips64: ['mips'], riscv64: ['riscv32'],

@@ -14,8 +14,24 @@ describe('parseImageMetadata', () => {
     });
   });
 
-  it.each(['', '- a', 'architecture: z80\ncreation_date: 1', 'architecture: x86_64', 'architecture: [x'])('refuses %j', (text) => {
-    expect(() => parseImageMetadata(text)).toThrow();
+  it('keeps values as they are written and takes any name of an architecture', () => {
+    expect(parseImageMetadata('architecture: amd64\ncreation_date: 1\nproperties:\n  a: 1.50\n  b: ~\n  c: "~"\n  d: yes\n')).toMatchObject({
+      architecture: 'x86_64', properties: { a: '1.50', b: '', c: '~', d: 'yes' },
+    });
+  });
+
+  it.each([
+    ['', 'EOF'], ['- a', 'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into api.ImageMetadata'],
+    ['architecture: z80\ncreation_date: 1', "Architecture isn't supported: z80"], ['creation_date: 1', "Architecture isn't supported: "],
+    ['architecture: x86_64', 'Missing creation date'],
+    ['architecture: x86_64\ncreation_date: foo', 'yaml: unmarshal errors:\n  line 2: cannot unmarshal !!str `foo` into int64'],
+    ['architecture: x86_64\ncreation_date: 1\nproperties: [a]', 'yaml: unmarshal errors:\n  line 3: cannot unmarshal !!seq into map[string]string'],
+  ])('refuses %j', (text, message) => {
+    expect(() => parseImageMetadata(text)).toThrow(expect.objectContaining({ kind: 'invalid', message }) as Error);
+  });
+
+  it('refuses what is no YAML', () => {
+    expect(() => parseImageMetadata('architecture: [x')).toThrow(/^yaml: line \d+: /);
   });
 });
 
