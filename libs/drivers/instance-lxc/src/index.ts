@@ -1,1 +1,3 @@
-export {};
+export { policyForPlainDaemon, policyForRootDaemon, readHostPolicy, type HostPolicy } from './host-policy.js';
+export { LxcHost, type LxcHostOptions } from './lxc-host.js';
+export { LxcPaths } from './lxc-paths.js';

@@ -1,0 +1,165 @@
+import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readCgroupFile, type CgroupLayout, type LxcTools } from '#host';
+import { conflict, forbidden, internal, wrap } from '#kernel';
+import type { InstanceSpec, StartResult } from '#ports';
+import type { ContainerCgroups } from './container-cgroups.js';
+import type { ContainerLimits } from './container-limits.js';
+import type { DiskMounts } from './disk-devices.js';
+import { checkRawLxc, type HostPolicy } from './host-policy.js';
+import type { InstanceRecords } from './instance-records.js';
+import { lxcConfig } from './lxc-config.rules.js';
+import type { LxcPaths } from './lxc-paths.js';
+import { planNics, type NicPlan } from './nic-devices.rules.js';
+import type { RootfsOwner } from './rootfs-owner.js';
+import type { RunningContainers } from './running-containers.js';
+import { seccompPolicy } from './seccomp-policy.rules.js';
+
+const lxcfsRoot = '/var/lib/lxcfs';
+const openFilesWanted = 1_048_576;
+const lxcfsFiles = [
+  'proc/cpuinfo', 'proc/diskstats', 'proc/loadavg', 'proc/meminfo', 'proc/slabinfo', 'proc/stat', 'proc/swaps', 'proc/uptime',
+  'sys/devices/system/cpu/online',
+];
+
+export interface ContainerStarterDependencies {
+  readonly paths: LxcPaths;
+  readonly lxc: LxcTools;
+  readonly helperPath: string;
+  readonly records: InstanceRecords;
+  readonly running: RunningContainers;
+  readonly cgroups: ContainerCgroups;
+  readonly limits: ContainerLimits;
+  readonly disks: DiskMounts;
+  readonly rootfs: RootfsOwner;
+  readonly policy: HostPolicy;
+}
+
+/**
+ * Brings a container up: files, mounts, configuration, `lxc-start`; one process besides LXC's own. That it runs is concluded from a
+ * new init in our own, before then empty, payload cgroup (hazards B2, B3). A failure leaves nothing behind.
+ */
+export class ContainerStarter {
+  private readonly appArmor = existsSync('/sys/kernel/security/apparmor') && readCgroupFile('/sys/module/apparmor/parameters/enabled') === 'Y';
+
+  constructor(private readonly deps: ContainerStarterDependencies) {}
+
+  /** The caller holds the instance's lock. */
+  async start(spec: InstanceSpec): Promise<StartResult> {
+    const { running, records, cgroups, disks, policy, paths } = this.deps;
+    await running.settled(spec.projectName);
+    if (running.get(spec.projectName) !== undefined) throw conflict('The instance is already running');
+    this.checkEpoch(spec);
+    if (spec.idmap.length === 0 && !policy.privilegedInstances) throw forbidden("The host's policy does not allow privileged instances");
+    checkRawLxc(spec.config['raw.lxc'] ?? '', policy);
+    await this.clearPayload(spec.projectName);
+    const rootfsPath = `${paths.state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name)}/rootfs`;
+    const rootfs = await this.deps.rootfs.prepare(spec, rootfsPath);
+    const { nics, volatile } = planNics(spec);
+    records.set(spec.projectName, { spec, placementEpoch: spec.placementEpoch, running: null });
+    try {
+      this.writeConfig(spec, nics, { path: rootfsPath, idmapped: rootfs.idmapped });
+      await this.deps.lxc.start({ lxcPath: paths.lxcPath, name: spec.projectName, logFile: paths.log(spec.projectName) });
+      const pid = this.verify(spec.projectName, nics);
+      this.setPortIsolation(nics);
+      return { pid, volatile: { ...volatile, ...rootfs.volatile } };
+    } catch (error) {
+      // Nobody may find half a container: what came up in our cgroup goes down again.
+      await this.discard(spec.projectName);
+      disks.detachAll(spec.projectName);
+      cgroups.remove(spec.projectName);
+      throw wrap(error, `Failed to start "${spec.projectName}"`);
+    }
+  }
+
+  private checkEpoch(spec: InstanceSpec): void {
+    const seen = this.deps.records.get(spec.projectName)?.placementEpoch ?? 0;
+    if (spec.placementEpoch < seen) {
+      throw conflict(`Instance "${spec.projectName}" was moved: its placement ${spec.placementEpoch} is older than ${seen}`);
+    }
+  }
+
+  /** Hazards B2: an init of an earlier run is the container, whoever lost sight of it; other leftovers have no business there. */
+  private async clearPayload(projectName: string): Promise<void> {
+    const { running, cgroups } = this.deps;
+    const found = running.findRunning(projectName);
+    if (found !== null) {
+      running.add(projectName, found);
+      throw conflict('The instance is already running');
+    }
+    for (let tries = 0; !cgroups.killAll(projectName); tries++) {
+      if (tries === 100) throw internal(`Processes of an earlier run of "${projectName}" do not end`);
+      await sleep(1 + tries / 10);
+    }
+    cgroups.remove(projectName);
+  }
+
+  private writeConfig(spec: InstanceSpec, nics: readonly NicPlan[], rootfs: { path: string; idmapped: boolean }): void {
+    const { paths, limits, disks, helperPath, cgroups, running, records } = this.deps;
+    const { projectName } = spec;
+    const seccomp = paths.seccomp(projectName);
+    mkdirSync(`${paths.state.root}/security/seccomp`, { recursive: true, mode: 0o700 });
+    writeFileSync(seccomp, seccompPolicy(spec.config, spec.architecture), { mode: 0o600 });
+    const others = running.names().filter((name) => name !== projectName).map((name) => ({ projectName: name, limit: records.get(name)?.spec?.config['limits.cpu'] ?? '' }));
+    const pins = limits.pins([...others, { projectName, limit: spec.config['limits.cpu'] ?? '' }]);
+    const config = lxcConfig({
+      spec, rootfs: rootfs.path, rootfsIdmapped: rootfs.idmapped, seccomp, nics,
+      log: paths.log(projectName), consoleLog: paths.consoleLog(projectName),
+      payloadCgroup: paths.payloadCgroup(projectName), monitorCgroup: paths.monitorCgroup(projectName), cgroupRoot: paths.cgroupRoot,
+      postStop: `${helperPath} notify ${paths.hookFifo} ${projectName}`,
+      disks: disks.attachAll(spec), limits: limits.settings(spec.config), cpus: pins.get(projectName) ?? null,
+      cpusetUnified: limits.cpusetUnified, appArmor: this.appArmor, devicesUnified: devicesUnified(cgroups.layout), openFiles: openFilesLimit(),
+      lxcfs: existsSync(`${lxcfsRoot}/proc`) ? lxcfsFiles.filter((file) => existsSync(`${lxcfsRoot}/${file}`)) : [], lxcfsRoot,
+    });
+    writeFileSync(paths.config(projectName), config, { mode: 0o640 });
+    // LXC appends to it; made here, it can be read by the daemon.
+    writeFileSync(paths.consoleLog(projectName), '', { mode: 0o640, flag: 'a' });
+    if (existsSync(paths.log(projectName))) renameSync(paths.log(projectName), `${paths.log(projectName)}.old`);
+    const directory = paths.containerDirectory(projectName);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    linkTo(paths.config(projectName), `${directory}/config`);
+  }
+
+  private verify(projectName: string, nics: readonly NicPlan[]): number {
+    const found = this.deps.running.findRunning(projectName);
+    if (found === null) throw internal('LXC says that it runs, but its cgroup holds no init: it ended at once, or another container answers under its name');
+    const hostNames = Object.fromEntries(nics.filter(({ hostName }) => hostName !== '').map(({ device, hostName }) => [device, hostName]));
+    this.deps.running.add(projectName, { ...found, hostNames });
+    return found.init.pid;
+  }
+
+  private async discard(projectName: string): Promise<void> {
+    const { running, cgroups } = this.deps;
+    const found = running.get(projectName) ?? null;
+    if (found !== null) {
+      found.stopRequested = true;
+      cgroups.killAll(projectName);
+      await running.end(found);
+    } else cgroups.killAll(projectName);
+  }
+
+  private setPortIsolation(nics: readonly NicPlan[]): void {
+    for (const { hostName, isolated } of nics) if (isolated && hostName !== '') writeFileSync(`/sys/class/net/${hostName}/brport/isolated`, '1');
+  }
+}
+
+/** Services in containers count on a high limit; root without CAP_SYS_RESOURCE can give no more than it has (hazards E5). */
+function openFilesLimit(): number {
+  const hard = /^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+  return Math.min(openFilesWanted, Number(hard ?? openFilesWanted));
+}
+
+function devicesUnified(layout: CgroupLayout): boolean {
+  return !layout.v1.has('devices');
+}
+
+/** A link of this name to this file, replacing what is there. */
+export function linkTo(target: string, path: string): void {
+  try {
+    if (readlinkSync(path) === target) return;
+  } catch {
+    // Not there, or no link.
+  }
+  rmSync(path, { recursive: true, force: true });
+  symlinkSync(target, path);
+}

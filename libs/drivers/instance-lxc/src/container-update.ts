@@ -1,0 +1,126 @@
+import { randomHex } from '#kernel';
+import { readFileSync } from 'node:fs';
+import type { Netlink, RoostHelper } from '#host';
+import type { DeviceSpec, InstanceSpec, VolatileChange } from '#ports';
+import type { ContainerLimits } from './container-limits.js';
+import { additionalDisks, type DiskMounts } from './disk-devices.js';
+import { hostId } from './idmap.rules.js';
+import { planNics, type NicPlan } from './nic-devices.rules.js';
+import type { RunningContainer } from './running-containers.js';
+
+type Undo = () => Promise<void> | void;
+
+/** Applies a changed specification to a running container: limits, disks and network interfaces. */
+export class ContainerUpdate {
+  constructor(
+    private readonly limits: ContainerLimits,
+    private readonly disks: DiskMounts,
+    private readonly helper: RoostHelper,
+    private readonly netlink: Netlink,
+  ) {}
+
+  /**
+   * All or nothing: on a failure what was changed is changed back and the error is thrown. Returns the new host names of veths by
+   * device, and what of it is `volatile.*`.
+   */
+  async apply(container: RunningContainer, before: InstanceSpec, after: InstanceSpec): Promise<VolatileChange & { hostNames: Record<string, string> }> {
+    const undos: Undo[] = [];
+    try {
+      this.limits.change(container.record.cgroups, before.config, after.config);
+      undos.push(() => this.limits.change(container.record.cgroups, after.config, before.config));
+      await this.changeDisks(container, before, after, undos);
+      return this.changeNics(container, before, after, undos);
+    } catch (error) {
+      for (const undo of undos.reverse()) await undo();
+      throw error;
+    }
+  }
+
+  private async changeDisks(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): Promise<void> {
+    const { removed, added } = difference(additionalDisks(before), additionalDisks(after));
+    for (const device of removed) {
+      await this.removeDisk(container, before, device);
+      undos.push(() => this.addDisk(container, before, device));
+    }
+    for (const device of added) {
+      await this.addDisk(container, after, device);
+      undos.push(() => this.removeDisk(container, after, device));
+    }
+  }
+
+  private async addDisk(container: RunningContainer, spec: InstanceSpec, device: DeviceSpec): Promise<void> {
+    const plan = this.disks.attach(spec, device);
+    if (plan === null) return;
+    try {
+      await this.helper.mountInside({
+        pid: container.record.init.pid, source: plan.mountedAt, target: plan.target, recursive: plan.recursive, readonly: plan.readonly,
+        idmapped: plan.shifted && spec.idmap.length > 0, propagation: propagationOf(plan.propagation),
+        uid: hostId(spec.idmap, 0, 'uid') ?? 0, gid: hostId(spec.idmap, 0, 'gid') ?? 0,
+      });
+    } catch (error) {
+      this.disks.detach(spec.projectName, device.name, plan.target);
+      throw error;
+    }
+  }
+
+  private async removeDisk(container: RunningContainer, spec: InstanceSpec, { name, config }: DeviceSpec): Promise<void> {
+    const target = config['path'] ?? '';
+    await this.helper.unmountInside(container.record.init.pid, target);
+    this.disks.detach(spec.projectName, name, target);
+  }
+
+  private changeNics(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): VolatileChange & { hostNames: Record<string, string> } {
+    const hostNames: Record<string, string> = { ...container.record.hostNames };
+    const volatile: Record<string, string> = {};
+    const nics = (spec: InstanceSpec): DeviceSpec[] => spec.devices.filter(({ config }) => config['type'] === 'nic').map((device) => withoutAddresses(device, spec));
+    const { removed, added } = difference(nics(before), nics(after));
+    const old = planNics(before, new Map(Object.entries(hostNames))).nics;
+    for (const { name } of removed) {
+      const nic = old.find(({ device }) => device === name);
+      if (nic === undefined || nic.kind !== 'veth') continue;
+      this.netlink.deleteLink(hostNames[name] ?? nic.hostName);
+      undos.push(() => this.addNic(container, nic));
+      delete hostNames[name];
+      volatile[`volatile.${name}.host_name`] = '';
+    }
+    if (added.length === 0) return { hostNames, volatile };
+    const planned = planNics(after, new Map(Object.entries(hostNames)));
+    for (const { name } of added) {
+      const nic = planned.nics.find(({ device }) => device === name);
+      if (nic === undefined) continue;
+      this.addNic(container, nic);
+      undos.push(() => this.netlink.deleteLink(nic.hostName));
+      hostNames[name] = nic.hostName;
+      for (const [key, value] of Object.entries(planned.volatile)) if (key.startsWith(`volatile.${name}.`)) volatile[key] = value;
+    }
+    return { hostNames, volatile };
+  }
+
+  /** The interface appears inside with its name and MAC address, down, as LXD leaves it. */
+  private addNic(container: RunningContainer, nic: NicPlan): void {
+    const parent = (file: string): number => Number(readFileSync(`/sys/class/net/${nic.parent}/${file}`, 'latin1'));
+    const mtu = nic.mtu !== 0 ? nic.mtu : nic.parent === '' ? 1500 : parent('mtu');
+    this.netlink.createVeth({
+      hostName: nic.hostName, name: nic.name, pid: container.record.init.pid, mac: nic.mac || `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`, mtu,
+      master: nic.parent === '' ? 0 : parent('ifindex'),
+    });
+  }
+}
+
+/** Devices whose configuration differs count as removed and added. */
+function difference(before: readonly DeviceSpec[], after: readonly DeviceSpec[]): { removed: DeviceSpec[]; added: DeviceSpec[] } {
+  const text = ({ name, config }: DeviceSpec): string => JSON.stringify([name, Object.entries(config).sort()]);
+  const [old, wanted] = [new Set(before.map(text)), new Set(after.map(text))];
+  return { removed: before.filter((device) => !wanted.has(text(device))), added: after.filter((device) => !old.has(text(device))) };
+}
+
+/** Reservations, filters and rates of a NIC are applied elsewhere: they do not replace the interface. */
+function withoutAddresses({ name, config }: DeviceSpec, spec: InstanceSpec): DeviceSpec {
+  const kept = Object.entries(config).filter(([key]) => !/^(ipv[46]\.|limits\.|security\.|boot\.priority)/.test(key));
+  return { name, config: { ...Object.fromEntries(kept), parent: spec.nics.find(({ device }) => device === name)?.parent ?? config['parent'] ?? '' } };
+}
+
+function propagationOf(text: string): 'private' | 'shared' | 'slave' | 'unbindable' {
+  const kind = text.replace(/^r/, '');
+  return kind === 'shared' || kind === 'slave' || kind === 'unbindable' ? kind : 'private';
+}

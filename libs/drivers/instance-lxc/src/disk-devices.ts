@@ -1,0 +1,112 @@
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readlinkSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { detachMount, mountCall, MS_BIND, MS_PRIVATE, MS_REC } from '#host';
+import { invalid, isFalse, isTrue, type StateDirectory } from '#kernel';
+import type { DeviceSpec, InstanceSpec } from '#ports';
+import { checkDiskSource, type HostPolicy } from './host-policy.js';
+import type { LxcPaths } from './lxc-paths.js';
+
+/** Not among node's constants; the same on all architectures we run on. */
+const O_PATH = 0o10000000;
+
+/** A disk device that is there. */
+export interface DiskPlan {
+  readonly device: string;
+  /** What is bound, as configured. */
+  readonly source: string;
+  /** Where it is bound on the host, for LXC or a hot-plug to take it from. */
+  readonly mountedAt: string;
+  /** Absolute path inside. */
+  readonly target: string;
+  readonly isDirectory: boolean;
+  readonly readonly: boolean;
+  readonly recursive: boolean;
+  /** `rslave`, `shared`, ...; empty for private. */
+  readonly propagation: string;
+  /** Shown with the container's own ids. */
+  readonly shifted: boolean;
+}
+
+/** Disk devices other than the root. */
+export function additionalDisks(spec: InstanceSpec): DeviceSpec[] {
+  return spec.devices.filter(({ config }) => config['type'] === 'disk' && config['path'] !== '/' && config['path'] !== undefined);
+}
+
+/** `devices/NAME/disk.DEVICE.PATH`, with `-` doubled and `/` as `-`, as in LXD. */
+export function diskMountPoint(directory: string, device: string, target: string): string {
+  const escape = (text: string): string => text.replaceAll('-', '--').replaceAll('/', '-');
+  return `${directory}/disk.${escape(device)}.${escape(target.replace(/^\/+/, ''))}`;
+}
+
+/**
+ * The host's side of disk devices: each source is bound below `devices/NAME` first. The source is opened once, judged by where the
+ * descriptor leads, and bound from the descriptor, so that a link swapped in between changes nothing (hazards E4).
+ */
+export class DiskMounts {
+  constructor(private readonly paths: LxcPaths, private readonly state: StateDirectory, private readonly policy: HostPolicy) {}
+
+  /** All disks of the instance. What was bound before a failure stays; `detachAll` takes it away. */
+  attachAll(spec: InstanceSpec): DiskPlan[] {
+    return additionalDisks(spec).map((device) => this.attach(spec, device)).filter((plan) => plan !== null);
+  }
+
+  /** Null for an optional disk whose source is not there. */
+  attach(spec: InstanceSpec, { name, config }: DeviceSpec): DiskPlan | null {
+    const target = config['path'] ?? '';
+    const source = this.sourceOf(spec, config);
+    const recursive = isTrue(config['recursive']);
+    if (!existsSync(source)) {
+      if (isFalse(config['required']) || isTrue(config['optional'])) return null;
+      throw invalid(`Missing source path "${source}" for disk "${name}"`);
+    }
+    const mountedAt = diskMountPoint(this.paths.devices(spec.projectName), name, target);
+    const fd = openSync(source, O_PATH);
+    try {
+      const from = `/proc/self/fd/${fd}`;
+      const ownDirectories = { refused: this.state.root, allowed: this.state.storagePools };
+      checkDiskSource(readlinkSync(from), this.policy, ownDirectories);
+      const isDirectory = fstatSync(fd).isDirectory();
+      this.makeMountPoint(mountedAt, isDirectory);
+      mountCall(from, mountedAt, '', MS_BIND | (recursive ? MS_REC : 0));
+      const propagation = config['propagation'] ?? '';
+      if (propagation === '') mountCall('', mountedAt, '', MS_PRIVATE | (recursive ? MS_REC : 0));
+      return { device: name, source, mountedAt, target, isDirectory, readonly: isTrue(config['readonly']), recursive, propagation, shifted: isTrue(config['shift']) };
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  detach(projectName: string, device: string, target: string): void {
+    this.remove(diskMountPoint(this.paths.devices(projectName), device, target));
+  }
+
+  /** Everything that is bound for an instance, known to its configuration or not. */
+  detachAll(projectName: string): void {
+    const directory = this.paths.devices(projectName);
+    if (!existsSync(directory)) return;
+    for (const name of readdirSync(directory)) if (name.startsWith('disk.')) this.remove(`${directory}/${name}`);
+  }
+
+  private sourceOf(spec: InstanceSpec, config: Readonly<Record<string, string>>): string {
+    const source = config['source'] ?? '';
+    if (!config['pool']) return source;
+    return this.state.volume(config['pool'], 'custom', `${spec.project}_${source}`);
+  }
+
+  private makeMountPoint(path: string, isDirectory: boolean): void {
+    // A mount left by a process that died may still be there; the source may have changed since.
+    this.remove(path);
+    if (isDirectory) mkdirSync(path, { mode: 0o700 });
+    else writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+  }
+
+  private remove(path: string): void {
+    if (!existsSync(path)) return;
+    detachMount(path);
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+      unlinkSync(path);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import { isTrue } from '#kernel';
+import type { InstanceSpec } from '#ports';
+import type { CgroupSetting } from './cgroup-limits.rules.js';
+import type { DiskPlan } from './disk-devices.js';
+import type { NicPlan } from './nic-devices.rules.js';
+
+export interface LxcConfigInput {
+  readonly spec: InstanceSpec;
+  readonly rootfs: string;
+  /** Whether the tree on disk has the container's own ids and is mounted with a map. */
+  readonly rootfsIdmapped: boolean;
+  readonly log: string;
+  readonly consoleLog: string;
+  readonly seccomp: string;
+  readonly payloadCgroup: string;
+  readonly monitorCgroup: string;
+  readonly cgroupRoot: string;
+  /** Command line of the post-stop hook. */
+  readonly postStop: string;
+  readonly nics: readonly NicPlan[];
+  readonly disks: readonly DiskPlan[];
+  readonly limits: readonly CgroupSetting[];
+  /** CPUs it is pinned to; null for all. */
+  readonly cpus: readonly number[] | null;
+  readonly cpusetUnified: boolean;
+  readonly appArmor: boolean;
+  /** Files below /proc and /sys that lxcfs offers, relative to /; empty where it is not mounted. */
+  readonly lxcfs: readonly string[];
+  readonly lxcfsRoot: string;
+  /** Devices cgroup of v1 (`lxc.cgroup.devices`) or BPF on v2 (`lxc.cgroup2.devices`). */
+  readonly devicesUnified: boolean;
+  /** Descriptors a process inside may have, where `limits.kernel.nofile` does not say: never what the agent happens to run with. */
+  readonly openFiles: number;
+}
+
+/** Device nodes every container may use; the rest may be made but not opened. */
+const allowedDevices = [
+  'b *:* m', 'c *:* m', 'c 136:* rwm', 'c 1:3 rwm', 'c 1:5 rwm', 'c 1:7 rwm', 'c 1:8 rwm', 'c 1:9 rwm', 'c 5:0 rwm', 'c 5:1 rwm', 'c 5:2 rwm',
+  'c 10:229 rwm', 'c 10:200 rwm',
+];
+const kernelDirectories = [
+  'proc/sys/fs/binfmt_misc', 'sys/fs/fuse/connections', 'sys/fs/pstore', 'sys/kernel/debug', 'sys/kernel/security', 'sys/kernel/tracing',
+];
+/** The whole configuration of a container. Containers see what those of LXD see; facts by comparing with LXD 5.0.2. */
+export function lxcConfig(input: LxcConfigInput): string {
+  const { spec } = input;
+  const privileged = spec.idmap.length === 0;
+  return [
+    ...bookkeeping(input), ...isolation(input, privileged), ...mounts(input, privileged), ...identity(spec), ...limits(input),
+    ...input.nics.flatMap(nicLines), ...input.disks.flatMap(diskLines), ...rawLines(spec),
+  ].join('\n') + '\n';
+}
+
+function bookkeeping(input: LxcConfigInput): string[] {
+  return [
+    `lxc.log.file = ${input.log}`, 'lxc.log.level = warn',
+    'lxc.console.buffer.size = auto', 'lxc.console.size = auto', `lxc.console.logfile = ${input.consoleLog}`,
+    `lxc.cgroup.dir.container = ${input.payloadCgroup}`, `lxc.cgroup.dir.monitor = ${input.monitorCgroup}`,
+    `lxc.cgroup.dir.monitor.pivot = ${input.cgroupRoot}`,
+    'lxc.hook.version = 1', `lxc.hook.post-stop = ${input.postStop}`,
+  ];
+}
+
+function isolation(input: LxcConfigInput, privileged: boolean): string[] {
+  const nesting = isTrue(input.spec.config['security.nesting']);
+  const lines = [`lxc.seccomp.profile = ${input.seccomp}`];
+  if (input.appArmor) {
+    lines.push('lxc.apparmor.profile = generated', `lxc.apparmor.allow_nesting = ${nesting ? 1 : 0}`);
+    for (const rule of (input.spec.config['raw.apparmor'] ?? '').split('\n')) if (rule.trim() !== '') lines.push(`lxc.apparmor.raw = ${rule}`);
+  }
+  for (const entry of input.spec.idmap) {
+    if (entry.isUid) lines.push(`lxc.idmap = u ${entry.nsId} ${entry.hostId} ${entry.range}`);
+    if (entry.isGid) lines.push(`lxc.idmap = g ${entry.nsId} ${entry.hostId} ${entry.range}`);
+  }
+  if (!privileged) return lines;
+  const devices = input.devicesUnified ? 'lxc.cgroup2.devices' : 'lxc.cgroup.devices';
+  return [
+    ...lines, 'lxc.cap.drop = sys_time sys_module sys_rawio mac_admin mac_override',
+    `${devices}.deny = a`, ...allowedDevices.map((device) => `${devices}.allow = ${device}`),
+  ];
+}
+
+function mounts(input: LxcConfigInput, privileged: boolean): string[] {
+  const lines = [
+    `lxc.rootfs.path = dir:${input.rootfs}`, ...(input.rootfsIdmapped ? ['lxc.rootfs.options = idmap=container'] : []),
+    `lxc.mount.auto = ${privileged ? 'proc:mixed sys:mixed cgroup:mixed' : 'proc:rw sys:rw cgroup:mixed'}`,
+    'lxc.autodev = 1', 'lxc.pty.max = 1024', 'lxc.tty.max = 0',
+  ];
+  if (privileged) lines.push('lxc.mount.entry = mqueue dev/mqueue mqueue rw,relatime,create=dir,optional 0 0');
+  for (const device of ['dev/fuse', 'dev/net/tun']) lines.push(`lxc.mount.entry = /${device} ${device} none bind,create=file,optional 0 0`);
+  for (const path of kernelDirectories) lines.push(`lxc.mount.entry = /${path} ${path} none rbind,create=dir,optional 0 0`);
+  // Without these two, a container may not mount its own proc and sysfs for containers inside it.
+  if (isTrue(input.spec.config['security.nesting'])) {
+    lines.push('lxc.mount.entry = proc dev/.lxc/proc proc create=dir,optional 0 0', 'lxc.mount.entry = sys dev/.lxc/sys sysfs create=dir,optional 0 0');
+  }
+  for (const path of input.lxcfs) lines.push(`lxc.mount.entry = ${input.lxcfsRoot}/${path} ${path} none bind,optional 0 0`);
+  return lines;
+}
+
+function identity({ name, architecture, config }: InstanceSpec): string[] {
+  const lines = [`lxc.uts.name = ${name}`, `lxc.arch = ${['i686', 'armv7l', 'ppc', 'armv6l'].includes(architecture) ? 'linux32' : 'linux64'}`];
+  for (const [key, value] of Object.entries(config)) {
+    if (key.startsWith('environment.')) lines.push(`lxc.environment = ${key.slice('environment.'.length)}=${value}`);
+    else if (key.startsWith('linux.sysctl.')) lines.push(`lxc.sysctl.${key.slice('linux.sysctl.'.length)} = ${value}`);
+  }
+  return lines;
+}
+
+function limits({ spec, limits: settings, cpus, cpusetUnified, openFiles }: LxcConfigInput): string[] {
+  const lines = settings.filter(({ unset }) => !unset).map(({ file, value, unified }) => `lxc.cgroup${unified ? '2' : ''}.${file} = ${value}`);
+  if (cpus !== null) lines.push(`lxc.cgroup${cpusetUnified ? '2' : ''}.cpuset.cpus = ${cpus.join(',')}`);
+  const kernel = Object.entries(spec.config).filter(([key]) => key.startsWith('limits.kernel.'));
+  if (!kernel.some(([key]) => key === 'limits.kernel.nofile')) lines.push(`lxc.prlimit.nofile = ${openFiles}`);
+  return [...lines, ...kernel.map(([key, value]) => `lxc.prlimit.${key.slice('limits.kernel.'.length)} = ${value}`)];
+}
+
+function nicLines(nic: NicPlan, index: number): string[] {
+  const key = (name: string, value: string): string => `lxc.net.${index}.${name} = ${value}`;
+  const lines = [key('type', nic.kind), key('name', nic.name), key('flags', 'up')];
+  if (nic.mac !== '') lines.push(key('hwaddr', nic.mac));
+  if (nic.mtu !== 0) lines.push(key('mtu', `${nic.mtu}`));
+  if (nic.parent !== '') lines.push(key('link', nic.parent));
+  if (nic.kind === 'veth') lines.push(key('veth.pair', nic.hostName));
+  if (nic.kind === 'macvlan') lines.push(key('macvlan.mode', 'bridge'));
+  return lines;
+}
+
+function diskLines(disk: DiskPlan): string[] {
+  const options = [
+    ...(disk.readonly ? ['ro'] : []), disk.recursive ? 'rbind' : 'bind', ...(disk.propagation === '' ? [] : [disk.propagation]),
+    `create=${disk.isDirectory ? 'dir' : 'file'}`, ...(disk.shifted ? ['idmap=container'] : []),
+  ];
+  return [`lxc.mount.entry = ${escapeMountPath(disk.mountedAt)} ${escapeMountPath(disk.target.replace(/^\/+/, ''))} none ${options.join(',')} 0 0`];
+}
+
+/** As fstab(5) has it. */
+export function escapeMountPath(path: string): string {
+  return path.replace(/[\\ \t\n]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+}
+
+function rawLines({ config }: InstanceSpec): string[] {
+  return (config['raw.lxc'] ?? '').split('\n').filter((line) => line.trim() !== '');
+}

@@ -1,0 +1,97 @@
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { LxcTools, Netlink, readCgroupLayout, RoostHelper, type CommandRunner } from '#host';
+import { invalid, type Logger, type StateDirectory } from '#kernel';
+import type { VolumeSpec, VolumeUsage } from '#ports';
+import { ContainerCgroups } from './container-cgroups.js';
+import { ContainerLimits } from './container-limits.js';
+import { ContainerStarter } from './container-starter.js';
+import { ContainerStopper } from './container-stopper.js';
+import { ContainerUpdate } from './container-update.js';
+import { DiskMounts } from './disk-devices.js';
+import { HookFifo } from './hook-fifo.js';
+import { policyForPlainDaemon, policyForRootDaemon, type HostPolicy } from './host-policy.js';
+import { InstanceEvents } from './instance-events.js';
+import { InstanceRecords } from './instance-records.js';
+import { LxcExecSessions } from './lxc-exec-sessions.driver.js';
+import { LxcInstanceDriver } from './lxc-instance.driver.js';
+import { LxcInstanceLogs } from './lxc-instance-logs.driver.js';
+import { LxcPaths } from './lxc-paths.js';
+import { idmappedMountsDisabled, RootfsOwner } from './rootfs-owner.js';
+import { RunningContainers } from './running-containers.js';
+
+export interface LxcHostOptions {
+  readonly state: StateDirectory;
+  /** 16 hex digits of the state directory. */
+  readonly stateId: string;
+  readonly commands: CommandRunner;
+  readonly logger: Logger;
+  /** Whom logs are readable for. */
+  readonly daemon: { readonly uid: number; readonly gid: number };
+  /** For the disk usage of instances: the storage driver's `describeVolume`. Must not start processes. */
+  readonly volumeUsage: (volume: VolumeSpec) => Promise<VolumeUsage>;
+  /** Default: all for a daemon that is root, else no programs of the daemon's choice and no system directories as disks. */
+  readonly policy?: HostPolicy;
+  readonly helper?: RoostHelper;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** Containers of one state directory: the three ports that concern them, and what they share. */
+export class LxcHost {
+  readonly instances: LxcInstanceDriver;
+  readonly exec: LxcExecSessions;
+  readonly logs: LxcInstanceLogs;
+  private readonly paths: LxcPaths;
+  private readonly records: InstanceRecords;
+  private readonly running: RunningContainers;
+  private readonly fifo: HookFifo;
+  private readonly netlink = new Netlink();
+
+  constructor(options: LxcHostOptions) {
+    const { state, stateId, commands, logger } = options;
+    const policy = options.policy ?? (options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon);
+    const helper = options.helper ?? new RoostHelper(commands);
+    const layout = readCgroupLayout();
+    const events = new InstanceEvents();
+    const paths = new LxcPaths(state, stateId);
+    const records = new InstanceRecords(paths);
+    const cgroups = new ContainerCgroups(paths, layout);
+    const disks = new DiskMounts(paths, state, policy);
+    const limits = new ContainerLimits(layout, logger);
+    const running = new RunningContainers({ records, cgroups, disks, netlink: this.netlink, events, logger });
+    const rootfs = new RootfsOwner(helper, idmappedMountsDisabled(options.environment ?? process.env));
+    [this.paths, this.records, this.running] = [paths, records, running];
+    this.fifo = new HookFifo(paths.hookFifo, (line) => running.onHook(line));
+    this.instances = new LxcInstanceDriver({
+      paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
+      starter: new ContainerStarter({ paths, lxc: new LxcTools(commands), helperPath: helper.path, records, running, cgroups, limits, disks, rootfs, policy }),
+      stopper: new ContainerStopper(running, cgroups, records),
+      update: new ContainerUpdate(limits, disks, helper, this.netlink),
+    });
+    this.exec = new LxcExecSessions(paths, running, records, helper, logger);
+    this.logs = new LxcInstanceLogs(paths);
+  }
+
+  /** Makes what is missing and takes up what runs. Call it once, before the ports are used. */
+  async open(): Promise<void> {
+    const { paths } = this;
+    for (const [path, mode] of [[paths.run, 0o711], [paths.lxcPath, 0o711]] as const) {
+      mkdirSync(path, { recursive: true, mode });
+      const status = lstatSync(path);
+      if (!status.isDirectory() || status.uid !== 0) throw invalid(`${path} is not root's own directory: refusing to work through it`);
+    }
+    this.records.load();
+    this.fifo.open();
+    await this.running.adopt();
+    this.exec.adopt();
+  }
+
+  /** Lets go of everything; containers and commands run on. */
+  close(): void {
+    this.fifo.close();
+    this.running.close();
+    this.exec.close();
+    this.netlink.close();
+    // Only where it lies outside the state directory, and only when nothing is in it.
+    if (!this.paths.run.startsWith(this.paths.state.root) && this.records.names().length === 0) rmSync(this.paths.run, { recursive: true, force: true });
+  }
+}

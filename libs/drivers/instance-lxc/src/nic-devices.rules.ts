@@ -1,0 +1,73 @@
+import { invalid, randomHex } from '#kernel';
+import type { InstanceSpec } from '#ports';
+
+export interface NicPlan {
+  readonly device: string;
+  readonly kind: 'veth' | 'macvlan' | 'phys';
+  /** Name inside. */
+  readonly name: string;
+  /** Name of the host's end of a veth; empty for other kinds. */
+  readonly hostName: string;
+  /** Bridge or other link of the host; empty for a veth that joins none. */
+  readonly parent: string;
+  readonly mac: string;
+  /** 0 for the parent's. */
+  readonly mtu: number;
+  readonly isolated: boolean;
+}
+
+export interface NicPlans {
+  readonly nics: NicPlan[];
+  /** `volatile.*` keys for what was chosen here. */
+  readonly volatile: Record<string, string>;
+}
+
+const maximumNames = 1000;
+
+/**
+ * The network interfaces of an instance, in the order of its devices. What the configuration leaves open comes from `volatile.*`, and
+ * what is not there either is chosen: names `eth0` on, MAC addresses with LXD's prefix. Host names are new at each start, as in LXD,
+ * unless `host_name` fixes them. `taken` are those of interfaces that exist already: device name to host name.
+ */
+export function planNics(spec: InstanceSpec, taken: ReadonlyMap<string, string> = new Map()): NicPlans {
+  const devices = spec.devices.filter((device) => device.config['type'] === 'nic');
+  const names = new Set(devices.map(({ name, config }) => config['name'] || spec.config[`volatile.${name}.name`] || ''));
+  const volatile: Record<string, string> = {};
+  const chooseName = (): string => {
+    for (let number = 0; number < maximumNames; number++) {
+      if (!names.has(`eth${number}`)) {
+        names.add(`eth${number}`);
+        return `eth${number}`;
+      }
+    }
+    throw invalid('Failed finding a free interface name');
+  };
+  const remember = (device: string, key: string, value: string): string => {
+    volatile[`volatile.${device}.${key}`] = value;
+    return value;
+  };
+  const nics = devices.map(({ name: device, config }): NicPlan => {
+    const known = (key: string): string => config[key] || spec.config[`volatile.${device}.${key}`] || '';
+    const network = spec.nics.find((nic) => nic.device === device);
+    const kind = kindOf(config, device);
+    const parent = network?.parent || config['parent'] || '';
+    const hostName = kind === 'veth' ? taken.get(device) ?? (config['host_name'] || `veth${randomHex(4)}`) : '';
+    if (hostName !== '') remember(device, 'host_name', hostName);
+    return {
+      device, kind, hostName, parent: config['nictype'] === 'p2p' ? '' : parent,
+      name: known('name') || remember(device, 'name', chooseName()),
+      mac: kind === 'phys' ? config['hwaddr'] ?? '' : known('hwaddr') || remember(device, 'hwaddr', `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`),
+      mtu: Number(config['mtu'] || network?.networkConfig['bridge.mtu'] || 0),
+      isolated: ['true', '1', 'yes', 'on'].includes((config['security.port_isolation'] ?? '').toLowerCase()),
+    };
+  });
+  return { nics, volatile };
+}
+
+function kindOf(config: Readonly<Record<string, string>>, device: string): NicPlan['kind'] {
+  const type = config['nictype'] || 'bridged';
+  if (type === 'bridged' || type === 'p2p') return 'veth';
+  if (type === 'macvlan') return 'macvlan';
+  if (type === 'physical') return 'phys';
+  throw invalid(`Network interface type "${type}" of device "${device}" is not supported on this host`);
+}
