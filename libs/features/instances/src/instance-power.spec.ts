@@ -65,6 +65,15 @@ describe('power', () => {
     expect(await status()).toBe('Running');
   });
 
+  it('begins again when the agent dies in a start or a forced stop', async () => {
+    member.host.faults.fail('instance.startInstance', 1, unavailable('gone'));
+    expect(await change('c1', { action: 'start' })).toMatchObject({ status: 'Success' });
+
+    member.host.faults.fail('instance.stopInstance', 1, unavailable('gone'));
+    expect(await change('c1', { action: 'stop', force: true })).toMatchObject({ status: 'Success' });
+    expect(member.host.instances.instances.get('c1')?.power).toBe('Stopped');
+  });
+
   it.each(['stop', 'restart'])('lets a forced stop win over a pending clean %s', async (action) => {
     await change('c1', { action: 'start' });
     member.host.instances.instances.get('c1')!.deafToStop = true;
@@ -100,6 +109,21 @@ describe('power', () => {
     member.host.instances.stopFromInside('c1');
     await vi.waitFor(() => expect(member.seen.filter((line) => line.startsWith('instance-shutdown'))).toHaveLength(2));
     expect(await member.instance('c1')).toMatchObject({ status: 'Stopped', config: { 'volatile.last_state.power': 'STOPPED' } });
+  });
+
+  it('notices an init that is gone before its start is answered', async () => {
+    const driver = member.host.instances;
+    const start = driver.startInstance.bind(driver);
+    driver.startInstance = async (spec) => {
+      const started = await start(spec);
+      driver.stopFromInside('c1');
+      await sleep(5);
+      return started;
+    };
+    await change('c1', { action: 'start' });
+
+    await vi.waitFor(() => expect(member.seen).toEqual(['instance-started /1.0/instances/c1', 'instance-shutdown /1.0/instances/c1']));
+    expect(await status()).toBe('Stopped');
   });
 
   it('removes an ephemeral instance when it has stopped, from outside or inside', async () => {

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceStatePut } from '#api-types';
-import { conflict, internal, KeyedMutex, messageOf, type RequestContext } from '#kernel';
+import { conflict, internal, invalid, KeyedMutex, messageOf, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
-import { InstancePower, refuseAction, timeoutOf } from './instance-power.service.js';
+import { InstancePower } from './instance-power.service.js';
 import { instanceUrl } from './instance-urls.js';
 
 interface Action {
@@ -62,7 +62,7 @@ export class InstanceStateChanges {
   }
 
   private actionOf(request: InstanceStatePut): Action {
-    const options = { force: request.force ?? false, timeoutMs: timeoutOf(request.timeout) };
+    const options = { force: request.force ?? false, timeoutMs: Math.max(0, request.timeout ?? 0) * 1000 };
     const runs = (instance: ExpandedInstance): boolean => this.power.isRunning(instance);
     switch (request.action) {
       case 'start':
@@ -85,7 +85,7 @@ export class InstanceStateChanges {
       case 'unfreeze':
         return { kind: 'instance.unfreeze', description: 'Unfreezing instance', concerns: runs, run: (ctx, instance) => this.power.unfreeze(ctx, instance) };
       default:
-        return refuseAction(request.action ?? '');
+        throw invalid(`Unknown action: '${request.action ?? ''}'`);
     }
   }
 }

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { internalContext, Logger, messageOf } from '#kernel';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
+import { InstanceHostEvents } from './instance-host-events.service.js';
+import { InstanceHostPower } from './instance-host-power.js';
 import { InstancePower } from './instance-power.service.js';
 import { hostName } from './instance-urls.js';
 import { PowerStates } from './power-states.js';
@@ -19,6 +21,8 @@ export class InstancesLifecycle {
     private readonly catalog: InstanceCatalog,
     private readonly states: PowerStates,
     private readonly power: InstancePower,
+    private readonly host: InstanceHostPower,
+    private readonly hostEvents: InstanceHostEvents,
     private readonly reconciler: InstancesReconciler,
     private readonly logger: Logger,
   ) {}
@@ -31,15 +35,14 @@ export class InstancesLifecycle {
   async startUp(): Promise<void> {
     await this.states.ready();
     await this.reconciler.run(new AbortController().signal);
-    this.power.followHost();
-    this.states.watch();
+    this.hostEvents.follow();
     const abort = (this.starting = new AbortController());
     for (const { instance } of instancesToStart(this.bootable((instance) => !this.power.isRunning(instance)))) {
       if (abort.signal.aborted) return;
       if (!(await this.tryStart(instance))) void this.retry(instance, abort.signal);
       await pause(startDelayMs({ ...instance.row, config: this.catalog.fullConfig(instance) }), abort.signal);
     }
-    this.power.settleFromNowOn();
+    this.hostEvents.settleFromNowOn();
   }
 
   /**
@@ -48,12 +51,13 @@ export class InstancesLifecycle {
    */
   async shutdownAll(timeoutMs: number): Promise<void> {
     this.starting?.abort();
+    this.hostEvents.ignore();
     await this.states.ready();
     const deadline = timeoutMs > 0 ? Date.now() + timeoutMs : Infinity;
     for (const group of stopGroups(this.bootable((instance) => this.power.isRunning(instance)))) {
       await Promise.all(group.map(({ instance, config, name, project }) => {
         const leftMs = Math.max(1, deadline - Date.now());
-        return this.power.stopForHost(instance, Math.min(leftMs, hostShutdownTimeoutMs({ name, project, config })));
+        return this.host.stopForHost(instance, Math.min(leftMs, hostShutdownTimeoutMs({ name, project, config })));
       }));
     }
   }

@@ -18,6 +18,8 @@ import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceExec } from './exec/instance-exec.service.js';
 import { InstanceChangeParts } from './instance-change-parts.js';
 import { InstanceCreation } from './instance-creation.service.js';
+import { InstanceHostEvents } from './instance-host-events.service.js';
+import { InstanceHostPower } from './instance-host-power.js';
 import { InstanceLifecycleEvents } from './instance-lifecycle-events.js';
 import { InstanceLocks } from './instance-locks.js';
 import { InstanceLogFiles } from './instance-logs.service.js';
@@ -50,7 +52,7 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
   ],
   providers: [
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
-    InstanceLifecycleEvents, InstanceRemoval, InstancePower, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
+    InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
   exports: [InstancesLifecycle, InstancesReconciler],

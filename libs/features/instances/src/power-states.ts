@@ -4,6 +4,9 @@ import { InstanceDriver, type InstanceEvent, type InstanceStatus, type PowerStat
 
 const retryMs = 500;
 const resyncMs = 30_000;
+/** How long a call waits for an agent that was restarted under it. */
+const agentPatienceMs = 15_000;
+const agentPollMs = 100;
 
 /** What runs on this member by name on the host; absent means stopped. */
 type Known = Pick<InstanceStatus, 'power' | 'pid'>;
@@ -18,6 +21,8 @@ const stopped: Known = { power: 'Stopped', pid: 0 };
 @Injectable()
 export class PowerStates implements OnModuleDestroy {
   private readonly known = new Map<string, Known>();
+  /** The last init that is known to be gone, by name. */
+  private readonly ended = new Map<string, number>();
   private readonly listeners: ((event: InstanceEvent) => void)[] = [];
   private readonly resyncListeners: (() => void)[] = [];
   private readonly abort = new AbortController();
@@ -41,7 +46,9 @@ export class PowerStates implements OnModuleDestroy {
   /** What this daemon just did on the host. */
   set(projectName: string, power: PowerState, pid = this.get(projectName).pid): void {
     this.changes++;
-    if (power === 'Stopped') this.known.delete(projectName);
+    // An init may be gone before the answer to its start arrives.
+    const gone = power !== 'Stopped' && this.ended.get(projectName) === pid;
+    if (power === 'Stopped' || gone) this.known.delete(projectName);
     else this.known.set(projectName, { power, pid });
   }
 
@@ -75,6 +82,25 @@ export class PowerStates implements OnModuleDestroy {
     this.abort.abort();
   }
 
+  /**
+   * What has become of an instance after a call whose end nobody knows, because the agent died in it. Waits for the agent to come
+   * back; rejects when it does not.
+   */
+  async askAgain(projectName: string): Promise<Known> {
+    const deadline = performance.now() + agentPatienceMs;
+    for (;;) {
+      try {
+        const [status] = await this.driver.describeStatus([projectName]);
+        const { power, pid } = status ?? stopped;
+        this.set(projectName, power, pid);
+        return { power, pid };
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, agentPollMs).unref());
+      }
+    }
+  }
+
   /** Asks the host about everything. What changes meanwhile wins over the answer. */
   async resync(): Promise<void> {
     for (let attempt = 0; attempt < 3; attempt++) {
@@ -104,6 +130,7 @@ export class PowerStates implements OnModuleDestroy {
   }
 
   private take(event: InstanceEvent): void {
+    if (event.event !== 'started' && event.pid !== 0) this.ended.set(event.projectName, event.pid);
     if (event.event === 'started') this.set(event.projectName, 'Running', event.pid);
     // An old init's end says nothing about the one started since.
     else if (event.pid === 0 || this.get(event.projectName).pid === event.pid) this.set(event.projectName, 'Stopped', 0);

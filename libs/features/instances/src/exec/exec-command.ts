@@ -1,5 +1,6 @@
 import { instanceExecControl } from '#api-types';
-import { internal, Logger, messageOf } from '#kernel';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError, internal, Logger, messageOf } from '#kernel';
 import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
@@ -10,6 +11,9 @@ import { drain, pumpInput, pumpOutput, pumpTerminal } from './websocket-pump.js'
 
 const sighup = 1;
 const sigkill = 9;
+/** How long a command outlives the agent. */
+const agentPatienceMs = 15_000;
+const agentPollMs = 100;
 
 /** Files (or nothing) for the output of a command without websockets. */
 export interface ExecOutputs {
@@ -50,7 +54,7 @@ export class ExecCommand {
   /** The endpoints are open by now: they go when the end is waited for, which may have come already. */
   private async outcome(started: ExecStarted, output: Output, onExit: () => void): Promise<number> {
     try {
-      const code = await this.sessions.waitExec(started.sessionId, new AbortController().signal);
+      const code = await this.waitFor(started);
       this.ended = true;
       onExit();
       await output.done;
@@ -58,6 +62,21 @@ export class ExecCommand {
     } finally {
       this.ended = true;
       output.release();
+    }
+  }
+
+  /** A restarted agent takes its sessions up again, so losing it is no end. */
+  private async waitFor({ sessionId }: ExecStarted): Promise<number> {
+    const { signal } = new AbortController();
+    let lostAtMs = Infinity;
+    for (;;) {
+      try {
+        return await this.sessions.waitExec(sessionId, signal);
+      } catch (error) {
+        lostAtMs = Math.min(lostAtMs, performance.now());
+        if (!AppError.is(error, 'unavailable') || performance.now() - lostAtMs > agentPatienceMs) throw error;
+        await sleep(agentPollMs);
+      }
     }
   }
 
