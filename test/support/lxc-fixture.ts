@@ -38,6 +38,7 @@ export class LxcFixture {
     this.state = new StateDirectory(root);
     this.paths = new LxcPaths(this.state, this.stateId);
     // A container's root passes through every directory above its own files.
+    mkdirSync(root, { recursive: true });
     chmodSync(root, 0o711);
     mkdirSync(this.state.run, { recursive: true, mode: 0o711 });
     mkdirSync(`${this.state.volume('p', 'container', 'x')}/..`, { recursive: true, mode: 0o711 });

@@ -28,7 +28,7 @@ export class Member extends Target {
 
   /** The agent's pid, by the command line that names this state directory. */
   agentPid(): number {
-    const found = spawnSync('pgrep', ['-f', `agent/src/main.js --state-dir ${this.dir}`], { encoding: 'utf8' }).stdout.trim().split('\n').map(Number);
+    const found = spawnSync('pgrep', ['-f', `agent[^ ]*.js --state-dir ${this.dir}`], { encoding: 'utf8' }).stdout.trim().split('\n').map(Number);
     return found[0] ?? 0;
   }
 

@@ -29,7 +29,7 @@ export class Target {
   }
 
   static available(kind: TargetKind): boolean {
-    return kind === 'roost' ? existsSync(join(top, 'dist/apps/daemon/src/main.js')) : spawnSync('lxd', ['--version']).status === 0;
+    return kind === 'roost' ? existsSync(join(top, 'dist/bundle/daemon.js')) : spawnSync('lxd', ['--version']).status === 0;
   }
 
   /** The daemon's program: `lxd`, or our compatible wrapper. */

@@ -1,14 +1,18 @@
-import { unavailable, type Logger, type StateDirectory } from '#kernel';
+import type { Logger, StateDirectory } from '#kernel';
 import { CommandRunner, Dnsmasq, Ip, Nft } from '#host';
 import { BridgeNetworkDriver } from '#drivers/network-bridge';
 import { NftFirewall } from '#drivers/firewall-nft';
 import { LinuxHostInfo } from '#drivers/host-info';
 import { FileImageStore } from '#drivers/image-store';
+import { LxcHost, policyForPlainDaemon, policyForRootDaemon, readHostPolicy } from '#drivers/instance-lxc';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import type { DaemonUser } from './state-preparation.js';
+
+/** Root's own word on what a daemon may ask for (hazards E4); absent means the default. */
+const policyFile = '/etc/roost/policy.json';
 
 export interface BindingOptions {
   readonly state: StateDirectory;
@@ -37,13 +41,19 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     ['btrfs', new BtrfsStorageDriver({ state, command, logger })],
     ['dir', new DirStorageDriver({ state, command, logger })],
   ]));
-  const missing = new Proxy({}, { get: () => async () => { throw unavailable('not there yet'); } });
+  const containers = new LxcHost({
+    state, stateId, commands: command, logger, daemon: options.daemon, volumeUsage: (volume) => storage.describeVolume(volume),
+    policy: readHostPolicy(policyFile, options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon),
+  });
+  await containers.open();
   return {
     storage,
     images: new FileImageStore({ state, command, logger }),
     network: new BridgeNetworkDriver({ ip: new Ip(command), dnsmasq: new Dnsmasq(command), firewall, state, stateId, logger }),
-    instances: missing as InstanceDriver, exec: missing as ExecSessions, logs: missing as InstanceLogs,
+    instances: containers.instances,
+    exec: containers.exec,
+    logs: containers.logs,
     host: new LinuxHostInfo({ state, command, logger, firewall: firewall.name }),
-    close: async () => {},
+    close: async () => containers.close(),
   };
 }

@@ -1,10 +1,8 @@
-import { closeSync, openSync, readFileSync, statSync, existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { Command } from 'commander';
 import { conflict, invalid, messageOf, StateDirectory } from '#kernel';
 import { tryLockFile } from '#host';
-import { AgentServer } from '#platform/rpc';
+import { AgentServer, buildIdentity } from '#platform/rpc';
 import { bindDrivers } from './bindings.js';
 import { AgentLogger } from './agent.logger.js';
 import { hostService } from './services/host.service.js';
@@ -20,6 +18,7 @@ interface AgentOptions {
   readonly stateDir: string;
   readonly daemonUser: string;
   readonly supervised?: boolean;
+  readonly build?: string;
   readonly debug?: boolean;
 }
 
@@ -39,7 +38,7 @@ async function main(options: AgentOptions): Promise<void> {
   const drivers = await bindDrivers({ state, stateId, logger, daemon: user });
   const server = new AgentServer(logger);
   const identity = {
-    pid: process.pid, protocol, build: buildIdentity(), stateId,
+    pid: process.pid, protocol, build: options.build ?? buildIdentity(), stateId,
     mountNamespace: statSync('/proc/self/ns/mnt').ino, networkNamespace: statSync('/proc/self/ns/net').ino,
   };
   const stopped = Promise.withResolvers<void>();
@@ -75,16 +74,12 @@ function daemonUser(name: string): DaemonUser {
   return { uid: Number(fields[2]), gid: Number(fields[3]) };
 }
 
-function buildIdentity(): string {
-  const file = join(dirname(fileURLToPath(import.meta.url)), '../../../build-id');
-  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
-}
-
 const program = new Command('roost-agent')
   .description('The local agent: host work for the daemon of one state directory')
   .requiredOption('--state-dir <path>', 'State directory')
   .option('--daemon-user <name>', 'User the daemon runs as', 'root')
   .option('--supervised', 'Started by the daemon, which also ends it')
+  .option('--build <id>', 'Build to report; a daemon names its own, since the installed files may be replaced under a running one')
   .option('--debug', 'Show all debug messages');
 program.parse();
 try {

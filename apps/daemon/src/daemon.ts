@@ -1,9 +1,8 @@
 import 'reflect-metadata';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { StateDirectory, internalContext, messageOf } from '#kernel';
-import { AgentChannel } from '#platform/rpc';
+import { AgentChannel, buildIdentity, installationRoot } from '#platform/rpc';
 import { AgentSupervisor } from './supervise/agent-supervisor.js';
 import { PinoLogger } from './pino.logger.js';
 import { StateLock } from './state-lock.js';
@@ -106,15 +105,8 @@ function daemonSocket(state: StateDirectory): string {
   return process.getuid?.() === 0 ? state.socket : `${state.run}/daemon/unix.socket`;
 }
 
-const here = dirname(fileURLToPath(import.meta.url));
-
 function agentArgv(options: DaemonOptions): string[] {
-  return [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', join(here, '../../agent/src/main.js'), '--state-dir', options.root, '--supervised'];
+  const bundled = join(installationRoot(), 'dist/bundle/agent.js');
+  const program = existsSync(bundled) ? bundled : join(installationRoot(), 'dist/apps/agent/src/main.js');
+  return [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', program, '--state-dir', options.root, '--supervised', '--build', buildIdentity()];
 }
-
-/** What the build wrote about itself; daemon and agent of one tree have the same. */
-export function buildIdentity(): string {
-  const file = join(here, '../../../build-id');
-  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
-}
-

@@ -27,6 +27,8 @@ const program = new Command('roostd')
     if (unknown !== undefined) throw new CommanderError(1, 'unknown', `unknown command "${unknown}" for "roostd"`);
     const { Daemon } = await import('./daemon.js');
     await Daemon.runUntilStopped(daemonOptions(options));
+    // Everything is closed; idle timers of libraries would keep the process for another second.
+    process.exit(0);
   });
 
 function daemonOptions(options: { debug?: boolean; verbose?: boolean; logfile?: string; group?: string }): DaemonOptions {

@@ -38,12 +38,14 @@ const startTimeoutMs = 20_000;
 export class AgentSupervisor {
   private stopped = false;
   private failures = 0;
+  /** The agent this process has started last, while it lives. */
+  private child: ChildProcess | undefined;
 
   constructor(private readonly options: AgentSupervisorOptions) {}
 
   /** Starts a process now, without waiting, if nobody answers on the socket; so that it loads while the daemon does. */
   async prestart(): Promise<void> {
-    if (this.options.mayStart && !(await this.listens())) this.spawnAgent();
+    if (this.options.mayStart && this.child === undefined && !(await this.listens())) this.spawnAgent();
   }
 
   /** Resolves when a usable agent answers, and from then on watches it. */
@@ -61,12 +63,11 @@ export class AgentSupervisor {
 
   private async ensure(): Promise<void> {
     const deadline = Date.now() + startTimeoutMs;
-    for (let attempt = 0; !this.stopped; attempt++) {
+    while (!this.stopped) {
       const hello = await this.hello();
       if (hello && this.usable(hello)) return;
       if (hello && this.options.mayStart) await this.replace();
-      if (this.options.mayStart && attempt % 100 === 0 && !(await this.listens()) && attempt > 0) this.spawnAgent();
-      if (attempt === 0 && this.options.mayStart && !hello) await this.prestart();
+      else await this.prestart();
       if (Date.now() > deadline) throw unavailable(`No agent answers on ${this.options.state.agentSocket}; see ${this.options.logFile}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -78,8 +79,10 @@ export class AgentSupervisor {
   }
 
   private usable(hello: Hello): boolean {
-    const { logger, build } = this.options;
-    if (hello.protocol !== protocol || (build !== '' && hello.build !== build)) {
+    const { logger, build, mayStart } = this.options;
+    // Where the agent is a service of its own, its restart is its owner's affair; only the protocol has to fit.
+    const otherBuild = mayStart && build !== '' && hello.build !== build;
+    if (hello.protocol !== protocol || otherBuild) {
       logger.info('Replacing an agent of another build', { pid: hello.pid });
       return false;
     }
@@ -127,14 +130,15 @@ export class AgentSupervisor {
     });
   }
 
-  private spawnAgent(): ChildProcess {
+  private spawnAgent(): void {
     const { argv, logFile, logger } = this.options;
     const log = openSync(logFile, 'a', 0o600);
     try {
       const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: ['ignore', log, log] });
       child.on('error', (error) => logger.error('Failed starting the agent', { error: String(error) }));
+      child.on('exit', () => { if (this.child === child) this.child = undefined; });
       child.unref();
-      return child;
+      this.child = child;
     } catch (error) {
       throw wrap(error, 'Failed starting the agent');
     } finally {

@@ -1,4 +1,4 @@
 export { AgentChannel, type CallOptions } from './client.js';
 export { fromServiceError, toServiceError } from './errors.js';
-export type { AgentServiceName } from './protocol.js';
+export { buildIdentity, installationRoot, type AgentServiceName } from './protocol.js';
 export { AgentServer, type ServiceTable, type StreamHandler, type UnaryHandler } from './server.js';
