@@ -104,6 +104,8 @@ export class AgentSupervisor {
     socket.unref();
     socket.on('error', () => undefined);
     socket.on('close', () => void this.restart());
+    // The server greets; unread, the greeting would hide the end that follows it.
+    socket.resume();
   }
 
   private async restart(): Promise<void> {
