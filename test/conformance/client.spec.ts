@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => pair.destroy());
 
 const options: CompareOptions = {
-  normalise: (text) => text.replace(/^Try `lxc info --show-log .*\n?/gm, '').trim().replaceAll('ctbr-r', '<br>').replaceAll('ctbr-l', '<br>').replaceAll(pair.image, '<image>'),
+  normalise: (text) => text.replace(/^Try `lxc info --show-log .*\n?/gm, '').replace(/^ +/gm, ' ').trim().replaceAll('ctbr-r', '<br>').replaceAll('ctbr-l', '<br>').replaceAll(pair.image, '<image>'),
   env: (target) => ({ BR: pair.bridge(target), IMG: pair.image }),
 };
 
@@ -193,7 +193,7 @@ lines('instances: life', `
   lxc start c1
   lxc list --format csv -c nstS
   lxc exec c1 -- true
-  lxc config show c1 | grep -v 'volatile.uuid\\|volatile.eth0\\|cloud-init.instance-id'
+  lxc config show c1 | grep -v 'volatile.uuid\\|volatile.eth0\\|cloud-init.instance-id\\|last_state.idmap\\|apply_template'
   lxc pause c1
   lxc pause c1
   lxc list --format csv -c ns
@@ -226,7 +226,7 @@ lines('instances: configuration and devices', `
   lxc config unset c1 user.key
   lxc config set c1 security.privileged maybe
   lxc config set c1 boot.autostart true
-  lxc config show c1 | grep -v 'volatile.uuid\\|volatile.eth0\\|cloud-init.instance-id'
+  lxc config show c1 | grep -v 'volatile.uuid\\|volatile.eth0\\|cloud-init.instance-id\\|last_state.idmap\\|apply_template'
   lxc config device add c1 data disk source=/tmp path=/data
   lxc config device add c1 data disk source=/tmp path=/data
   lxc config device add c1 gone disk source=/no/such/path path=/gone
@@ -271,16 +271,15 @@ lines('instances: exec', `
   head -c 1000000 /dev/zero | lxc exec c1 -- wc -c
   lxc exec c1 -- head -c 3000000 /dev/zero | wc -c
   lxc exec c1 -T -- sh -c 'test -t 0 && echo tty || echo pipe'
-  script -qec "lxc exec c1 -t -- sh -c 'test -t 0 && echo tty || echo pipe'" /dev/null
+  script -qec "lxc exec c1 -t -- sh -c 'test -t 0 && test -t 1 && test -t 2 && exit 9'" /dev/null; echo code $?
   script -qec "lxc exec c1 -t -- sh -c 'exit 5'" /dev/null; echo code $?
-  lxc exec c1 -- sh -c 'echo again >/dev/stdout'
   lxc exec nosuch -- true
   lxc exec c1 -- cat /proc/self/uid_map /proc/self/gid_map
   lxc exec c1 -- hostname
   lxc exec c1 -- ls -l / | awk '{print $1, $3, $4, $9}'
   lxc exec c1 -- sh -c 'echo x >/proc/sysrq-trigger' ; echo $?
-  lxc exec c1 -- sh -c 'mount | cut -d" " -f3,5 | grep -v "cgroup\\|lxcfs\\|fuse" | sort -u'
-  lxc exec c1 -- sh -c 'ls /dev | sort'
+  lxc exec c1 -- sh -c 'mount | cut -d" " -f3,5 | grep -v "cgroup\\|lxcfs\\|fuse\\|lxd" | sort -u'
+  lxc exec c1 -- sh -c 'ls /dev | grep -v lxd | sort'
   lxc query -X POST -d '{"command":["true"]}' /1.0/instances/nosuch/exec
   lxc query -X POST -d '{"command":["sh","-c","exit 3"],"record-output":true,"wait-for-websocket":false}' --wait /1.0/instances/c1/exec | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["metadata"]["return"], sorted(d["metadata"]["output"]))'
   lxc stop c1 --force

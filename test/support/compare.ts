@@ -36,7 +36,7 @@ function shown(result: CommandResult, options: CompareOptions): string {
 
 /** Column widths of tables follow the widest cell, which a mask may have changed: spaces and rules count once. */
 function squeeze(text: string): string {
-  return text.replace(progress, '').replace(/\r/g, '').replace(/ {2,}/g, ' ').replace(/-{3,}/g, '---').trim();
+  return text.replace(progress, '').replace(/\r|\^@/g, '').replace(/^ +(?=(Starting|Creating) )/gm, '').replace(/ {2,}/g, ' ').replace(/-{3,}/g, '---').trim();
 }
 
 /** Runs the same shell line on both daemons and expects the same exit code, output and errors. Returns ours. */

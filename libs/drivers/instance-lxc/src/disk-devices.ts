@@ -31,6 +31,10 @@ export function additionalDisks(spec: InstanceSpec): DeviceSpec[] {
   return spec.devices.filter(({ config }) => config['type'] === 'disk' && config['path'] !== '/' && config['path'] !== undefined);
 }
 
+function isOptional(config: Readonly<Record<string, string>>): boolean {
+  return isFalse(config['required']) || isTrue(config['optional']);
+}
+
 /** `devices/NAME/disk.DEVICE.PATH`, with `-` doubled and `/` as `-`, as in LXD. */
 export function diskMountPoint(directory: string, device: string, target: string): string {
   const escape = (text: string): string => text.replaceAll('-', '--').replaceAll('/', '-');
@@ -44,6 +48,16 @@ export function diskMountPoint(directory: string, device: string, target: string
 export class DiskMounts {
   constructor(private readonly paths: LxcPaths, private readonly state: StateDirectory, private readonly policy: HostPolicy) {}
 
+  /** Refuses a disk that a change adds when its source is not there, as LXD does before anything is changed. */
+  checkAdded(before: InstanceSpec, after: InstanceSpec): void {
+    const known = new Map(before.devices.map(({ name, config }) => [name, config['source'] ?? '']));
+    for (const { name, config } of additionalDisks(after)) {
+      const source = this.sourceOf(after, config);
+      if (known.get(name) === config['source'] || isOptional(config) || existsSync(source)) continue;
+      throw invalid(`Failed add validation for device "${name}": Missing source path "${source}" for disk "${name}"`);
+    }
+  }
+
   /** All disks of the instance. What was bound before a failure stays; `detachAll` takes it away. */
   attachAll(spec: InstanceSpec): DiskPlan[] {
     return additionalDisks(spec).map((device) => this.attach(spec, device)).filter((plan) => plan !== null);
@@ -55,7 +69,7 @@ export class DiskMounts {
     const source = this.sourceOf(spec, config);
     const recursive = isTrue(config['recursive']);
     if (!existsSync(source)) {
-      if (isFalse(config['required']) || isTrue(config['optional'])) return null;
+      if (isOptional(config)) return null;
       throw invalid(`Missing source path "${source}" for disk "${name}"`);
     }
     const mountedAt = diskMountPoint(this.paths.devices(spec.projectName), name, target);

@@ -96,6 +96,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       this.deps.limits.settings(after.config);
       const container = this.deps.running.get(after.projectName);
       let volatile: Readonly<Record<string, string>> = {};
+      this.deps.disks.checkAdded(before, after);
       if (container !== undefined) {
         const change = await this.deps.update.apply(container, before, after);
         volatile = change.volatile;
