@@ -72,6 +72,15 @@ describe('start of the daemon', () => {
     expect([...host.instances.instances.keys()].sort()).toEqual(['alive', 'c1']);
   });
 
+  it('makes known again what the host has forgotten', async () => {
+    await member.create('c1');
+    host.instances.instances.clear();
+    await restartDaemon();
+    await change('c1', { action: 'start' });
+
+    expect(await statuses()).toEqual({ c1: 'Running' });
+  });
+
   it('removes an instance whose creation nobody speaks of any more', async () => {
     await member.create('c1');
     await member.transactions.run(member.ctx(), (tx) => tx.sql.run("UPDATE instances SET state = 'Creating'"));

@@ -9,11 +9,11 @@ const openPatienceMs = 5000;
  * Opens the ends of a command's streams: FIFOs the agent made for this session, or unix sockets. Non-blocking descriptors in the event
  * loop: a thread of the pool per read would starve everything else once a few dozen commands run.
  */
-export async function openReader(path: string): Promise<net.Socket> {
-  if (await isSocket(path)) return connect(path);
+export async function openReader(path: string, onread?: net.OnReadOpts): Promise<net.Socket> {
+  if (await isSocket(path)) return connect(path, onread);
   // Without a writer yet this end waits: end of file is reported only after a writer was there and has gone.
   const fd = await openDescriptor(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
-  return new net.Socket({ fd, readable: true, writable: false });
+  return new net.Socket({ fd, readable: true, writable: false, ...(onread === undefined ? {} : { onread }) });
 }
 
 export async function openWriter(path: string): Promise<net.Socket> {
@@ -46,9 +46,9 @@ async function openDescriptor(path: string, flags: number): Promise<number> {
   return promise;
 }
 
-async function connect(path: string): Promise<net.Socket> {
+async function connect(path: string, onread?: net.OnReadOpts): Promise<net.Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
-  const socket = net.connect({ path, allowHalfOpen: true }, () => resolve(socket));
+  const socket = net.connect({ path, allowHalfOpen: true, ...(onread === undefined ? {} : { onread }) }, () => resolve(socket));
   socket.once('error', reject);
   return promise;
 }

@@ -2,12 +2,12 @@ import { instanceExecControl } from '#api-types';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, internal, Logger, messageOf } from '#kernel';
 import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
-import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { openReader, openTerminal, openWriter } from './byte-endpoints.js';
 import type { ExecChannels } from './exec-channels.js';
-import { drain, pumpInput, pumpOutput, pumpTerminal } from './websocket-pump.js';
+import { OutputPump } from './output-pump.js';
+import { drain, pumpInput, pumpTerminal } from './websocket-pump.js';
 
 const sighup = 1;
 const sigkill = 9;
@@ -81,9 +81,12 @@ export class ExecCommand {
   }
 
   private async connectPipes(started: ExecStarted, channels: ExecChannels): Promise<Output> {
-    const [stdin, stdout, stderr] = await this.openPipes(started);
+    const pumps = [new OutputPump(channels.get('1')), new OutputPump(channels.get('2'))] as const;
+    const [stdin, stdout, stderr] = await Promise.all([
+      openWriter(started.stdinPath), openReader(started.stdoutPath, pumps[0].onread), openReader(started.stderrPath, pumps[1].onread),
+    ]);
     pumpInput(channels.get('0'), stdin);
-    const done = Promise.all([pumpOutput(stdout, channels.get('1')), pumpOutput(stderr, channels.get('2'))]);
+    const done = Promise.all([pumps[0].follow(stdout), pumps[1].follow(stderr)]);
     for (const name of ['0', '1', '2'] as const) channels.get(name).resume();
     return { done, release: () => stdin.destroy() };
   }
@@ -101,7 +104,7 @@ export class ExecCommand {
   }
 
   private async drainPipes(started: ExecStarted, outputs: ExecOutputs): Promise<Output> {
-    const [stdin, stdout, stderr] = await this.openPipes(started);
+    const [stdin, stdout, stderr] = await Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
     stdin.on('error', () => {});
     stdin.end();
     return { done: Promise.all([drain(stdout, outputs.stdout), drain(stderr, outputs.stderr)]), release: () => stdin.destroy() };
@@ -111,10 +114,6 @@ export class ExecCommand {
     const terminal = await openTerminal(started.terminalPath);
     outputs.stderr?.end();
     return { done: drain(terminal, outputs.stdout), release: () => terminal.destroy() };
-  }
-
-  private openPipes(started: ExecStarted): Promise<[Socket, Socket, Socket]> {
-    return Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
   }
 
   /** Resizes and signals; a control channel that breaks takes the command with it. */

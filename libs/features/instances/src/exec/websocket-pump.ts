@@ -5,58 +5,6 @@ import { WebSocket } from 'ws';
 /** Bytes handed to the websocket but not to the kernel yet, above which the command waits. */
 const highWaterBytes = 4 * 1024 * 1024;
 const lowWaterBytes = 1024 * 1024;
-/** Full pipes go out as they come; smaller pieces written within one turn of the loop are joined up to this size. */
-const frameBytes = 64 * 1024;
-
-/**
- * A command's output to a websocket: binary frames, then an empty text frame, which is how clients know the end from a lost
- * connection. Resolves when all of it was handed to the kernel, or when the client has gone.
- */
-export function pumpOutput(source: net.Socket, target: WebSocket): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  let gathered: Buffer[] = [];
-  let gatheredBytes = 0;
-  let scheduled = false;
-
-  const onSent = (): void => {
-    if (source.isPaused() && target.bufferedAmount < lowWaterBytes) source.resume();
-  };
-  const flush = (): void => {
-    scheduled = false;
-    if (gatheredBytes === 0) return;
-    const frame = gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered, gatheredBytes);
-    gathered = [];
-    gatheredBytes = 0;
-    if (target.readyState !== WebSocket.OPEN) return;
-    target.send(frame, { binary: true, compress: false }, onSent);
-    if (target.bufferedAmount > highWaterBytes) source.pause();
-  };
-  source.on('data', (chunk: Buffer) => {
-    gathered.push(chunk);
-    gatheredBytes += chunk.length;
-    if (gatheredBytes >= frameBytes) flush();
-    else if (!scheduled) {
-      scheduled = true;
-      setImmediate(flush);
-    }
-  });
-  const end = (): void => {
-    flush();
-    if (target.readyState !== WebSocket.OPEN) return resolve();
-    target.send('', { binary: false, compress: false }, () => resolve());
-  };
-  source.once('end', end);
-  source.once('error', end);
-  source.once('close', end);
-  // A command that wrote nothing may have ended before anybody listened.
-  if (source.readableEnded) end();
-  // Who closes its end of the output breaks the pipe, as with a shell.
-  target.once('close', () => {
-    source.destroy();
-    resolve();
-  });
-  return promise;
-}
 
 /** A websocket to a command's input: binary frames are bytes, a text frame or the end of the connection is the end of input. */
 export function pumpInput(source: WebSocket, target: net.Socket): void {

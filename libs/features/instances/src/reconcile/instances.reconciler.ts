@@ -1,16 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { internalContext, Logger, messageOf } from '#kernel';
-import { InstanceDriver } from '#ports';
+import { InstanceDriver, type InstanceStatus } from '#ports';
 import { OperationsService } from '#platform/operations';
 import { Reconciler } from '#platform/reconcile';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { MemberVolatileStore } from '../data/member-volatile.store.js';
+import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstanceRemoval } from '../instance-removal.service.js';
+import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceConflictKey } from '../instance-urls.js';
 
 /**
  * Compares rows with the host. Operations undo or finish what they began; this is for what no operation speaks of any more: traces
- * on the host without a row (a database restored from a backup), rows of a creation or deletion whose operation is gone, and what
+ * on the host without a row (a database restored from a backup) or rows without traces, rows of a creation or deletion whose operation is gone, and what
  * this member remembers of instances that are no more. Something that runs without a row is never touched: it is somebody's work.
  */
 @Injectable()
@@ -24,20 +26,23 @@ export class InstancesReconciler extends Reconciler {
     private readonly driver: InstanceDriver,
     private readonly operations: OperationsService,
     private readonly removal: InstanceRemoval,
+    private readonly specs: InstanceSpecs,
+    private readonly neighbors: InstanceNeighbors,
     private readonly logger: Logger,
   ) {
     super();
   }
 
   override async run(signal: AbortSignal): Promise<void> {
-    await this.removeTraces(signal);
+    const statuses = await this.driver.describeStatus([]);
+    await this.removeTraces(statuses, signal);
+    await this.restoreTraces(new Set(statuses.map(({ projectName }) => projectName)), signal);
     await this.finishHalfMade(signal);
     const rows = new Set(this.catalog.all().map((instance) => instance.row.id));
     for (const id of this.member.ids()) if (!rows.has(id)) this.member.forget(id);
   }
 
-  private async removeTraces(signal: AbortSignal): Promise<void> {
-    const statuses = await this.driver.describeStatus([]);
+  private async removeTraces(statuses: readonly InstanceStatus[], signal: AbortSignal): Promise<void> {
     // Rows are read after the host was: what has been created meanwhile has one by now. Names under a running operation are its business.
     const named = new Set(this.catalog.all().map((instance) => hostName(instance.row)));
     const busy = new Set(this.operations.list(null).filter((operation) => !operation.ended).flatMap((operation) => namesIn(operation.api().resources)));
@@ -52,6 +57,22 @@ export class InstancesReconciler extends Reconciler {
       await this.driver.destroyInstance(projectName).catch((error: unknown) => {
         this.logger.warn('Failed removing traces of an instance', { instance: projectName, error: messageOf(error) });
       });
+    }
+  }
+
+  /** Links and directories of an instance the host has forgotten; its volume is still there, or its start will say that it is not. */
+  private async restoreTraces(known: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    for (const instance of this.catalog.all()) {
+      if (signal.aborted) return;
+      const { row } = instance;
+      if (row.state !== 'Created' || known.has(hostName(row)) || this.operations.holderOf(instanceConflictKey(row)) !== undefined) continue;
+      this.logger.info('Making an instance known to the host again', { instance: hostName(row) });
+      try {
+        await this.driver.createInstance(this.specs.build(instance));
+        await this.neighbors.ensureLeases(instance);
+      } catch (error) {
+        this.logger.warn('Failed making an instance known to the host again', { instance: hostName(row), error: messageOf(error) });
+      }
     }
   }
 
