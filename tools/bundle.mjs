@@ -1,12 +1,15 @@
 // Joins the compiled daemon and agent with their libraries into a few files in dist/bundle: a start reads a dozen files instead of fifteen hundred,
 // which halves the time to ready and saves memory. What stays outside is native (koffi), rarely needed (x509), or optional and not installed.
-import { rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
+import { dirname, join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const top = new URL('..', import.meta.url).pathname;
 const outside = [/^koffi/, /^@koromix\//, /^@peculiar\/x509/];
 const folder = `${top}dist/bundle`;
+
+const staleMs = 60 * 60_000;
 
 const unresolved = new Set();
 const bundle = await rolldown({
@@ -22,6 +25,40 @@ const bundle = await rolldown({
     } else if (log.code !== 'EVAL' && log.code !== 'CIRCULAR_DEPENDENCY') print('warn', log);
   },
 });
-rmSync(folder, { recursive: true, force: true });
 // Names are kept: TypeORM and the logs use those of classes.
-await bundle.write({ dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js' });
+const { output } = const { output } = await bundle.write({ dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js' });
+// Chunks carry a hash of their content. Those of former builds stay a while: a process that is starting, or loads a part late, still wants them.
+const current = new Set(output.map((file) => file.fileName));
+for (const name of readdirSync(folder)) {
+  if (!current.has(name) && Date.now() - statSync(`${folder}/${name}`).mtimeMs > staleMs) rmSync(`${folder}/${name}`, { recursive: true });
+}
+
+// What an installation needs of node_modules besides: the packages imported from outside and theirs, one folder per line (read by deploy/up).
+const folders = new Set();
+
+function folderOf(name, from) {
+  for (let directory = from; ; directory = dirname(directory)) {
+    const folder = join(directory, 'node_modules', name);
+    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (directory === dirname(directory)) return undefined;
+  }
+}
+
+function collect(name, from, optional = false) {
+  const folder = folderOf(name, from);
+  if (folder === undefined) {
+    if (optional) return;
+    throw new Error(`${name}, needed by ${from}, is not installed`);
+  }
+  if (folders.has(folder)) return;
+  folders.add(folder);
+  const { dependencies = {}, optionalDependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  for (const dependency of Object.keys(optionalDependencies)) collect(dependency, folder, true);
+  for (const dependency of Object.keys(dependencies)) if (!(dependency in optionalDependencies)) collect(dependency, folder);
+}
+
+const imported = new Set(output.flatMap((chunk) => (chunk.type === 'chunk' ? [...chunk.imports, ...chunk.dynamicImports] : [])));
+for (const id of imported) {
+  if (outside.some((pattern) => pattern.test(id))) collect(id.split('/').slice(0, id.startsWith('@') ? 2 : 1).join('/'), top.replace(/\/$/, ''));
+}
+writeFileSync(`${top}dist/packages`, [...folders].map((folder) => `${relative(top, folder)}\n`).sort().join(''));
