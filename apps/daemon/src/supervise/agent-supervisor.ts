@@ -86,7 +86,9 @@ export class AgentSupervisor {
       logger.info('Replacing an agent of another build', { pid: hello.pid });
       return false;
     }
-    if (hello.mountNamespace !== namespaceInode('mnt') || hello.networkNamespace !== namespaceInode('net')) {
+    // A service manager may give either a mount namespace of its own.
+    const otherNamespaces = hello.mountNamespace !== namespaceInode('mnt') || hello.networkNamespace !== namespaceInode('net');
+    if (mayStart && otherNamespaces) {
       logger.warn('Replacing an agent that lives in other namespaces', { pid: hello.pid });
       return false;
     }
