@@ -27,7 +27,9 @@ describe.skipIf(reason !== '')('containers by LXC', () => {
 
   const start = async (name: string, ...rest: [config?: Record<string, string>, devices?: Parameters<LxcFixture['spec']>[2], nics?: Parameters<LxcFixture['spec']>[3]]) => {
     const spec = await fixture.create(name, ...rest);
-    return { spec, ...(await fixture.host.instances.startInstance(spec)) };
+    const started = await fixture.host.instances.startInstance(spec);
+    await listening(started.pid);
+    return { spec, ...started };
   };
   const kill = (name: string) => fixture.host.instances.stopInstance({ projectName: name, clean: false, timeoutMs: 0 });
   const status = async (name: string) => (await fixture.host.instances.describeStatus([name]))[0]!;
@@ -123,6 +125,7 @@ describe.skipIf(reason !== '')('containers by LXC', () => {
       await until(async () => (await status('c1')).pid > 0 && (await status('c1')).pid !== pid);
 
       const events = collectEvents(fixture);
+      await listening((await status('c1')).pid);
       process.kill((await status('c1')).pid, 'SIGTERM');
       await until(() => events.list.some(({ event }) => event === 'rebooting'));
       expect(await status('c1')).toMatchObject({ power: 'Stopped' });
@@ -188,7 +191,7 @@ describe.skipIf(reason !== '')('containers by LXC', () => {
       await expect(fixture.run('c1', ['true'])).rejects.toMatchObject({ kind: 'unavailable' });
 
       await kill('c1');
-      expect(existsSync(`/proc/${pid}`)).toBe(false);
+      expect(['Z', undefined]).toContain(readProcessStat(pid)?.state);
       await fixture.host.instances.startInstance(spec);
       expect((await status('c1')).pid).not.toBe(pid);
     });
@@ -206,15 +209,34 @@ describe.skipIf(reason !== '')('containers by LXC', () => {
       expect(stray.signalCode ?? (await new Promise((resolve) => stray.once('exit', (_, signal) => resolve(signal))))).toBe('SIGKILL');
     });
 
-    it('does not believe lxc-start when somebody else answers under its name', async () => {
-      const spec = await fixture.create('c1');
-      // LXC's command socket is abstract: whoever binds the text first is the container as far as lxc-start can tell.
-      const impostor = net.createServer((socket) => socket.destroy());
-      await new Promise<void>((resolve) => impostor.listen(`\0${fixture.paths.lxcPath}/c1/command`, resolve));
+    it('takes a container for running that came up behind its back', async () => {
+      const { spec } = await start('c1');
+      await kill('c1');
+      shell('lxc-start', '-P', fixture.paths.lxcPath, '-n', 'c1');
 
-      await expect(fixture.host.instances.startInstance(spec)).rejects.toMatchObject({ kind: 'internal' });
-      expect(await status('c1')).toMatchObject({ power: 'Stopped' });
-      impostor.close();
+      await expect(fixture.host.instances.startInstance(spec)).rejects.toMatchObject({ kind: 'conflict', message: expect.stringContaining('already running') });
+      expect(await status('c1')).toMatchObject({ power: 'Running' });
+    });
+
+    it('does not believe lxc-start when another container answers under its name', async () => {
+      const { spec } = await start('c1');
+      await kill('c1');
+      // As when the same path exists in two mount namespaces: LXC's command socket knows only the text.
+      const foreign = `${fixture.root}/foreign.conf`;
+      const elsewhere = `${fixture.stateId}-foreign`;
+      writeFileSync(foreign, readFileSync(fixture.paths.config('c1'), 'utf8').replaceAll(`roost-${fixture.stateId}`, elsewhere));
+      shell('lxc-start', '-P', fixture.paths.lxcPath, '-n', 'c1', '-f', foreign);
+      const theirs = Number(shell('lxc-info', '-P', fixture.paths.lxcPath, '-n', 'c1', '-p', '-H'));
+      try {
+        await expect(fixture.host.instances.startInstance(spec)).rejects.toMatchObject({ kind: 'internal' });
+        expect(await status('c1')).toMatchObject({ power: 'Stopped', pid: 0 });
+        await kill('c1');
+        expect(readProcessStat(theirs)?.state).not.toBe('Z');
+      } finally {
+        process.kill(theirs, 'SIGKILL');
+        await until(() => !existsSync(`/proc/${theirs}`));
+        await until(() => shell('find', '/sys/fs/cgroup', '-depth', '-path', `*/${elsewhere}*`, '-type', 'd', '-exec', 'rmdir', '-p', '--ignore-fail-on-non-empty', '{}', ';') === '' && !shell('find', '/sys/fs/cgroup', '-maxdepth', '2').includes(elsewhere));
+      }
     });
 
     it('keeps two members of one host apart, whose containers have the same name', async () => {
@@ -551,6 +573,11 @@ describe.skipIf(reason !== '')('containers by LXC', () => {
     });
   });
 });
+
+/** The kernel drops signals for which a container's init has no handler yet. */
+function listening(pid: number): Promise<void> {
+  return until(() => BigInt(`0x${/^SigCgt:\s*(\w+)$/m.exec(readProc(pid, 'status'))![1]}`) !== 0n);
+}
 
 function collectEvents(fixture: LxcFixture): { list: InstanceEvent[]; stop: () => void } {
   const controller = new AbortController();

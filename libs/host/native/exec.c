@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -171,13 +172,43 @@ static int open_stream(const char *file, int held)
 	return fd;
 }
 
+/*
+ * Nothing tells a reader whether a writer has come, except an open that waits for one; and nothing tells that open of a writer that
+ * came and went before, except a hang-up on an end that was open meanwhile. So both are asked in turn, a timer ending the open.
+ */
+static void await_writer(int held)
+{
+	struct itimerval often = {.it_interval.tv_usec = 5000, .it_value.tv_usec = 5000}, never = {0};
+	char path[512];
+
+	session_path(path, sizeof(path), "stdin");
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int tries = 0; tries < OPEN_TIMEOUT_SECONDS * 200; tries++) {
+		struct pollfd end = {.fd = held, .events = POLLIN};
+		int fd;
+
+		if (poll(&end, 1, 0) == 1)
+			break;
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0) {
+			close(fd);
+			break;
+		}
+		if (errno != EINTR)
+			session_error("Cannot open the command's input");
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
 static struct streams open_fifos(const struct spec *spec)
 {
 	struct streams streams = {.stdin_fd = FIRST_STREAM_FD, .master = -1, .connection = -1};
 
-	/* The daemon opens stdin first, so once it has opened the others, an end of file on stdin is meant. */
+	await_writer(streams.stdin_fd);
+	alarm(OPEN_TIMEOUT_SECONDS);
 	streams.stdout_fd = open_stream("stdout", FIRST_STREAM_FD + 1);
 	streams.stderr_fd = open_stream("stderr", FIRST_STREAM_FD + 2);
+	alarm(0);
 	fcntl(streams.stdin_fd, F_SETFL, 0);
 	/* Both ends are open, so the name's owner no longer matters; the command may now open /dev/stdout again. */
 	if (fchown(streams.stdin_fd, spec->host_uid, spec->host_gid) < 0 || fchown(streams.stdout_fd, spec->host_uid, spec->host_gid) < 0 ||
@@ -219,9 +250,11 @@ static struct streams open_terminal(const struct spec *spec, pid_t init)
 	struct streams streams = {0};
 	int unlock = 0, terminal;
 
+	alarm(OPEN_TIMEOUT_SECONDS);
 	streams.connection = accept4(FIRST_STREAM_FD, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (streams.connection < 0)
 		session_error("Nobody connected to the terminal");
+	alarm(0);
 	close(FIRST_STREAM_FD);
 	streams.master = open_container_ptmx(init);
 	if (streams.master < 0)
@@ -453,6 +486,8 @@ int exec_session(const char *session, const char *lxcpath, const char *name)
 	pid_t child;
 
 	session_directory = session;
+	/* Whatever else the agent had open without meaning it must not reach the container. */
+	syscall(SYS_close_range, FIRST_STREAM_FD + 3, ~0U, 0);
 	for (int fd = CONTROL_FD; fd <= FIRST_STREAM_FD + 2; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	spec = read_spec();
@@ -462,9 +497,7 @@ int exec_session(const char *session, const char *lxcpath, const char *name)
 	if (container == NULL)
 		session_error("Cannot load the container's configuration");
 
-	alarm(OPEN_TIMEOUT_SECONDS);
 	streams = spec.interactive ? open_terminal(&spec, container->init_pid(container)) : open_fifos(&spec);
-	alarm(0);
 
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);

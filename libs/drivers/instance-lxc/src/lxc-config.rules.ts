@@ -1,4 +1,4 @@
-import { isTrue } from '#kernel';
+import { invalid, isTrue } from '#kernel';
 import type { InstanceSpec } from '#ports';
 import type { CgroupSetting } from './cgroup-limits.rules.js';
 import type { DiskPlan } from './disk-devices.js';
@@ -45,10 +45,14 @@ const kernelDirectories = [
 export function lxcConfig(input: LxcConfigInput): string {
   const { spec } = input;
   const privileged = spec.idmap.length === 0;
-  return [
+  const lines = [
     ...bookkeeping(input), ...isolation(input, privileged), ...mounts(input, privileged), ...identity(spec), ...limits(input),
-    ...input.nics.flatMap(nicLines), ...input.disks.flatMap(diskLines), ...rawLines(spec),
-  ].join('\n') + '\n';
+    ...input.nics.flatMap(nicLines), ...input.disks.flatMap(diskLines),
+  ];
+  // A value with a line break would be a line of its own, past the policy on raw.lxc.
+  const broken = lines.find((line) => line.includes('\n'));
+  if (broken !== undefined) throw invalid(`A line break is not allowed in "${broken.split('\n')[0]}"`);
+  return `${[...lines, ...rawLines(spec)].join('\n')}\n`;
 }
 
 function bookkeeping(input: LxcConfigInput): string[] {

@@ -2,8 +2,14 @@ import { closeSync, openSync, readdirSync, readSync, rmdirSync, writeFileSync } 
 
 const buffer = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** A control file's text without its final newline; null when it (or its cgroup) is not there. Files are far below 64 KiB. */
+/** A control file's text without its final newline; null when it (or its cgroup) is not there. */
 export function readCgroupFile(path: string): string | null {
+  const text = readKernelFile(path);
+  return text !== null && text.endsWith('\n') ? text.slice(0, -1) : text;
+}
+
+/** A file of /proc or /sys in one read, up to 64 KiB; half the cost of node's readFileSync. Null when it is not there. */
+export function readKernelFile(path: string): string | null {
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -11,10 +17,9 @@ export function readCgroupFile(path: string): string | null {
     return null;
   }
   try {
-    const length = readSync(fd, buffer, 0, buffer.length, 0);
-    return buffer.toString('latin1', 0, length > 0 && buffer[length - 1] === 10 ? length - 1 : length);
+    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0));
   } catch {
-    return null; // The cgroup was removed between open and read.
+    return null; // What it tells of has gone between open and read.
   } finally {
     closeSync(fd);
   }

@@ -1,4 +1,5 @@
 import { closeSync, readFileSync } from 'node:fs';
+import { readKernelFile } from '../cgroup/cgroup-files.js';
 import { openPidfd, signalPidfd } from '../syscalls/syscalls.js';
 
 /** A process that cannot be mistaken for a later one with its number. */
@@ -22,11 +23,8 @@ export function parseProcessStat(text: string): ProcessStat {
 
 /** Null when there is no such process. A zombie is one: it holds its number. */
 export function readProcessStat(pid: number): ProcessStat | null {
-  try {
-    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return null;
-  }
+  const text = readKernelFile(`/proc/${pid}/stat`);
+  return text === null ? null : parseProcessStat(text);
 }
 
 /** Whether exactly this process runs. A zombie does not. */
@@ -53,11 +51,7 @@ export function innermostPid(pid: number): number | null {
 
 /** One line of /proc/PID/status, or null. */
 export function readStatusField(pid: number, field: string): string | null {
-  try {
-    return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? null;
-  } catch {
-    return null;
-  }
+  return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(readKernelFile(`/proc/${pid}/status`) ?? '')?.[1] ?? null;
 }
 
 /** Ticks of the clock /proc counts in; fixed at 100 for user space on every architecture we run on. */

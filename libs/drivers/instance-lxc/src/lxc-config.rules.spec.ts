@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import type { InstanceSpec } from '#ports';
+import { escapeMountPath, lxcConfig, type LxcConfigInput } from './lxc-config.rules.js';
+
+const map = { hostId: 1_000_000, nsId: 0, range: 65_536 };
+const spec: InstanceSpec = {
+  id: 1, project: 'default', name: 'c1', projectName: 'c1', type: 'container', architecture: 'x86_64', ephemeral: false, config: {}, devices: [], nics: [],
+  idmap: [{ isUid: true, isGid: false, ...map }, { isUid: false, isGid: true, ...map }], placementEpoch: 1,
+  rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: 'c1' },
+};
+const input: LxcConfigInput = {
+  spec, rootfs: '/pool/c1/rootfs', rootfsIdmapped: true, log: '/logs/lxc.log', consoleLog: '/logs/console.log', seccomp: '/seccomp/c1',
+  payloadCgroup: 'roost-1/c1/payload', monitorCgroup: 'roost-1/c1/monitor', cgroupRoot: 'roost-1', postStop: '/helper notify /fifo c1', nics: [], disks: [], limits: [],
+  cpus: null, cpusetUnified: false, appArmor: false, lxcfs: [], lxcfsRoot: '/var/lib/lxcfs', devicesUnified: false, openFiles: 1024,
+};
+const lines = (changes: Partial<LxcConfigInput>): string[] => lxcConfig({ ...input, ...changes }).trimEnd().split('\n');
+
+describe('lxcConfig', () => {
+  it('keeps the container in the cgroups of this member and tells of its end', () => {
+    expect(lines({})).toEqual(expect.arrayContaining([
+      'lxc.cgroup.dir.container = roost-1/c1/payload', 'lxc.cgroup.dir.monitor = roost-1/c1/monitor', 'lxc.hook.post-stop = /helper notify /fifo c1',
+      'lxc.idmap = u 0 1000000 65536', 'lxc.idmap = g 0 1000000 65536', 'lxc.rootfs.options = idmap=container', 'lxc.prlimit.nofile = 1024',
+    ]));
+  });
+
+  it('includes nothing from the host, whose hooks cost half a second', () => {
+    expect(lxcConfig(input)).not.toContain('lxc.include');
+  });
+
+  it('takes capabilities and devices from a privileged container, which a user namespace does for others', () => {
+    expect(lxcConfig(input)).not.toContain('lxc.cap.drop');
+    const privileged = lines({ spec: { ...spec, idmap: [] }, rootfsIdmapped: false });
+
+    expect(privileged).toEqual(expect.arrayContaining(['lxc.cap.drop = sys_time sys_module sys_rawio mac_admin mac_override', 'lxc.cgroup.devices.deny = a', 'lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed']));
+    expect(privileged.filter((line) => line.startsWith('lxc.idmap'))).toEqual([]);
+  });
+
+  it('passes keys of the instance on', () => {
+    const config = { 'environment.A': 'b c', 'linux.sysctl.net.x': '1', 'limits.kernel.nofile': '5', 'security.nesting': 'true', 'raw.lxc': 'lxc.signal.halt = SIGTERM\n\n' };
+
+    expect(lines({ spec: { ...spec, config }, cpus: [0, 2] })).toEqual(expect.arrayContaining([
+      'lxc.environment = A=b c', 'lxc.sysctl.net.x = 1', 'lxc.prlimit.nofile = 5', 'lxc.mount.entry = proc dev/.lxc/proc proc create=dir,optional 0 0',
+      'lxc.cgroup.cpuset.cpus = 0,2',
+    ]));
+    expect(lines({ spec: { ...spec, config } }).at(-1)).toBe('lxc.signal.halt = SIGTERM');
+  });
+
+  it('lets no value become a line of its own', () => {
+    expect(() => lines({ spec: { ...spec, config: { 'environment.A': 'x\nlxc.hook.pre-start = /tmp/evil' } } })).toThrow('line break');
+  });
+
+  it('describes interfaces and disks', () => {
+    const found = lines({
+      nics: [{ device: 'lan', kind: 'veth', name: 'eth0', hostName: 'veth1', parent: 'br0', mac: '00:16:3e:00:00:01', mtu: 1400, isolated: false }],
+      disks: [{ device: 'd', source: '/s', mountedAt: '/devices/c1/disk.d.mnt-a b', target: '/mnt/a b', isDirectory: true, readonly: true, recursive: true, propagation: 'rslave', shifted: true }],
+      limits: [{ controller: 'pids', file: 'pids.max', value: '5', unified: false }, { controller: 'memory', file: 'memory.max', value: 'max', unified: true, unset: true }],
+    });
+
+    expect(found).toEqual(expect.arrayContaining([
+      'lxc.net.0.type = veth', 'lxc.net.0.link = br0', 'lxc.net.0.veth.pair = veth1', 'lxc.net.0.hwaddr = 00:16:3e:00:00:01', 'lxc.net.0.mtu = 1400', 'lxc.net.0.name = eth0',
+      'lxc.mount.entry = /devices/c1/disk.d.mnt-a\\040b mnt/a\\040b none ro,rbind,rslave,create=dir,idmap=container 0 0', 'lxc.cgroup.pids.max = 5',
+    ]));
+    expect(found.join('\n')).not.toContain('memory.max');
+  });
+});
+
+describe('escapeMountPath', () => {
+  it('escapes what fstab separates by', () => {
+    expect(escapeMountPath('/a b\tc\\d\ne')).toBe('/a\\040b\\011c\\134d\\012e');
+  });
+});
