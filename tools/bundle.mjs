@@ -26,7 +26,7 @@ const bundle = await rolldown({
   },
 });
 // Names are kept: TypeORM and the logs use those of classes.
-const { output } = const { output } = await bundle.write({ dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js' });
+const { output } = await bundle.write({ dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js' });
 // Chunks carry a hash of their content. Those of former builds stay a while: a process that is starting, or loads a part late, still wants them.
 const current = new Set(output.map((file) => file.fileName));
 for (const name of readdirSync(folder)) {
