@@ -19,12 +19,18 @@ export interface SystemCallError extends Error {
   readonly code: string;
 }
 
+/** Buffers the kernel may still read or write: koffi holds only their address, and the collector would free them during the call. */
+const inUse = new Set<{ readonly argument: Buffer | null }>();
+
 /** Runs an ioctl in koffi's thread pool, so that a slow one (a btrfs transaction) does not stop the event loop. */
 export async function ioctl(fd: number, request: number, argument: Buffer | null, what: string): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const use = { argument };
+  inUse.add(use);
   nativeIoctl.async(fd, request, argument, (error: unknown, result: number) => {
     // errno belongs to the thread that made the call; koffi restores it for the callback.
     const errno = koffi.errno();
+    inUse.delete(use);
     if (error) reject(error);
     else if (result >= 0) resolve(result);
     else reject(systemCallError(what, errno));
