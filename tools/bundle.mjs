@@ -1,6 +1,6 @@
 // Joins the compiled daemon and agent with their libraries into a few files in dist/bundle: a start reads a dozen files instead of fifteen hundred,
 // which halves the time to ready and saves memory. What stays outside is native (koffi), rarely needed (x509), or optional and not installed.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
