@@ -33,7 +33,7 @@ for (const name of readdirSync(folder)) {
   if (!current.has(name) && Date.now() - statSync(`${folder}/${name}`).mtimeMs > staleMs) rmSync(`${folder}/${name}`, { recursive: true });
 }
 
-// What an installation needs of node_modules besides: the packages imported from outside and theirs, one folder per line (read by deploy/up).
+// What an installation needs (read by deploy/up), a path per line: the bundle without what is stale, the packages imported from outside, and theirs.
 const folders = new Set();
 
 function folderOf(name, from) {
@@ -61,4 +61,5 @@ const imported = new Set(output.flatMap((chunk) => (chunk.type === 'chunk' ? [..
 for (const id of imported) {
   if (outside.some((pattern) => pattern.test(id))) collect(id.split('/').slice(0, id.startsWith('@') ? 2 : 1).join('/'), top.replace(/\/$/, ''));
 }
-writeFileSync(`${top}dist/packages`, [...folders].map((folder) => `${relative(top, folder)}\n`).sort().join(''));
+const paths = [...[...current].map((name) => join(folder, name)), ...folders];
+writeFileSync(`${top}dist/manifest`, paths.map((path) => `${relative(top, path)}\n`).sort().join(''));

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
-import { existsSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { StateDirectory, internalContext, messageOf } from '#kernel';
+import { StateDirectory, internalContext, messageOf, unavailable } from '#kernel';
 import { AgentChannel, buildIdentity, installationRoot } from '#platform/rpc';
 import { AgentSupervisor } from './supervise/agent-supervisor.js';
 import { PinoLogger } from './pino.logger.js';
@@ -16,6 +16,8 @@ export interface DaemonOptions {
   readonly logFile: string;
   readonly level: string;
 }
+
+const preparedTimeoutMs = 30_000;
 
 type Running = Awaited<ReturnType<typeof import('./api.js').startApi>>;
 
@@ -43,8 +45,9 @@ export class Daemon {
 
   /** Resolves when the daemon has ended for good. Throws when it cannot start. */
   static async runUntilStopped(options: DaemonOptions): Promise<void> {
-    mkdirSync(options.root, { recursive: true, mode: 0o711 });
+    if (process.getuid?.() === 0) mkdirSync(options.root, { recursive: true, mode: 0o711 });
     const daemon = new Daemon(options);
+    await daemon.untilPrepared();
     const lock = StateLock.acquire(daemon.state);
     try {
       const stopped = daemon.untilSignal();
@@ -53,6 +56,18 @@ export class Daemon {
     } finally {
       await daemon.end();
       lock.release();
+    }
+  }
+
+  /** Without root the state directory is the agent's to make; both services start at once. */
+  private async untilPrepared(): Promise<void> {
+    const deadline = Date.now() + preparedTimeoutMs;
+    while (!isWritable(this.state.database)) {
+      if (process.getuid?.() === 0 && !existsSync(this.state.database)) return;
+      if (Date.now() > deadline) {
+        throw unavailable(`${this.state.database} is not there or not this user's to write: is the agent running, with --daemon-user?`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 
@@ -97,6 +112,15 @@ export class Daemon {
       this.channel.close();
     })();
     return this.ending;
+  }
+}
+
+function isWritable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
