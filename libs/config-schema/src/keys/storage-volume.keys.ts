@@ -40,7 +40,7 @@ const user = key.string({ short: 'Anything, for people and their tools' });
 export const customVolumeKeys = new KeyGroup('storage-volume', fileSystemKeys, { 'user.': user });
 
 /** Keys an instance's volume may carry: its size belongs to the root disk device, and it is never shared. */
-export const instanceVolumeKeys = new KeyGroup('storage-volume', {
+export const instanceVolumeKeys = new KeyGroup('storage-volume-of-instance', {
   'volatile.idmap.last': key.string({ short: 'Id map the files were last shifted to' }),
   'volatile.idmap.next': key.string({ short: 'Id map for the next start' }),
 }, { 'user.': user });
