@@ -32,6 +32,20 @@ export class Member extends Target {
     return found[0] ?? 0;
   }
 
+  /** Of LXC's process beside a running instance's init. */
+  monitorPid(name: string): number {
+    const found = spawnSync('pgrep', ['-f', `lxc monitor.*${this.stateId} ${name}$`], { encoding: 'utf8' }).stdout.trim();
+    return Number(found.split('\n')[0]);
+  }
+
+  /** Cgroups of instances, in all hierarchies. */
+  cgroups(): string[] {
+    return readdirSync('/sys/fs/cgroup').flatMap((controller) => {
+      const path = `/sys/fs/cgroup/${controller}/roost-${this.stateId}`;
+      return existsSync(path) ? readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => `${path}/${entry.name}`) : [];
+    });
+  }
+
   /** Everything on the host that belongs to instances of this member, sorted; empty when all are gone. */
   remains(): string[] {
     const left: string[] = [];
@@ -39,10 +53,7 @@ export class Member extends Target {
       const path = join(this.dir, folder);
       if (existsSync(path)) left.push(...readdirSync(path).filter((name) => !name.includes('.log')).map((name) => `${folder}/${name}`));
     }
-    for (const controller of existsSync('/sys/fs/cgroup') ? readdirSync('/sys/fs/cgroup') : []) {
-      const path = `/sys/fs/cgroup/${controller}/roost-${this.stateId}`;
-      if (existsSync(path)) left.push(...readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => `${path}/${entry.name}`));
-    }
+    left.push(...this.cgroups());
     const monitors = spawnSync('pgrep', ['-af', `lxc monitor.*${this.stateId}`], { encoding: 'utf8' }).stdout.trim();
     if (monitors !== '') left.push(...monitors.split('\n'));
     return left.sort();

@@ -64,6 +64,13 @@ export class Target {
     this.child = undefined;
   }
 
+  /** Waits for a daemon that was told to end. Null when a signal ended it. */
+  async exitCode(): Promise<number | null> {
+    const child = this.child;
+    if (child && child.exitCode === null && child.signalCode === null) await new Promise<void>((done) => child.once('exit', () => done()));
+    return child?.exitCode ?? null;
+  }
+
   /** Stops instances and the daemon, and removes every trace of it from the host. */
   async destroy(): Promise<void> {
     this.run('for i in $(lxc list --all-projects -f csv -c n 2>/dev/null); do lxc delete -f "$i"; done');

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { conflict, SilentLogger } from '#kernel';
 import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver } from '#platform/agent-client';
 import { AgentChannel, AgentServer } from '#platform/rpc';
@@ -149,8 +149,48 @@ it('keeps kind, message and details of an error', async () => {
   await failing.close(100);
 });
 
+it('waits for an agent that is being started', async () => {
+  const path = join(directory, 'late.sock');
+  const late = new AgentServer(new SilentLogger());
+  late.addService('Network', { unary: { listUsedSubnets: async () => ({ subnets: ['10.1.0.0/24'] }) } });
+  const early = new AgentChannel(path);
+
+  const answer = new RemoteNetworkDriver(early).listUsedSubnets();
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  await late.listen(path, 0o600);
+
+  await expect(answer).resolves.toEqual(['10.1.0.0/24']);
+  early.close();
+  await late.close(100);
+});
+
+it('asks the next agent again what may be asked twice, and nothing else', async () => {
+  const path = join(directory, 'dying.sock');
+  const dying = new AgentServer(new SilentLogger());
+  const asked: string[] = [];
+  const never = (name: string) => (): Promise<object> => { asked.push(name); return new Promise(() => undefined); };
+  dying.addService('Instance', { unary: { describeStatus: never('describeStatus'), startInstance: never('startInstance') } });
+  await dying.listen(path, 0o600);
+  const surviving = new AgentChannel(path);
+  const driver = new RemoteInstanceDriver(surviving);
+
+  const [question, start] = [driver.describeStatus([]), driver.startInstance(spec)];
+  const refused = expect(start).rejects.toMatchObject({ kind: 'unavailable' });
+  await vi.waitFor(() => expect(asked).toHaveLength(2));
+  await dying.close(0);
+  const next = new AgentServer(new SilentLogger());
+  next.addService('Instance', { unary: { describeStatus: async () => ({ instances: [] }), startInstance: never('startInstance again') } });
+  await next.listen(path, 0o600);
+
+  await expect(question).resolves.toEqual([]);
+  await refused;
+  expect(asked).not.toContain('startInstance again');
+  surviving.close();
+  await next.close(0);
+});
+
 it('says unavailable when nobody answers', async () => {
-  const nobody = new AgentChannel(join(directory, 'nobody.sock'));
+  const nobody = new AgentChannel(join(directory, 'nobody.sock'), 100);
   await expect(new RemoteHostInfo(nobody).describeHost()).rejects.toMatchObject({ kind: 'unavailable' });
   nobody.close();
 });

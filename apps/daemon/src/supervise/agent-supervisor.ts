@@ -96,6 +96,7 @@ export class AgentSupervisor {
   }
 
   private async replace(): Promise<void> {
+    if (!(await this.listens())) return;
     await this.options.channel.call('Host', 'shutdown', {}, { timeoutMs: 2_000 }).catch(() => undefined);
     for (let waited = 0; waited < 5_000 && (await this.listens()); waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -1,5 +1,6 @@
-import { credentials, Metadata, type ClientReadableStream, type ServiceError, type Client } from '@grpc/grpc-js';
-import { fromServiceError } from './errors.js';
+import { connectivityState, credentials, Metadata, status, type ClientReadableStream, type ServiceError, type Client } from '@grpc/grpc-js';
+import { unavailable } from '#kernel';
+import { fromServiceError, isAnswer } from './errors.js';
 import { agentService, type AgentServiceName } from './protocol.js';
 
 export interface CallOptions {
@@ -15,20 +16,63 @@ type UnaryMethod = (
 /** 64 MB: console logs and listings of thousands of instances fit; the default of 4 MB does not (hazards C3). */
 export const maxMessageBytes = 64 * 1024 * 1024;
 
-/** Calls to one agent over its unix socket. Channels are opened on first use and reconnect by themselves. */
+/** How long a call waits for an agent that is being started again. */
+const agentPatienceMs = 10_000;
+
+/**
+ * What an agent may be asked again after the connection broke in the middle, because doing it twice is doing it once. Others fail with
+ * `unavailable`: their callers know what has to be looked at first.
+ */
+const repeatable: ReadonlySet<string> = new Set([
+  'capabilities', 'ensurePoolMounted', 'describePool', 'createVolume', 'destroyVolume', 'resizeVolume', 'describeVolume', 'listVolumes', 'listImages',
+  'ensureNetwork', 'reconcileNetworks', 'removeNetwork', 'setStaticLease', 'listLeases', 'describeInterfaces', 'listUsedSubnets',
+  'createInstance', 'destroyInstance', 'describeStatus', 'describeUsage', 'describeHost', 'describeResources', 'loadKernelModules', 'readConsoleLog',
+]);
+
+/**
+ * Calls to one agent over its unix socket. Channels are opened on first use and reconnect by themselves; a call made while the agent is being
+ * replaced waits for the next one.
+ */
 export class AgentChannel {
   private readonly clients = new Map<AgentServiceName, Client>();
 
-  constructor(private readonly socketPath: string) {}
+  constructor(private readonly socketPath: string, private readonly patienceMs = agentPatienceMs) {}
 
   async call<Reply>(service: AgentServiceName, method: string, request: object, options: CallOptions = {}): Promise<Reply> {
+    for (let attempt = 1; ; attempt++) {
+      await this.connected(service, options);
+      try {
+        return await this.callOnce<Reply>(service, method, request, options);
+      } catch (error) {
+        const { code } = error as ServiceError;
+        const lost = (code === status.UNAVAILABLE || (code === status.CANCELLED && !options.signal?.aborted)) && !isAnswer(error as ServiceError);
+        if (!lost || attempt === 3 || !repeatable.has(method)) throw fromServiceError(error as ServiceError);
+      }
+    }
+  }
+
+  /** @throws `unavailable` when no agent answers in time. */
+  private async connected(service: AgentServiceName, { timeoutMs, signal }: CallOptions): Promise<void> {
+    const client = this.client(service);
+    if (client.getChannel().getConnectivityState(true) === connectivityState.READY) return;
+    const patienceMs = Math.min(timeoutMs || this.patienceMs, this.patienceMs);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const giveUp = (): void => reject(unavailable('The call was given up'));
+    if (signal?.aborted) giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
+    client.waitForReady(Date.now() + patienceMs, (error) => (error ? reject(unavailable(`No agent answers on ${this.socketPath}`, { cause: error })) : resolve()));
+    await promise.finally(() => signal?.removeEventListener('abort', giveUp));
+  }
+
+  /** Rejects with the `ServiceError` as it came. */
+  private async callOnce<Reply>(service: AgentServiceName, method: string, request: object, options: CallOptions): Promise<Reply> {
     const client = this.client(service);
     const invoke = (client as unknown as Record<string, UnaryMethod>)[method];
     if (!invoke) throw new TypeError(`No method ${service}.${method}`);
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const deadline = options.timeoutMs ? { deadline: Date.now() + options.timeoutMs } : {};
     const call = invoke.call(client, request, new Metadata(), deadline, (error, reply) => {
-      if (error) reject(fromServiceError(error));
+      if (error) reject(error);
       else resolve(reply as Reply);
     });
     const cancel = (): void => call.cancel();
@@ -42,6 +86,7 @@ export class AgentChannel {
   }
 
   async *stream<Message>(service: AgentServiceName, method: string, request: object, signal: AbortSignal): AsyncIterable<Message> {
+    await this.connected(service, { signal });
     const client = this.client(service) as unknown as Record<string, (request: unknown) => ClientReadableStream<Message>>;
     const call = client[method]!(request);
     const cancel = (): void => call.cancel();

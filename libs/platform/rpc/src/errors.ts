@@ -31,6 +31,11 @@ export function toServiceError(error: unknown): Partial<ServiceError> {
   return { code: codeOfKind[kind], details: kind, metadata };
 }
 
+/** Whether the other side sent this, as opposed to a connection that broke. */
+export function isAnswer(error: ServiceError): boolean {
+  return error.metadata?.get(errorTrailer)[0] !== undefined;
+}
+
 /** What a caller sees: the same kind and message as were thrown on the other side; `unavailable` when nobody answered. */
 export function fromServiceError(error: ServiceError): AppError {
   const carried = error.metadata?.get(errorTrailer)[0];
