@@ -13,7 +13,7 @@ export default defineConfig({
   test: {
     projects: [
       { resolve, ssr, test: { name: 'unit', include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'tools/**/*.spec.ts'], testTimeout: 20_000 } },
-      { resolve, ssr, test: { name: 'conformance', include: ['test/conformance/**/*.spec.ts'], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } },
+      { resolve, ssr, test: { name: 'conformance', include: ['test/conformance/**/*.spec.ts'], retry: 2, testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } },
       { resolve, ssr, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false } },
     ],
   },
