@@ -149,7 +149,9 @@ describe.skipIf(reason !== '')('containers by LXC', () => {
       const { pid } = await start('c1');
       await start('c2');
       fixture.host.close();
-      process.kill((await lastKnown(fixture, 'c2')).pid, 'SIGKILL');
+      const ended = readProcessStat(lastKnown(fixture, 'c2').pid)!;
+      process.kill(ended.pid, 'SIGKILL');
+      await until(() => !isAlive(ended));
       fixture.host = fixture.newHost();
       await fixture.open();
 
@@ -602,7 +604,7 @@ function commandOf(fixture: LxcFixture, sessionId: string) {
   return readProcessStat(Number(readFileSync(`${fixture.paths.exec(sessionId)}/pid`, 'utf8').split(' ')[0]))!;
 }
 
-async function lastKnown(fixture: LxcFixture, name: string): Promise<{ pid: number }> {
+function lastKnown(fixture: LxcFixture, name: string): { pid: number } {
   return (JSON.parse(readFileSync(fixture.paths.record(name), 'utf8')) as { running: { init: { pid: number } } }).running.init;
 }
 

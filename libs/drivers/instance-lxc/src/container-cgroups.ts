@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   hierarchies, innermostPid, listCgroups, listProcessesBelow, parseProcessCgroups, readCgroupFile, readProcessStat, removeCgroup, signalProcess,
   writeCgroupFile, type CgroupDirectories, type CgroupLayout,
@@ -6,6 +7,7 @@ import {
 import type { LxcPaths } from './lxc-paths.js';
 
 const SIGKILL = 9;
+const monitorPatienceMs = 5000;
 
 /** The cgroups of this member's containers, in all hierarchies of the host. */
 export class ContainerCgroups {
@@ -57,6 +59,12 @@ export class ContainerCgroups {
   /** Removes what LXC left; false when something still runs in it. */
   remove(projectName: string): boolean {
     return hierarchies(this.layout).map((mount) => removeCgroup(`${mount}/${this.paths.cgroup(projectName)}`)).every(Boolean);
+  }
+
+  /** Removes them once LXC's monitor, which is the last in them, has ended; gives up after five seconds. */
+  async removeWhenEmpty(projectName: string): Promise<void> {
+    const deadline = performance.now() + monitorPatienceMs;
+    for (let pause = 1; !this.remove(projectName) && performance.now() < deadline; pause = Math.min(pause * 1.5, 50)) await sleep(pause);
   }
 
   /** Of the whole member, when it has no containers left. */

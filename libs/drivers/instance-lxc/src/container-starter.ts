@@ -67,7 +67,7 @@ export class ContainerStarter {
       // Nobody may find half a container: what came up in our cgroup goes down again.
       await this.discard(spec.projectName);
       disks.detachAll(spec.projectName);
-      cgroups.remove(spec.projectName);
+      await cgroups.removeWhenEmpty(spec.projectName);
       throw wrap(error, `Failed to start "${spec.projectName}"`);
     }
   }

@@ -146,7 +146,7 @@ export class RunningContainers {
     for (let tries = 0; !cgroups.killAll(projectName) && tries < 1000; tries++) await sleep(1 + tries / 10);
     for (const hostName of Object.values(record?.hostNames ?? {})) netlink.deleteLink(hostName);
     disks.detachAll(projectName);
-    cgroups.remove(projectName);
+    await cgroups.removeWhenEmpty(projectName);
     const before = records.get(projectName);
     if (before !== undefined) records.set(projectName, { ...before, running: null });
   }
