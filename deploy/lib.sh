@@ -36,7 +36,7 @@ node_path() {
 }
 
 # Whether process $1 lives and has $2 in its command line: a pid file may have outlived its process, and the number come again.
-is_process() { [ -n "$1" ] && tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF -- "$2"; }
+is_process() { [ -n "$1" ] && { cat "/proc/$1/cmdline" | tr '\0' ' ' | grep -qF -- "$2"; } 2>/dev/null; }
 
 # Ends process $1 (with $2 in its command line): asks, and kills after 20 seconds.
 end_process() {
