@@ -11,11 +11,11 @@ beforeAll(() => member.startWith({ driver: 'btrfs', bridge: 'tlbr-r' }));
 afterAll(() => member.destroy());
 
 it('serves lxd-benchmark with 20 containers', () => {
-  expect(must(member, 'lxd-benchmark launch --count 20 --parallel 4 bb')).toContain('Test completed');
+  expect(must(member, 'lxd-benchmark launch --count 20 --parallel 4 bb')).toContain('Batch processing completed');
   expect(member.instances().filter(({ status }) => status === 'Running')).toHaveLength(20);
-  expect(must(member, 'lxd-benchmark stop --parallel 4')).toContain('Test completed');
-  expect(must(member, 'lxd-benchmark start --parallel 4')).toContain('Test completed');
-  expect(must(member, 'lxd-benchmark delete --parallel 4')).toContain('Test completed');
+  expect(must(member, 'lxd-benchmark stop --parallel 4')).toContain('Batch processing completed');
+  expect(must(member, 'lxd-benchmark start --parallel 4')).toContain('Batch processing completed');
+  expect(must(member, 'lxd-benchmark delete --parallel 4')).toContain('Batch processing completed');
 
   expect(member.instances()).toEqual([]);
   expect(member.remains()).toEqual([]);
@@ -26,15 +26,16 @@ it('serves pylxd: create, start, exec, stop, delete', () => {
   writeFileSync(script, `
 import pylxd
 client = pylxd.Client()
-instance = client.instances.create({'name': 'py1', 'source': {'type': 'image', 'alias': 'bb'}}, wait=True)
+instance = client.containers.create({'name': 'py1', 'source': {'type': 'image', 'alias': 'bb'}}, wait=True)
 instance.start(wait=True)
+instance.sync()
 assert instance.status == 'Running', instance.status
 result = instance.execute(['sh', '-c', 'echo out; echo err >&2; exit 4'])
 assert (result.exit_code, result.stdout, result.stderr) == (4, 'out\\n', 'err\\n'), result
 assert instance.state().network['eth0']['hwaddr'].startswith('00:16:3e')
 instance.stop(force=True, wait=True)
 instance.delete(wait=True)
-assert not client.instances.exists('py1')
+assert not client.containers.exists('py1')
 assert client.profiles.get('default').devices['root']['pool'] == 'default'
 print('pylxd done')
 `);

@@ -38,11 +38,11 @@ export class Member extends Target {
     return Number(found.split('\n')[0]);
   }
 
-  /** Cgroups of instances, in all hierarchies. */
+  /** Cgroups of instances, in all hierarchies; `lxc.pivot`, through which LXC leaves them, is the member's. */
   cgroups(): string[] {
     return readdirSync('/sys/fs/cgroup').flatMap((controller) => {
       const path = `/sys/fs/cgroup/${controller}/roost-${this.stateId}`;
-      return existsSync(path) ? readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => `${path}/${entry.name}`) : [];
+      return existsSync(path) ? readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory() && entry.name !== 'lxc.pivot').map((entry) => `${path}/${entry.name}`) : [];
     });
   }
 

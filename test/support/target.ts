@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -71,8 +71,10 @@ export class Target {
     return child?.exitCode ?? null;
   }
 
-  /** Stops instances and the daemon, and removes every trace of it from the host. */
+  /** Stops instances and the daemon, and removes every trace of it from the host, also after a test that failed half way. */
   async destroy(): Promise<void> {
+    // A daemon that a test ended still owns bridges and pools.
+    if (this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null) await this.start().catch(() => undefined);
     this.run('for i in $(lxc list --all-projects -f csv -c n 2>/dev/null); do lxc delete -f "$i"; done');
     this.run('for i in $(lxc image list -f csv -c f 2>/dev/null); do lxc image delete "$i"; done');
     this.run('lxc profile edit default </dev/null 2>/dev/null; printf "config: {}\\ndevices: {}\\n" | lxc profile edit default');
@@ -80,10 +82,24 @@ export class Target {
     this.run('for i in $(lxc storage list -f csv 2>/dev/null | cut -d, -f1); do lxc storage delete "$i"; done');
     this.daemon(['shutdown', '--timeout=20']);
     await this.stop();
-    for (const pid of this.leftovers()) process.kill(pid, 'SIGKILL');
+    this.sweep();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  /** What a daemon that could not clean up has left: processes, mounts, loop devices, links and cgroups that name this state directory. */
+  private sweep(): void {
+    const stateId = existsSync(join(this.dir, 'state-id')) ? readFileSync(join(this.dir, 'state-id'), 'utf8').trim() : 'none';
+    for (const pid of [...this.leftovers(), ...processesBelow(stateId)]) ignoringGone(() => process.kill(pid, 'SIGKILL'));
     const mounts = readFileSync('/proc/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(this.root));
     for (const path of mounts.sort().reverse()) spawnSync('umount', ['-l', path]);
-    rmSync(this.root, { recursive: true, force: true });
+    for (const line of spawnSync('losetup', ['-a'], { encoding: 'utf8' }).stdout.split('\n')) {
+      if (line.includes(this.root)) spawnSync('losetup', ['-d', line.split(':')[0]!]);
+    }
+    for (const link of readdirSync('/sys/class/net')) {
+      const alias = ignoringGone(() => readFileSync(`/sys/class/net/${link}/ifalias`, 'utf8'));
+      if (alias?.includes(stateId)) spawnSync('ip', ['link', 'delete', link]);
+    }
+    spawnSync('sh', ['-c', `find /sys/fs/cgroup -depth -type d -path '*/roost-${stateId}*' -exec rmdir {} + 2>/dev/null`]);
   }
 
   /** Processes whose command line or environment names this state directory: nothing of it may outlive the test. */
@@ -106,6 +122,20 @@ export class Target {
     return result(spawnSync('bash', ['-c', script], {
       env: { ...this.env, ...extraEnv }, encoding: 'utf8', input: '', cwd: this.root, timeout: 60_000, maxBuffer: 64 * 1024 * 1024,
     }));
+  }
+}
+
+/** Of containers: their own processes name nothing of ours, their cgroup does. */
+function processesBelow(stateId: string): number[] {
+  const found = spawnSync('sh', ['-c', `find /sys/fs/cgroup -path '*/roost-${stateId}/*' -name cgroup.procs -exec cat {} + 2>/dev/null`], { encoding: 'utf8' });
+  return [...new Set(found.stdout.split('\n').map(Number))].filter((pid) => pid > 1 && pid !== process.pid);
+}
+
+function ignoringGone<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch {
+    return undefined;
   }
 }
 
