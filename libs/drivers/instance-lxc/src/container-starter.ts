@@ -105,7 +105,7 @@ export class ContainerStarter {
     const config = lxcConfig({
       spec, rootfs: rootfs.path, rootfsIdmapped: rootfs.idmapped, seccomp, nics,
       log: paths.log(projectName), consoleLog: paths.consoleLog(projectName),
-      payloadCgroup: paths.payloadCgroup(projectName), monitorCgroup: paths.monitorCgroup(projectName), cgroupRoot: paths.cgroupRoot,
+      payloadCgroup: paths.payloadCgroup(projectName), monitorCgroup: paths.monitorCgroup(projectName), pivotCgroup: paths.pivotCgroup(projectName),
       postStop: `${helperPath} notify ${paths.hookFifo} ${projectName}`,
       disks: disks.attachAll(spec), limits: limits.settings(spec.config), cpus: pins.get(projectName) ?? null,
       cpusetUnified: limits.cpusetUnified, appArmor: this.appArmor, devicesUnified: devicesUnified(cgroups.layout), openFiles: openFilesLimit(),

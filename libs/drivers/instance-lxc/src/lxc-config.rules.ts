@@ -14,7 +14,7 @@ export interface LxcConfigInput {
   readonly seccomp: string;
   readonly payloadCgroup: string;
   readonly monitorCgroup: string;
-  readonly cgroupRoot: string;
+  readonly pivotCgroup: string;
   /** Command line of the post-stop hook. */
   readonly postStop: string;
   readonly nics: readonly NicPlan[];
@@ -60,7 +60,7 @@ function bookkeeping(input: LxcConfigInput): string[] {
     `lxc.log.file = ${input.log}`, 'lxc.log.level = warn',
     'lxc.console.buffer.size = auto', 'lxc.console.size = auto', `lxc.console.logfile = ${input.consoleLog}`,
     `lxc.cgroup.dir.container = ${input.payloadCgroup}`, `lxc.cgroup.dir.monitor = ${input.monitorCgroup}`,
-    `lxc.cgroup.dir.monitor.pivot = ${input.cgroupRoot}`,
+    `lxc.cgroup.dir.monitor.pivot = ${input.pivotCgroup}`,
     'lxc.hook.version = 1', `lxc.hook.post-stop = ${input.postStop}`,
   ];
 }

@@ -43,4 +43,6 @@ export class LxcPaths {
   cgroup(projectName: string): string { return `${this.cgroupRoot}/${projectName}`; }
   payloadCgroup(projectName: string): string { return `${this.cgroup(projectName)}/payload`; }
   monitorCgroup(projectName: string): string { return `${this.cgroup(projectName)}/monitor`; }
+  /** Where the monitor is in its last moments; below the container's own, so that it is waited for. */
+  pivotCgroup(projectName: string): string { return `${this.cgroup(projectName)}/pivot`; }
 }
