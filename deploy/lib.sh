@@ -52,9 +52,11 @@ start_supervised() {
   for name in agent daemon; do
     is_process "$(cat "$rundir/$name.pid" 2>/dev/null)" "$rundir/$name.pid" && continue
     stop_supervised "$name"
+    # A clean environment, as from a service manager: nothing of who ran deploy/up goes into it.
+    set -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
     case $name in
-      agent) set -- "$prefix/deploy/bin/roost-agent" --state-dir "$state" --daemon-user "$user" ;;
-      daemon) set -- setpriv --reuid "$user" --regid "$user" --init-groups env "ROOST_DIR=$state" "HOME=$state" "$prefix/deploy/bin/roostd" --group "$user" ;;
+      agent) set -- "$@" HOME=/root "$prefix/deploy/bin/roost-agent" --state-dir "$state" --daemon-user "$user" ;;
+      daemon) set -- setpriv --reuid "$user" --regid "$user" --init-groups "$@" "ROOST_DIR=$state" "HOME=$state" "$prefix/deploy/bin/roostd" --group "$user" ;;
     esac
     setsid "$prefix/deploy/supervise" "$rundir/$name.pid" "$logdir/$name.log" "$@" </dev/null >/dev/null 2>&1 &
   done
