@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { openSync, closeSync, statSync } from 'node:fs';
+import { openSync, closeSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { unavailable, wrap, type Logger, type StateDirectory } from '#kernel';
 import type { AgentChannel } from '#platform/rpc';
@@ -96,9 +96,9 @@ export class AgentSupervisor {
   }
 
   private async replace(): Promise<void> {
-    if (!(await this.listens())) return;
-    await this.options.channel.call('Host', 'shutdown', {}, { timeoutMs: 2_000 }).catch(() => undefined);
-    for (let waited = 0; waited < 5_000 && (await this.listens()); waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
+    const pid = (await this.hello())?.pid ?? 0;
+    if (pid !== 0 || (await this.listens())) await this.options.channel.call('Host', 'shutdown', {}, { timeoutMs: 2_000 }).catch(() => undefined);
+    for (let waited = 0; waited < 5_000 && (isRunning(pid) || (await this.listens())); waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   /** A connection that carries nothing: it ends the moment the agent does, whoever started it. */
@@ -149,6 +149,15 @@ export class AgentSupervisor {
     } finally {
       closeSync(log);
     }
+  }
+}
+
+/** False for a process that has ended and waits to be collected. */
+function isRunning(pid: number): boolean {
+  try {
+    return pid > 0 && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
   }
 }
 
