@@ -43,6 +43,7 @@ export class LxcHost {
   private readonly paths: LxcPaths;
   private readonly records: InstanceRecords;
   private readonly running: RunningContainers;
+  private readonly cgroups: ContainerCgroups;
   private readonly fifo: HookFifo;
   private readonly netlink = new Netlink();
 
@@ -59,7 +60,7 @@ export class LxcHost {
     const limits = new ContainerLimits(layout, logger);
     const running = new RunningContainers({ records, cgroups, disks, netlink: this.netlink, events, logger });
     const rootfs = new RootfsOwner(helper, idmappedMountsDisabled(options.environment ?? process.env));
-    [this.paths, this.records, this.running] = [paths, records, running];
+    [this.paths, this.records, this.running, this.cgroups] = [paths, records, running, cgroups];
     this.fifo = new HookFifo(paths.hookFifo, (line) => running.onHook(line));
     this.instances = new LxcInstanceDriver({
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
@@ -85,8 +86,9 @@ export class LxcHost {
     this.exec.adopt();
   }
 
-  /** Lets go of everything; containers and commands run on. */
+  /** Lets go of everything; containers and commands run on. Where nothing runs, no cgroup stays. */
   close(): void {
+    if (this.running.names().length === 0) this.cgroups.removeRoot();
     this.fifo.close();
     this.running.close();
     this.exec.close();
