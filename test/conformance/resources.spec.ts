@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { must, Pair } from '../support/pair.js';
+import { unmet } from '../support/needs.js';
 import { Target } from '../support/target.js';
 
 type Json = Record<string, unknown>;
@@ -13,7 +14,7 @@ function settled(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).filter(([key]) => !moving.has(key)).map(([key, inner]) => [key, settled(inner)]));
 }
 
-describe.runIf(Target.available('roost') && Target.available('lxd') && process.getuid?.() === 0)('facts about the host', () => {
+describe.skipIf(unmet('facts about the host', Target.whyNotBoth()))('facts about the host', () => {
   const pair = new Pair();
   const ask = (target: Target, path: string): Json => JSON.parse(must(target, `lxc query ${path}`)) as Json;
   beforeAll(() => pair.start());

@@ -3,13 +3,14 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { unmet } from '../support/needs.js';
 import { must } from '../support/pair.js';
 import { Target } from '../support/target.js';
 
 /** Images go from real LXD to Roost and back, each way the client knows, over loopback. Both servers have state directories of their own. */
 const lxd = new Target('lxd');
 const roost = new Target('roost');
-const bothInstalled = Target.available('lxd') && Target.available('roost');
+const impossible = unmet('images between daemons', Target.whyNotBoth());
 const images = join(roost.root, 'images');
 let lxdUrl = '';
 
@@ -34,7 +35,7 @@ function makeImages(): void {
 }
 
 beforeAll(async () => {
-  if (!bothInstalled) return;
+  if (impossible) return;
   const [lxdPort, roostPort] = [await freePort(), await freePort()];
   lxdUrl = `https://127.0.0.1:${lxdPort}`;
   await Promise.all([lxd.start(), roost.start()]);
@@ -59,7 +60,7 @@ const seed = (remote: string): void => {
   must(roost, `lxc image import '${images}/meta.tar.xz' '${images}/root.squashfs' ${remote}: --alias split`);
 };
 
-describe.skipIf(!bothInstalled).each([['lxd', 'roost'], ['roost', 'lxd']])('from %s to %s', (from, to) => {
+describe.skipIf(impossible).each([['lxd', 'roost'], ['roost', 'lxd']])('from %s to %s', (from, to) => {
   it.each(['pull', 'push', 'relay'])('private images are copied by %s and keep their fingerprints', (mode) => {
     seed(from);
     clear(to);
@@ -77,7 +78,7 @@ function pullByAlias(alias: string, name: string): void {
   must(roost, `lxc query --wait -X POST -d "$(cat '${images}/request.json')" /1.0/images`);
 }
 
-describe.skipIf(!bothInstalled)('an image of a public LXD', () => {
+describe.skipIf(impossible)('an image of a public LXD', () => {
   it('is copied, exported and imported again', () => {
     seed('lxd');
     clear('roost');
@@ -110,7 +111,7 @@ describe.skipIf(!bothInstalled)('an image of a public LXD', () => {
   });
 });
 
-describe.skipIf(!bothInstalled)('a daemon killed in the middle of an upload', () => {
+describe.skipIf(impossible)('a daemon killed in the middle of an upload', () => {
   it('has neither the image nor its upload after a restart', async () => {
     clear('roost');
     roost.run(`(head -c 200M /dev/zero; sleep 20) | curl -s --unix-socket '${roost.dir}/unix.socket' -X POST -H 'Content-Type: application/octet-stream' -T - http://x/1.0/images >/dev/null & sleep 1; kill %1 2>/dev/null; true`);

@@ -2,6 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { needsRoot } from './needs.js';
 
 const top = resolve(import.meta.dirname, '../..');
 
@@ -28,8 +29,11 @@ export class Target {
     mkdirSync(this.conf);
   }
 
-  static available(kind: TargetKind): boolean {
-    return kind === 'roost' ? existsSync(join(top, 'dist/bundle/daemon.js')) : spawnSync('lxd', ['--version']).status === 0;
+  /** Why the two daemons cannot be run side by side here; empty where they can. */
+  static whyNotBoth(): string {
+    if (needsRoot !== '') return needsRoot;
+    if (!existsSync(join(top, 'dist/bundle/daemon.js'))) return 'Roost is not built (tools/build)';
+    return spawnSync('lxd', ['--version']).status === 0 ? '' : 'LXD is not installed';
   }
 
   /** The daemon's program: `lxd`, or our compatible wrapper. */

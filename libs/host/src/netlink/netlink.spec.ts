@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { needsRoot, unmet } from '../../../../test/support/needs.js';
 import { Netlink } from './netlink.js';
 
 describe('describe', () => {
@@ -12,7 +13,7 @@ describe('describe', () => {
     netlink.close();
   });
 
-  it.skipIf(process.getuid?.() !== 0)('sees the namespace of another process, and stays in its own', () => {
+  it.skipIf(unmet('other network namespaces', needsRoot))('sees the namespace of another process, and stays in its own', () => {
     const netlink = new Netlink();
     const before = netlink.listLinks().map(({ name }) => name);
 

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { needsRoot, unmet } from '../../../../test/support/needs.js';
 import { internalContext } from '#kernel';
 import { OpenDatabase, type OpenOptions, type Tx } from './index.js';
 import { migrations } from './migrations/index.js';
@@ -133,9 +134,7 @@ describe('a transaction cut off by a kill', () => {
   });
 });
 
-const canMount = process.getuid?.() === 0 && existsSync('/bin/mount');
-
-describe.skipIf(!canMount)('a full disk', () => {
+describe.skipIf(unmet('a full disk', needsRoot))('a full disk', () => {
   beforeEach(() => { execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'roost-full', directory]); });
   afterEach(() => { execFileSync('umount', ['-l', directory]); });
 
