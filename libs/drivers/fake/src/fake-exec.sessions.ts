@@ -59,7 +59,8 @@ const builtins: Readonly<Record<string, FakeCommand>> = {
 export class FakeExecSessions extends ExecSessions {
   readonly commands = new Map<string, FakeCommand>(Object.entries(builtins));
   readonly requests: ExecRequest[] = [];
-  private readonly directory = mkdtempSync(join(tmpdir(), 'roost-fake-exec-'));
+  /** Made with the first command: most tests run none. */
+  private directory = '';
   private readonly sessions = new Map<string, Session>();
   private count = 0;
 
@@ -71,6 +72,7 @@ export class FakeExecSessions extends ExecSessions {
     await this.faults.enter('exec.startExec');
     this.requests.push(request);
     const sessionId = `exec-${++this.count}`;
+    this.directory ||= mkdtempSync(join(tmpdir(), 'roost-fake-exec-'));
     const path = (name: string): string => join(this.directory, `${this.count}.${name}`);
     const names = request.interactive ? ['terminal'] : ['stdin', 'stdout', 'stderr'];
     const endpoints = new Map<string, Endpoint>();
@@ -110,7 +112,8 @@ export class FakeExecSessions extends ExecSessions {
 
   dispose(): void {
     for (const session of this.sessions.values()) session.dispose();
-    rmSync(this.directory, { recursive: true, force: true });
+    if (this.directory !== '') rmSync(this.directory, { recursive: true, force: true });
+    this.directory = '';
   }
 
   private session(sessionId: string): Session {
