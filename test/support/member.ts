@@ -26,16 +26,27 @@ export class Member extends Target {
 
   get stateId(): string { return readFileSync(join(this.dir, 'state-id'), 'utf8').trim(); }
 
-  /** The agent's pid, by the command line that names this state directory. */
+  /** Agents whose command line names this state directory. */
+  agentPids(): number[] {
+    return pidsOf(`agent[^ ]*.js --state-dir ${this.dir}`);
+  }
+
+  /** The agent's pid, if need be after the daemon has started a new one. Throws rather than naming 0, which to `kill` is everybody in the test run. */
   agentPid(): number {
-    const found = spawnSync('pgrep', ['-f', `agent[^ ]*.js --state-dir ${this.dir}`], { encoding: 'utf8' }).stdout.trim().split('\n').map(Number);
-    return found[0] ?? 0;
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      const [pid] = this.agentPids();
+      if (pid !== undefined) return pid;
+      if (Date.now() > deadline) throw new Error(`No agent of ${this.dir}`);
+      spawnSync('sleep', ['0.05']);
+    }
   }
 
   /** Of LXC's process beside a running instance's init. */
   monitorPid(name: string): number {
-    const found = spawnSync('pgrep', ['-f', `lxc monitor.*${this.stateId} ${name}$`], { encoding: 'utf8' }).stdout.trim();
-    return Number(found.split('\n')[0]);
+    const [pid] = pidsOf(`lxc monitor.*${this.stateId} ${name}$`);
+    if (pid === undefined) throw new Error(`No monitor of ${name}`);
+    return pid;
   }
 
   /** Cgroups of instances, in all hierarchies; `lxc.pivot`, through which LXC leaves them, is the member's. */
@@ -68,6 +79,11 @@ export class Member extends Target {
     const listed = JSON.parse(must(this, 'lxc list --format json')) as { name: string; status: string }[];
     return listed.map(({ name, status }) => ({ name, status }));
   }
+}
+
+function pidsOf(commandLine: string): number[] {
+  const found = spawnSync('pgrep', ['-f', commandLine], { encoding: 'utf8' }).stdout;
+  return found.split('\n').map(Number).filter((pid) => pid > 0);
 }
 
 /** Asks until `condition` holds; throws with what was last seen after `timeoutMs`. */

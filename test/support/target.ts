@@ -46,7 +46,9 @@ export class Target {
   }
 
   get pid(): number {
-    return this.child?.pid ?? 0;
+    const pid = this.child?.pid;
+    if (pid === undefined) throw new Error(`No ${this.kind} was started`);
+    return pid;
   }
 
   async start(): Promise<void> {
