@@ -1,6 +1,8 @@
-import { spawn as spawnProcess, type ChildProcess, type StdioOptions } from 'node:child_process';
-import { internal, SilentLogger, unavailable, type Logger } from '#kernel';
+import { finished } from 'node:stream/promises';
+import { internal, messageOf, SilentLogger, unavailable, type Logger } from '#kernel';
+import { startChild, type ChildStatus, type StartedChild } from './child-process/child-process.js';
 import { CommandFailedError, CommandNotFoundError, CommandTimeoutError } from './command.errors.js';
+import { errnoName } from './ioctl/ioctl.js';
 
 /** Where one of the child's descriptors goes: a descriptor of ours (a file, FIFO, socket, pty), or nowhere. */
 export type ChildDescriptor = number | 'ignore';
@@ -83,7 +85,7 @@ export class CommandRunner {
    * Runs a program to its end. Throws `CommandNotFoundError`, `CommandTimeoutError`, `CommandFailedError`; an abort is
    * `unavailable`.
    */
-  run(options: RunOptions): Promise<CommandResult> {
+  async run(options: RunOptions): Promise<CommandResult> {
     const argv = mask(options.argv, options.secrets ?? []);
     options.signal?.throwIfAborted();
     const stdin = options.stdin;
@@ -93,8 +95,9 @@ export class CommandRunner {
     ]);
     if (stdin !== undefined && given === undefined) {
       // A program that ends without reading all is judged by its exit code, not by our broken pipe.
-      child.stdin?.on('error', () => {});
-      child.stdin?.end(stdin as string | Uint8Array);
+      const pipe = child.pipes.get(0);
+      pipe?.on('error', () => {});
+      pipe?.end(stdin as string | Uint8Array);
     }
     return this.collect(child, options, argv);
   }
@@ -117,26 +120,24 @@ export class CommandRunner {
     if (options.captureStderr) descriptors[2] = 'pipe';
     const child = this.start(options, options.argv, descriptors);
     const stderr = new TailBuffer(stderrTailBytes);
-    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
-    const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
-    child.once(options.captureStderr ? 'close' : 'exit', (exitCode: number | null, signal: NodeJS.Signals | null) => {
-      resolve({ exitCode, signal, stderrTail: stderr.text() });
-    });
-    await started(child, options.argv);
-    const pid = child.pid as number;
-    if (options.outlivesUs) child.unref();
-    return { pid, exited, killGroup: (signal) => killGroup(pid, signal) };
+    child.pipes.get(2)?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    const exited = ended(child).then((status) => ({ ...status, stderrTail: stderr.text() }));
+    return { pid: child.pid, exited, killGroup: (signal) => killGroup(child.pid, signal) };
   }
 
-  private start(options: RunOptions | SpawnOptions, argv: readonly string[], stdio: StdioOptions): ChildProcess {
+  private start(options: RunOptions | SpawnOptions, argv: readonly string[], stdio: readonly (ChildDescriptor | 'pipe')[]): StartedChild {
     const [program, ...rest] = options.argv;
     if (program === undefined || program === '') throw internal('A command needs a program to run');
     this.logger.debug('Starting command', { argv });
-    const env = 'exactEnv' in options && options.exactEnv !== undefined ? { ...options.exactEnv } : cleanEnvironment(options.env);
-    return spawnProcess(program, rest, { stdio, env, cwd: options.cwd, detached: true });
+    const env = 'exactEnv' in options && options.exactEnv !== undefined ? options.exactEnv : cleanEnvironment(options.env);
+    try {
+      return startChild({ argv: [program, ...rest], env, cwd: options.cwd, stdio, unref: 'outlivesUs' in options && options.outlivesUs === true });
+    } catch (error) {
+      throw errnoName(error) === 'ENOENT' ? new CommandNotFoundError(argv) : internal(`Cannot start "${argv.join(' ')}": ${messageOf(error)}`, { cause: error });
+    }
   }
 
-  private collect(child: ChildProcess, options: RunOptions, argv: readonly string[]): Promise<CommandResult> {
+  private async collect(child: StartedChild, options: RunOptions, argv: readonly string[]): Promise<CommandResult> {
     const begun = performance.now();
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     const maximum = options.maxOutputBytes ?? defaultMaxOutputBytes;
@@ -146,50 +147,36 @@ export class CommandRunner {
     let failure: Error | undefined;
     const stop = (reason: Error): void => {
       failure ??= reason;
-      if (child.pid !== undefined) killGroup(child.pid, 'SIGKILL');
+      killGroup(child.pid, 'SIGKILL');
     };
-    child.stdout?.on('data', (chunk: Buffer) => {
+    child.pipes.get(1)?.on('data', (chunk: Buffer) => {
       stdoutBytes += chunk.length;
       if (stdoutBytes > maximum) stop(internal(`Command "${argv.join(' ')}" wrote more than ${maximum} bytes`));
       else stdout.push(chunk);
     });
-    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.pipes.get(2)?.on('data', (chunk: Buffer) => stderr.push(chunk));
     const abort = (): void => stop(unavailable(`Command "${argv.join(' ')}" was cancelled`));
     options.signal?.addEventListener('abort', abort, { once: true });
     const timer = timeoutMs === 0 ? undefined : setTimeout(() => stop(new CommandTimeoutError(argv, timeoutMs)), timeoutMs);
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        clearTimeout(timer);
-        options.signal?.removeEventListener('abort', abort);
-      };
-      child.once('error', (error: NodeJS.ErrnoException) => {
-        settle();
-        reject(spawnError(error, argv));
-      });
-      child.once('close', (exitCode, signal) => {
-        settle();
-        this.logger.debug('Command ended', { argv, exitCode, signal, durationMs: Math.round(performance.now() - begun) });
-        const errors = maskText(stderr.text(), options.secrets ?? []);
-        if (failure !== undefined) reject(failure);
-        else if (exitCode === null || !(options.okExitCodes ?? [0]).includes(exitCode)) {
-          reject(new CommandFailedError(argv, exitCode, signal, errors.slice(-stderrTailBytes).trim()));
-        } else resolve({ exitCode, stdout: Buffer.concat(stdout).toString('utf8'), stderr: errors });
-      });
-    });
+    const { exitCode, signal } = await ended(child);
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', abort);
+    this.logger.debug('Command ended', { argv, exitCode, signal, durationMs: Math.round(performance.now() - begun) });
+    const errors = maskText(stderr.text(), options.secrets ?? []);
+    if (failure !== undefined) throw failure;
+    if (exitCode === null || !(options.okExitCodes ?? [0]).includes(exitCode)) {
+      throw new CommandFailedError(argv, exitCode, signal, errors.slice(-stderrTailBytes).trim());
+    }
+    return { exitCode, stdout: Buffer.concat(stdout).toString('utf8'), stderr: errors };
   }
 }
 
-function started(child: ChildProcess, argv: readonly string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.once('spawn', resolve);
-    child.once('error', (error: NodeJS.ErrnoException) => reject(spawnError(error, argv)));
-  });
-}
-
-function spawnError(error: NodeJS.ErrnoException, argv: readonly string[]): Error {
-  return error.code === 'ENOENT'
-    ? new CommandNotFoundError(argv)
-    : internal(`Cannot start "${argv.join(' ')}": ${error.message}`, { cause: error });
+/** The program has ended, and all it wrote is here. */
+async function ended(child: StartedChild): Promise<ChildStatus> {
+  const outputs = [...child.pipes].filter(([fd]) => fd !== 0).map(([, pipe]) => finished(pipe, { writable: false }).catch(() => {}));
+  const [status] = await Promise.all([child.exited, ...outputs]);
+  child.pipes.get(0)?.destroy();
+  return status;
 }
 
 function killGroup(pid: number, signal: NodeJS.Signals): boolean {

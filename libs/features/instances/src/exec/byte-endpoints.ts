@@ -10,18 +10,18 @@ const openPatienceMs = 5000;
  * loop: a thread of the pool per read would starve everything else once a few dozen commands run.
  */
 export async function openReader(path: string, onread?: net.OnReadOpts): Promise<net.Socket> {
-  if (await isSocket(path)) return connect(path, onread);
+  if (isSocket(path)) return connect(path, onread);
   // Without a writer yet this end waits: end of file is reported only after a writer was there and has gone.
-  const fd = await openDescriptor(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   return new net.Socket({ fd, readable: true, writable: false, ...(onread === undefined ? {} : { onread }) });
 }
 
 export async function openWriter(path: string): Promise<net.Socket> {
-  if (await isSocket(path)) return connect(path);
+  if (isSocket(path)) return connect(path);
   const deadline = Date.now() + openPatienceMs;
   for (;;) {
     try {
-      const fd = await openDescriptor(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
+      const fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
       return new net.Socket({ fd, readable: false, writable: true });
     } catch (error) {
       // Nobody reads yet.
@@ -36,14 +36,9 @@ export function openTerminal(path: string): Promise<net.Socket> {
   return connect(path);
 }
 
-async function isSocket(path: string): Promise<boolean> {
-  return (await fs.promises.stat(path)).isSocket();
-}
-
-async function openDescriptor(path: string, flags: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  fs.open(path, flags, (error, fd) => (error ? reject(error) : resolve(fd)));
-  return promise;
+/** Looking at and opening what the agent has just made takes microseconds; a thread of the pool would take longer to wake up. */
+function isSocket(path: string): boolean {
+  return fs.statSync(path).isSocket();
 }
 
 async function connect(path: string, onread?: net.OnReadOpts): Promise<net.Socket> {
