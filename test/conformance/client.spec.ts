@@ -331,6 +331,8 @@ lines('the bare API', `
   lxc query /1.0/operations/0f1c9bb0-3f3c-4d19-8d6a-0123456789ab
   lxc query /1.0/operations/0f1c9bb0-3f3c-4d19-8d6a-0123456789ab/wait
   lxc query -X DELETE /1.0/operations/0f1c9bb0-3f3c-4d19-8d6a-0123456789ab
+  lxc profile create lt && lxc profile set lt user.text 'a<b&c>' && curl -s --unix-socket $LXD_DIR/unix.socket http://x/1.0/profiles/lt; lxc profile delete lt
+  curl -s --unix-socket $LXD_DIR/unix.socket -X PUT -d '{"config":{"a<b&c":"x"}}' http://x/1.0
   lxc query /1.0/cluster
   lxc query /1.0/cluster/members
   lxc query /1.0 | python3 -c 'import json,sys; d=json.load(sys.stdin); print(sorted(d), sorted(d["environment"]))'

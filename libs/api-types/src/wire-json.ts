@@ -1,7 +1,15 @@
 const unsafe = /[<>&\u2028\u2029]/;
 const unsafeAll = /[<>&\u2028\u2029]/g;
 
-/** JSON as LXD's encoder writes it: compact, with `<`, `>`, `&` and the two line separators escaped. */
+const separators = /[\u2028\u2029]/g;
+
+/** JSON as LXD writes the metadata of an answer: compact, nothing escaped but the two line separators. Errors and events use `encodeJson`. */
+export function encodeMetadata(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'null';
+  return unsafe.test(text) ? text.replace(separators, (c) => `\\u${c.charCodeAt(0).toString(16)}`) : text;
+}
+
+/** JSON as LXD's encoder writes it in errors, events and hashes: compact, with `<`, `>`, `&` and the two line separators escaped. */
 export function encodeJson(value: unknown): string {
   const text = JSON.stringify(value) ?? 'null';
   return unsafe.test(text) ? text.replace(unsafeAll, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`) : text;
@@ -23,6 +31,6 @@ export class EncodedJson {
   private constructor(readonly text: string) {}
 
   static of(value: unknown): EncodedJson {
-    return new EncodedJson(encodeJson(value));
+    return new EncodedJson(encodeMetadata(value));
   }
 }

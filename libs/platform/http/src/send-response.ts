@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import { EncodedJson, encodeJson } from '#api-types';
+import { EncodedJson, encodeMetadata } from '#api-types';
 import { etagOf } from './etag.js';
 import { ApiResponse, OperationApiResponse, StreamApiResponse, SyncApiResponse } from './responses.js';
 
@@ -21,13 +21,13 @@ function sendSyncResponse(reply: FastifyReply, { metadata, httpStatus, options }
 }
 
 function sendSync(reply: FastifyReply, status: number, metadata: unknown): void {
-  sendJson(reply, status, `${syncHead}${metadata instanceof EncodedJson ? metadata.text : encodeJson(metadata)}}\n`);
+  sendJson(reply, status, `${syncHead}${metadata instanceof EncodedJson ? metadata.text : encodeMetadata(metadata)}}\n`);
 }
 
 function sendOperation(reply: FastifyReply, { operation, headers }: OperationApiResponse): void {
   const url = `/1.0/operations/${operation.id}`;
   reply.headers(headers).header('Location', url);
-  const metadata = encodeJson(operation.api());
+  const metadata = encodeMetadata(operation.api());
   sendJson(reply, 202, `{"type":"async","status":"Operation created","status_code":100,"operation":"${url}","error_code":0,"error":"","metadata":${metadata}}\n`);
 }
 
