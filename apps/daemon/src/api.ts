@@ -5,6 +5,7 @@ import { DatabaseModule } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule, OperationsService } from '#platform/operations';
+import { ReconcileModule } from '#platform/reconcile';
 import type { AgentChannel } from '#platform/rpc';
 import { agentBindings, FoundationModule, type PortBindings } from './bindings.js';
 import { featureModules, startFeatures, stopInstances } from './features.js';
@@ -32,6 +33,7 @@ class DaemonModule {
         AuthModule.forRoot({ directory: options.state }),
         EventBusModule,
         OperationsModule.forRoot(),
+        ReconcileModule,
         HttpModule,
         ...featureModules(),
       ],

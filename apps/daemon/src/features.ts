@@ -38,7 +38,7 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   await Promise.all([app.get(PoolsService).mountAll(), app.get(NetworksService).ensureAll()]);
   await recover();
   await app.get(InstancesLifecycle).startUp();
-  const reconcilers = app.get(ReconcileRunner, { strict: false });
+  const reconcilers = app.get(ReconcileRunner);
   reconcilers.add(app.get(NetworksReconciler), { firstMs: afterStartMs });
   const instances = app.get(InstancesReconciler);
   reconcilers.add(instances, { firstMs: instances.periodMs });

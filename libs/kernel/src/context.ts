@@ -26,3 +26,13 @@ export const defaultProject = 'default';
 export function internalContext(signal: AbortSignal = new AbortController().signal, project = defaultProject): RequestContext {
   return { requestId: newUuid(), project, requestor: { username: '', protocol: 'internal', address: '' }, trusted: true, signal };
 }
+
+/**
+ * The same request, about another project. Spreading a context would lose what a request computes on first use (id, requestor, signal), which
+ * are getters of its class.
+ */
+export function withProject<C extends RequestContext>(ctx: C, project: string): C {
+  if (ctx.project === project) return ctx;
+  // The original is the receiver: what a getter computes is kept there, so that both have the same id and the same signal.
+  return new Proxy(ctx, { get: (original, key) => (key === 'project' ? project : Reflect.get(original, key, original)) });
+}

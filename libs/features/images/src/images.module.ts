@@ -24,14 +24,14 @@ import { ImageServers } from './remote/image-servers.js';
 
 const minuteMs = 60_000;
 
-/** Needs, besides what its imports give: Database, OperationsService, EventBus, ServerConfig, ImageStore, StateDirectory, Logger. */
+/** Needs, besides what its imports give: Database, OperationsService, ReconcileRunner, EventBus, ServerConfig, ImageStore, StateDirectory, Logger. */
 @Module({
   imports: [ProjectsModule, StorageModule],
   // The aliases come first: their path would otherwise be taken for a fingerprint.
   controllers: [ImagesController, ImageAliasesController, ImageController],
   providers: [
     ImagesRepository, ImageAliasesRepository, UploadArea, ImageReceiver, ImageLibrary, ImageServers, ImageDownloads, ImageTokens, ImageImports,
-    ImageExports, ImageUpdates, ImagesService, ImageAliasesService, ImageCleanupReconciler, ImageUpdateReconciler, ReconcileRunner,
+    ImageExports, ImageUpdates, ImagesService, ImageAliasesService, ImageCleanupReconciler, ImageUpdateReconciler,
   ],
   exports: [ImagesService],
 })

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ConfigMap, InstanceSource } from '#api-types';
 import type { DeviceNetwork } from '#config-schema';
-import { AppError, internal, type RequestContext } from '#kernel';
+import { AppError, internal, withProject, type RequestContext } from '#kernel';
 import { HostInfo, type HostDescription, type NicNetwork } from '#ports';
 import { Database, type Sql, type Tx } from '#platform/database';
 import { ImagesService, type ImageRow } from '#features/images';
@@ -107,7 +107,7 @@ export class InstanceNeighbors {
 
   /** Brings an image from another server, unless it is here. */
   fetchImage(ctx: RequestContext, project: string, type: string, source: InstanceSource, watch: FetchWatch): Promise<ImageRow> {
-    return this.images.ensureFromRemote({ ...ctx, project }, {
+    return this.images.ensureFromRemote(withProject(ctx, project), {
       server: source.server ?? '', protocol: source.protocol ?? '', alias: source.alias ?? '', fingerprint: source.fingerprint ?? '',
       certificate: source.certificate ?? '', secret: source.secret ?? '', image_type: type,
     }, watch);

@@ -102,7 +102,7 @@ export class InstancePower {
   /** An ephemeral instance goes with its end. */
   async removeEphemeral({ row }: ExpandedInstance): Promise<void> {
     if (!row.ephemeral || this.catalog.findById(row.id) === undefined) return;
-    const operation = await this.removal.schedule({ ...internalContext(), project: row.project }, row.project, row.name);
+    const operation = await this.removal.schedule(internalContext(undefined, row.project), row.project, row.name);
     await operation.done;
   }
 

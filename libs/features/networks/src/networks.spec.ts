@@ -12,7 +12,7 @@ import { NetworkViews } from './network-views.service.js';
 import { NetworksService } from './networks.service.js';
 
 const ctx = internalContext();
-const isolated: RequestContext = { ...internalContext(), project: 'web' };
+const isolated: RequestContext = internalContext(undefined, 'web');
 
 /** `web` has networks of its own, `shared` uses those of the default project. */
 const projects = {

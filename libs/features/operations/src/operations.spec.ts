@@ -63,7 +63,7 @@ function call(method: string, path: string): Promise<{ status: number; metadata:
 }
 
 function begin(options: Partial<InMemoryOptions> = {}, project = 'default') {
-  return operations.runInMemory({ ...internalContext(), project }, { kind: 'test.run', class: 'task', description: 'Testing', resources: {}, ...options });
+  return operations.runInMemory(internalContext(undefined, project), { kind: 'test.run', class: 'task', description: 'Testing', resources: {}, ...options });
 }
 
 const forEver = (): Promise<never> => new Promise(() => {});

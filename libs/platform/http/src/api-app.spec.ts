@@ -6,7 +6,7 @@ import { Controller, Global, Module } from '@nestjs/common';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Logger, notFound, SilentLogger, type RequestContext } from '#kernel';
+import { Logger, notFound, SilentLogger, withProject, type RequestContext } from '#kernel';
 import { Authenticator, ServerCertificates } from '#platform/auth';
 import { createApiApp, type ApiApp } from './create-api-app.js';
 import { AllowUntrusted, Body, Ctx, Delete, Get, IfMatch, Param, Post, Put, Query, RawBody, Streaming, type RawRequestBody } from './decorators.js';
@@ -29,6 +29,10 @@ class ThingsController {
   @Get('/1.0/broken') broken(): void { (undefined as unknown as { x: () => void }).x(); }
   @Post('/1.0/bytes') @Streaming() async bytes(@RawBody() body: RawRequestBody): Promise<unknown> { let n = 0; for await (const c of body.stream) n += (c as Buffer).length; return { n, type: body.contentType, size: body.size }; }
   @Get('/1.0/file') file(): ApiResponse { return streamResponse(Buffer.from('hello'), { contentType: 'text/plain', headers: { 'X-LXD-type': 'file' } }); }
+  @Get('/1.0/other') other(@Ctx() ctx: RequestContext): unknown {
+    const { project, trusted, requestor, requestId, signal } = withProject(ctx, 'web');
+    return { project, trusted, user: requestor.username, same: requestId === ctx.requestId && signal === ctx.signal, original: ctx.project };
+  }
   @Get('/1.0/slow') async slow(@Ctx() ctx: RequestContext): Promise<void> { await new Promise<void>((r) => ctx.signal.addEventListener('abort', () => { aborted.push('slow'); r(); })); }
 }
 
@@ -173,6 +177,11 @@ describe('requests', () => {
     request.destroy();
 
     await expect.poll(() => aborted).toEqual(['slow']);
+  });
+
+  it('stay the same request when asked about another project', async () => {
+    const { text } = await call('GET', '/1.0/other');
+    expect(JSON.parse(text)).toMatchObject({ metadata: { project: 'web', trusted: true, user: 'root', same: true, original: 'default' } });
   });
 
   it('do not pile up listeners on a connection that is reused', async () => {

@@ -1,2 +1,3 @@
 export { Reconciler } from './reconciler.js';
+export { ReconcileModule } from './reconcile.module.js';
 export { ReconcileRunner, type LastRun } from './reconcile-runner.js';

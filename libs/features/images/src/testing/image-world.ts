@@ -13,6 +13,7 @@ import { Database, DatabaseModule, TransactionRunner } from '#platform/database'
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule } from '#platform/operations';
+import { ReconcileModule } from '#platform/reconcile';
 import { HostInfo, ImageStore, StorageDriver } from '#ports';
 import { ImagesModule } from '../images.module.js';
 
@@ -40,7 +41,8 @@ export class ImageWorld {
     @Module({
       imports: [
         FakesModule, DatabaseModule.forRoot({ directory: this.state.database, synchronous: 'OFF', ballast: { bytes: 0 } }),
-        AuthModule.forRoot({ directory: this.state }), EventBusModule, OperationsModule.forRoot(), HttpModule, ServerModule, OperationsApiModule, ImagesModule,
+        AuthModule.forRoot({ directory: this.state }), EventBusModule, OperationsModule.forRoot(), ReconcileModule, HttpModule, ServerModule, OperationsApiModule,
+        ImagesModule,
       ],
     })
     class WorldModule {}

@@ -82,7 +82,7 @@ export class InstancesReconciler extends Reconciler {
       if (row.state === 'Created' || this.operations.holderOf(instanceConflictKey(row)) !== undefined) continue;
       this.logger.info('Removing an instance that was never finished', { instance: hostName(row), state: row.state });
       try {
-        const operation = await this.removal.schedule({ ...internalContext(), project: row.project }, row.project, row.name);
+        const operation = await this.removal.schedule(internalContext(undefined, row.project), row.project, row.name);
         await operation.done;
       } catch (error) {
         this.logger.warn('Failed removing an instance that was never finished', { instance: hostName(row), error: messageOf(error) });

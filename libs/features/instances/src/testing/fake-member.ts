@@ -13,7 +13,7 @@ import { Database, DatabaseModule, ChangeFeed, TransactionRunner } from '#platfo
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, HttpServer } from '#platform/http';
 import { OperationsModule, OperationsService, type OperationHandle } from '#platform/operations';
-import { ReconcileRunner } from '#platform/reconcile';
+import { ReconcileModule } from '#platform/reconcile';
 import { PoolsService } from '#features/storage';
 import { OperationsApiModule } from '#features/operations';
 import { ServerModule } from '#features/server';
@@ -55,9 +55,9 @@ class HostModule {
       { provide: StateDirectory, useValue: host.state }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
       { provide: StorageDriver, useValue: host.storage }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
       { provide: InstanceDriver, useValue: host.instances }, { provide: ExecSessions, useValue: host.exec }, { provide: InstanceLogs, useValue: host.logs },
-      { provide: HostInfo, useValue: host.info }, ReconcileRunner,
+      { provide: HostInfo, useValue: host.info },
     ];
-    return { module: HostModule, providers, exports: providers.map((provider) => (typeof provider === 'function' ? provider : provider.provide)) };
+    return { module: HostModule, providers, exports: providers.map((provider) => provider.provide) };
   }
 }
 
@@ -68,7 +68,7 @@ class MemberModule {
       module: MemberModule,
       imports: [
         HostModule.of(host), DatabaseModule.forRoot({ directory: host.state.database, synchronous: 'OFF', ballast: { bytes: 0 } }),
-        AuthModule.forRoot({ directory: host.state }), EventBusModule, OperationsModule.forRoot({ undoRetryDelaysMs: [1], progressIntervalMs: 0 }), HttpModule, ServerModule, OperationsApiModule,
+        AuthModule.forRoot({ directory: host.state }), EventBusModule, OperationsModule.forRoot({ undoRetryDelaysMs: [1], progressIntervalMs: 0 }), ReconcileModule, HttpModule, ServerModule, OperationsApiModule,
         InstancesModule,
       ],
     };
@@ -128,7 +128,7 @@ export class FakeMember {
   }
 
   ctx(project = 'default'): RequestContext {
-    return { ...internalContext(), project, requestor: { username: 'root', protocol: 'unix', address: '@' } };
+    return { ...internalContext(undefined, project), requestor: { username: 'root', protocol: 'unix', address: '@' } };
   }
 
   /** An empty instance; throws when its operation failed. */
