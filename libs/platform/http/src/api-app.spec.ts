@@ -113,10 +113,10 @@ describe('the envelope', () => {
     expect((await call('GET', '/1.0/broken')).status).toBe(500);
   });
 
-  it('escapes text in JSON and sends the ETag quoted', async () => {
+  it('leaves text in answers unescaped and sends the ETag quoted', async () => {
     const answer = await call('GET', '/1.0/things/a%2Fb');
 
-    expect(answer.text).toContain('{"name":"a/b","html":"\\u003ca\\u0026b\\u003e"}');
+    expect(answer.text).toContain('{"name":"a/b","html":"<a&b>"}');
     expect(answer.headers.etag).toMatch(/^"[0-9a-f]{64}"$/);
   });
 
