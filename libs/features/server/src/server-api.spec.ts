@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import { connect as connectTls } from 'node:tls';
 import { Global, Module } from '@nestjs/common';
 import { WebSocket } from 'ws';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -185,6 +186,18 @@ describe('the network', () => {
     await setConfig({ 'core.https_address': '' });
     const refused = await new Promise((resolve) => connect(port, '127.0.0.1').on('error', () => resolve(true)).on('connect', () => resolve(false)));
     expect(refused).toBe(true);
+  });
+
+  it('speaks HTTP/1.1 with whoever can, and refuses who offers h2 alone', async () => {
+    const negotiate = (...protocols: string[]) => new Promise((resolve) => {
+      const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: protocols });
+      socket.on('secureConnect', () => { resolve(socket.alpnProtocol); socket.destroy(); });
+      socket.on('error', () => resolve('refused'));
+    });
+
+    expect(await negotiate('h2', 'http/1.1')).toBe('http/1.1');
+    expect(await negotiate('http/1.1')).toBe('http/1.1');
+    expect(await negotiate('h2')).toBe('refused');
   });
 
   it('shows strangers little', async () => {

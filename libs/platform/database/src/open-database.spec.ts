@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { needsRoot, unmet } from '../../../../test/support/needs.js';
 import { internalContext } from '#kernel';
@@ -49,6 +50,17 @@ describe('OpenDatabase.open', () => {
 
     expect(db.database.head.level).toBe(migrations.length);
     expect(db.database.read.all('SELECT key FROM config')).toHaveLength(migrations.length - 1);
+  });
+
+  it('keeps no read open, which would keep the write-ahead log from being taken in', async () => {
+    const db = await open();
+    await db.runner.run(ctx, put('a'));
+    expect(db.database.read.all('SELECT key FROM config')).toHaveLength(1);
+    expect(db.database.read.get('SELECT key FROM config')).toBeDefined();
+
+    const other = new DatabaseSync(join(directory, 'global/db.bin'));
+    expect(other.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()).toMatchObject({ busy: 0, log: 0 });
+    other.close();
   });
 
   it('gives each new database a history of its own, whose entries hang together', async () => {
