@@ -8,7 +8,8 @@ import type { InstanceRecords, RunningRecord } from './instance-records.js';
 import type { HookLine } from './hook-fifo.js';
 
 const SIGKILL = 9;
-const sweepMs = 1000;
+/** The hook tells of an end at once. This finds containers whose monitor was killed before, so it need not be quick. */
+const sweepMs = 3000;
 /** LXC's monitor has some cleaning to do once init is gone; this is patience with it. */
 const monitorPatienceMs = 10_000;
 
