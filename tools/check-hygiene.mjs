@@ -25,6 +25,14 @@ adrs.forEach((file, index) => {
   if (Number(basename(file).slice(0, 4)) !== index + 1) complain(file, `ADR numbers are consecutive: expected ${String(index + 1).padStart(4, '0')}`);
 });
 
+// A rule is as good as its test: every title that docs/hazards.md names must stand in a test.
+const tests = files.filter((f) => /\.spec\.ts$|\/testing\//.test(f)).map((f) => readFileSync(f, 'utf8').replaceAll("\\'", "'")).join('\n');
+for (const row of readFileSync('docs/hazards.md', 'utf8').split('\n').filter((line) => /^\| [A-F]\d:/.test(line))) {
+  const titles = [...(row.split(' | ')[2] ?? '').matchAll(/"([^"]+)"/g)].map((match) => match[1]);
+  if (titles.length === 0) complain('docs/hazards.md', `no test for "${row.slice(2, 40)}..."`);
+  for (const title of titles) if (!tests.includes(title)) complain('docs/hazards.md', `no test is called "${title}"`);
+}
+
 if (problems.length > 0) {
   console.error(problems.join('\n'));
   process.exit(1);
