@@ -1,5 +1,3 @@
-import type { RequestorApi } from './envelope.js';
-
 /** Kinds of events on `GET /1.0/events`. */
 export const eventTypes = ['logging', 'operation', 'lifecycle'] as const;
 export type EventType = (typeof eventTypes)[number];
@@ -14,22 +12,4 @@ export interface EventApi {
   readonly location?: string;
   /** Absent on events that belong to no project (logging). */
   readonly project?: string;
-}
-
-/** Metadata of a `lifecycle` event. */
-export interface LifecycleApi {
-  /** Example: instance-started */
-  readonly action: string;
-  /** Example: /1.0/instances/c1?project=web */
-  readonly source: string;
-  readonly context?: Readonly<Record<string, unknown>>;
-  readonly requestor?: RequestorApi;
-}
-
-/** Metadata of a `logging` event. */
-export interface LoggingApi {
-  readonly message: string;
-  /** Example: info */
-  readonly level: string;
-  readonly context: Readonly<Record<string, string>>;
 }

@@ -143,7 +143,6 @@ export const instanceExecControl = z.object({
   /** Signal number, for `signal`. */
   signal: z.number().int().optional(),
 });
-export type InstanceExecControl = z.infer<typeof instanceExecControl>;
 
 /** Body of `POST /1.0/instances/{name}/console`. */
 export const instanceConsolePost = z
@@ -153,7 +152,6 @@ export type InstanceConsolePost = z.infer<typeof instanceConsolePost>;
 
 /** Status words of instances and their codes. */
 export const instanceStatusCodes = { Stopped: 102, Running: 103, Frozen: 110, Error: 112 } as const;
-export type InstanceStatusWord = keyof typeof instanceStatusCodes;
 
 /** An instance as lists and `GET /1.0/instances/{name}` show it; fields in LXD's order. */
 export interface Instance {

@@ -14,7 +14,6 @@ const calls = {
   send: libc.func('long send(int fd, const void *bytes, ulong length, int flags)'),
   recv: libc.func('long recv(int fd, _Out_ void *bytes, ulong length, int flags)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
-  getsockopt: libc.func('int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ void *length)'),
   pidfdOpen: libc.func('long syscall(long number, int pid, uint flags)'),
   pidfdSendSignal: libc.func('long syscall(long number, int fd, int signal, void *info, uint flags)'),
 };
@@ -23,13 +22,9 @@ const calls = {
 const SYS_pidfd_send_signal = 424;
 const SYS_pidfd_open = 434;
 
-export const MS_RDONLY = 0x1;
-export const MS_REMOUNT = 0x20;
 export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 0x40000;
-export const MS_SLAVE = 0x80000;
-export const MS_SHARED = 0x100000;
 export const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const CLONE_NEWNET = 0x40000000;
@@ -113,24 +108,6 @@ export function listenUnix(path: string): number {
   checked(calls.bind(fd, address, address.length), `Failed to bind "${path}"`);
   checked(calls.listen(fd, 1), `Failed to listen on "${path}"`);
   return fd;
-}
-
-const SOL_SOCKET = 1;
-const SO_PEERCRED = 17;
-
-export interface PeerCredentials {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Who is at the other end of a connected unix socket, as the kernel noted it at connect. */
-export function peerCredentials(fd: number): PeerCredentials {
-  const value = Buffer.alloc(12);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(value.length, 0);
-  checked(calls.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, value, length), 'Failed to read peer credentials');
-  return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
 }
 
 /** A descriptor that stays with this very process, whatever happens to its number; null when there is no such process. */

@@ -1,5 +1,5 @@
-import { unavailable } from '#kernel';
 import type { ReportProgress } from '../remote/image-server.js';
+import { unlessAborted } from './unless-aborted.js';
 
 /** How one download is carried out, and what is left to do when nobody needs it any more; `result` is undefined if it failed. */
 export interface Download<T> {
@@ -46,7 +46,7 @@ export class SharedDownloads<T> {
     flight.watchers.add(report);
     if (flight.last !== '') report(flight.last);
     try {
-      return await use(await abandonable(flight.result, signal));
+      return await use(await unlessAborted(flight.result, signal, 'The download was cancelled'));
     } finally {
       flight.watchers.delete(report);
       if (--flight.users === 0) {
@@ -64,17 +64,5 @@ export class SharedDownloads<T> {
       if (this.flights.get(key) === flight) this.flights.delete(key);
     });
     return flight;
-  }
-}
-
-async function abandonable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(unavailable('The download was cancelled'));
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }

@@ -8,6 +8,7 @@ import type { ImageServer, RemoteImage, ReportProgress } from './image-server.js
 import { Progress } from './progress.js';
 import { chooseImage, imagesOf, streamIndex, streamProducts, type StreamFile, type StreamImage } from './simplestreams.rules.js';
 import type { StreamCache } from './stream-cache.js';
+import { unlessAborted } from '../files/unless-aborted.js';
 
 const idleTimeoutMs = 30_000;
 const loadTimeoutMs = 120_000;
@@ -29,7 +30,7 @@ export class SimplestreamsImageServer implements ImageServer {
   async find(name: string, type: string, signal: AbortSignal): Promise<StreamImage> {
     try {
       // Others may wait for the same load, so it does not end with the first caller's patience.
-      const images = await unlessAborted(this.cache.get(this.base, () => this.load(AbortSignal.timeout(loadTimeoutMs))), signal);
+      const images = await unlessAborted(this.cache.get(this.base, () => this.load(AbortSignal.timeout(loadTimeoutMs))), signal, 'context canceled');
       const image = chooseImage(images, name, type, this.architectures);
       if (image === undefined) throw notFound("The requested image couldn't be found");
       return image;
@@ -89,17 +90,5 @@ export class SimplestreamsImageServer implements ImageServer {
     } catch (error) {
       throw unavailable(`"${url}" cannot be read: ${messageOf(error)}`, { cause: error });
     }
-  }
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(unavailable('context canceled'));
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }

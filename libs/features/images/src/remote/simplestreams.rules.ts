@@ -9,7 +9,6 @@ import type { RemoteImage } from './image-server.js';
 export const streamIndex = z.object({
   index: z.record(z.string(), z.object({ datatype: z.string().optional(), path: z.string(), format: z.string().optional() })),
 });
-export type StreamIndex = z.infer<typeof streamIndex>;
 
 const streamItem = z.looseObject({ ftype: z.string(), path: z.string(), size: z.number().optional(), sha256: z.string().optional() });
 const streamVersion = z.object({ items: z.record(z.string(), streamItem).optional(), label: z.string().optional() });
