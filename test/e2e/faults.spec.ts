@@ -11,7 +11,7 @@ const member = new Member();
 const delaysMs = [0, 8, 20, 40, 70, 110];
 
 beforeAll(() => member.startWith({ driver: 'btrfs', bridge }));
-afterAll(() => member.destroy());
+afterAll(async () => expect(await member.destroy()).toEqual([]));
 
 async function killDuring(victim: 'daemon' | 'agent', line: string, delayMs: number): Promise<void> {
   const work = member.run(`(${line}) >/dev/null 2>&1 & sleep ${delayMs / 1000}; kill -9 ${victim === 'daemon' ? member.pid : member.agentPid()}; wait`);

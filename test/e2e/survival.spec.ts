@@ -10,7 +10,7 @@ beforeAll(async () => {
   await member.startWith({ bridge: 'svbr-r' });
   must(member, 'lxc launch bb c1');
 });
-afterAll(() => member.destroy());
+afterAll(async () => expect(await member.destroy()).toEqual([]));
 
 /** Of c1, as the daemon reports it; fails when it does not run. */
 function initPid(): string {
@@ -122,5 +122,46 @@ describe('SIGTERM and shutdown', () => {
     const second = member.daemon(['--group', 'root']);
     expect(second.code).not.toBe(0);
     expect(second.stderr).toContain('Another daemon runs');
+  });
+});
+
+describe('haste', () => {
+  it('makes each of six launches whole or nothing when the daemon is killed among them', async () => {
+    const names = [1, 2, 3, 4, 5, 6].map((number) => `k${number}`);
+    member.run(`for i in ${names.join(' ')}; do (timeout 20 lxc launch bb $i >/dev/null 2>&1) & done; sleep 0.3; kill -9 ${member.pid}; wait`);
+    await member.stop(true);
+    await member.start();
+
+    await eventually(() => member.run('lxc query /1.0/operations').stdout, (text) => !text.includes('running'));
+    const made = member.instances().filter(({ name }) => names.includes(name)).map(({ name }) => name).sort();
+    const volumes = member.remains().flatMap((path) => /^storage-pools\/.*\/(k\d)$/.exec(path)?.[1] ?? []);
+    expect(volumes).toEqual(made);
+    for (const { name, status } of member.instances()) if (names.includes(name)) must(member, status === 'Running' ? `lxc exec ${name} -- true` : `lxc start ${name}`);
+  });
+
+  it('deletes all of them although the agent is killed among the deletions', () => {
+    const names = member.instances().map(({ name }) => name).filter((name) => name.startsWith('k'));
+    const result = member.run(`for i in ${names.join(' ')}; do (timeout 20 lxc delete -f $i 2>&1) & done; sleep 0.1; kill -9 ${member.agentPid()}; wait`);
+
+    expect(result.stdout).toBe('');
+    expect(member.instances().map(({ name }) => name)).toEqual(['c1']);
+  });
+
+  it('restarts a container that rebooted itself while the agent was being replaced', async () => {
+    const before = initPid();
+
+    process.kill(member.agentPid(), 'SIGKILL');
+    must(member, `nsenter -t ${before} -p -m /bin/busybox reboot -f`);
+
+    await eventually(() => member.run('lxc exec c1 -- true').code, (code) => code === 0);
+    await eventually(() => (JSON.parse(must(member, 'lxc query /1.0/instances/c1/state')) as { pid: number }).pid, (pid) => pid !== 0 && String(pid) !== before);
+  });
+
+  it('gives one of several launches of the same name to one, and a clear refusal to the others', () => {
+    const result = member.run('for i in 1 2 3 4; do (lxc launch bb same 2>&1; echo "code $?") & done; wait; lxc delete -f same');
+
+    expect(result.code).toBe(0);
+    expect(result.stdout.match(/^code 0$/gm)).toHaveLength(1);
+    expect(result.stdout.match(/^Error: Failed creating instance record: /gm)).toHaveLength(3);
   });
 });

@@ -8,7 +8,7 @@ import { must } from '../support/pair.js';
 const member = new Member();
 
 beforeAll(() => member.startWith({ driver: 'btrfs', bridge: 'tlbr-r' }));
-afterAll(() => member.destroy());
+afterAll(async () => expect(await member.destroy()).toEqual([]));
 
 it('serves lxd-benchmark with 20 containers', () => {
   expect(must(member, 'lxd-benchmark launch --count 20 --parallel 4 bb')).toContain('Batch processing completed');

@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { needsRoot } from './needs.js';
@@ -77,8 +77,11 @@ export class Target {
     return child?.exitCode ?? null;
   }
 
-  /** Stops instances and the daemon, and removes every trace of it from the host, also after a test that failed half way. */
-  async destroy(): Promise<void> {
+  /**
+   * Stops instances and the daemon, and removes every trace of it from the host, also after a test that failed half way. Returns what the daemon
+   * should have removed itself.
+   */
+  async destroy(): Promise<string[]> {
     // A daemon that a test ended still owns bridges and pools.
     if (this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null) await this.start().catch(() => undefined);
     this.run('for i in $(lxc list --all-projects -f csv -c n 2>/dev/null); do lxc delete -f "$i"; done');
@@ -88,24 +91,32 @@ export class Target {
     this.run('for i in $(lxc storage list -f csv 2>/dev/null | cut -d, -f1); do lxc storage delete "$i"; done');
     this.daemon(['shutdown', '--timeout=20']);
     await this.stop();
-    this.sweep();
+    const left = this.sweep();
     rmSync(this.root, { recursive: true, force: true });
+    return left;
   }
 
   /** What a daemon that could not clean up has left: processes, mounts, loop devices, links and cgroups that name this state directory. */
-  private sweep(): void {
-    const stateId = existsSync(join(this.dir, 'state-id')) ? readFileSync(join(this.dir, 'state-id'), 'utf8').trim() : 'none';
-    for (const pid of [...this.leftovers(), ...processesBelow(stateId)]) ignoringGone(() => process.kill(pid, 'SIGKILL'));
+  private sweep(): string[] {
+    const stateId = ignoringGone(() => readFileSync(join(this.dir, 'state-id'), 'utf8').trim()) ?? 'none';
+    const left: string[] = [];
+    const remove = (what: string, action: () => unknown): void => { left.push(what); ignoringGone(action); };
+    for (const pid of new Set([...this.leftovers(), ...processesBelow(stateId)])) {
+      remove(`process ${pid} ${ignoringGone(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '))}`, () => process.kill(pid, 'SIGKILL'));
+    }
     const mounts = readFileSync('/proc/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(this.root));
-    for (const path of mounts.sort().reverse()) spawnSync('umount', ['-l', path]);
+    for (const path of mounts.sort().reverse()) remove(`mount ${path}`, () => spawnSync('umount', ['-l', path]));
     for (const line of spawnSync('losetup', ['-a'], { encoding: 'utf8' }).stdout.split('\n')) {
-      if (line.includes(this.root)) spawnSync('losetup', ['-d', line.split(':')[0]!]);
+      if (line.includes(this.root)) remove(`loop device ${line}`, () => spawnSync('losetup', ['-d', line.split(':')[0]!]));
     }
     for (const link of readdirSync('/sys/class/net')) {
       const alias = ignoringGone(() => readFileSync(`/sys/class/net/${link}/ifalias`, 'utf8'));
-      if (alias?.includes(stateId)) spawnSync('ip', ['link', 'delete', link]);
+      if (alias?.includes(stateId)) remove(`link ${link}`, () => spawnSync('ip', ['link', 'delete', link]));
     }
-    spawnSync('sh', ['-c', `find /sys/fs/cgroup -depth -type d -path '*/roost-${stateId}*' -exec rmdir {} + 2>/dev/null`]);
+    const cgroups = spawnSync('find', ['/sys/fs/cgroup', '-depth', '-type', 'd', '-path', `*/roost-${stateId}*`], { encoding: 'utf8' }).stdout;
+    for (const path of cgroups.split('\n').filter((found) => found !== '')) remove(`cgroup ${path}`, () => rmdirSync(path));
+    ignoringGone(() => rmSync(`/run/lxc/lock${this.root}`, { recursive: true, force: true }));
+    return left;
   }
 
   /** Processes whose command line or environment names this state directory: nothing of it may outlive the test. */
