@@ -38,15 +38,15 @@ async function routes() {
         for (const base of list(Reflect.getMetadata('path', type))) {
           for (const path of list(Reflect.getMetadata('path', handler))) {
             const parts = [base, path].flatMap((part) => part.split('/')).filter((part) => part !== '');
-            rows.push([`/${parts.join('/')}`, RequestMethod[method], file]);
+            rows.push([`/${parts.join('/')}`, RequestMethod[method], file.split('/').slice(0, 3).join('/')]);
           }
         }
       }
     }
   }
   rows.sort((a, b) => (a.join(' ') < b.join(' ') ? -1 : 1));
-  const lines = rows.map(([path, method, file]) => `| \`${path}\` | ${method} | ${file} |`);
-  return `# Routes\n\n${generated}\n| path | method | controller |\n|---|---|---|\n${lines.join('\n')}\n`;
+  const lines = rows.map(([path, method, folder]) => `| \`${path}\` | ${method} | ${folder} |`);
+  return `# Routes\n\n${generated}\n| path | method | served by |\n|---|---|---|\n${lines.join('\n')}\n`;
 }
 
 const outputs = { 'docs/configuration.md': await configurationKeys(), 'docs/routes.md': await routes() };
