@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { ApiClient } from '#client';
 import { messageOf } from '#kernel';
-import { parseInitFlags, type InitOptions } from './commands/init/init-options.js';
+import { integer, parseInitFlags, type InitOptions } from './commands/init/init-options.js';
 import type { DaemonOptions } from './daemon.js';
 import { stateRoot } from './environment.js';
 
@@ -13,6 +13,7 @@ const program = new Command('roostd')
   .description('The container manager (daemon)')
   .enablePositionalOptions()
   .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: unknown option '(.*)'/, 'Error: unknown flag: $1').replace(/^error: /, 'Error: ')) })
   .option('-d, --debug', 'Show all debug messages')
   .option('-v, --verbose', 'Show all information messages')
   .option('--logfile <path>', 'Path to the log file')
@@ -41,7 +42,7 @@ program.command('waitready').description('Wait for the daemon to be ready to pro
   .option('-t, --timeout <seconds>', 'Number of seconds to wait before giving up', '0')
   .action(async (options: { timeout: string }) => {
     const { waitReady } = await import('./commands/waitready.command.js');
-    await withApi((api) => waitReady(api, Number(options.timeout)));
+    await withApi((api) => waitReady(api, integer(options.timeout, '-t, --timeout')));
   });
 
 program.command('shutdown').description('Tell the daemon to shut down all instances and exit')
@@ -49,7 +50,7 @@ program.command('shutdown').description('Tell the daemon to shut down all instan
   .option('-t, --timeout <seconds>', 'Number of seconds to wait before giving up', '0')
   .action(async (options: { force?: boolean; timeout: string }) => {
     const { shutdown } = await import('./commands/shutdown.command.js');
-    await withApi((api) => shutdown(api, options.force === true, Number(options.timeout)));
+    await withApi((api) => shutdown(api, options.force === true, integer(options.timeout, '-t, --timeout')));
   });
 
 program.command('init').description('Configure the daemon')

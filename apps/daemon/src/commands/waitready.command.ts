@@ -7,6 +7,8 @@ export async function waitReady(api: Api, timeoutSeconds: number): Promise<void>
   let last: unknown;
   for (;;) {
     try {
+      // As LXD's: who is there, then whether it is ready; the errors differ.
+      await api.get('/1.0');
       await api.get('/internal/ready');
       return;
     } catch (error) {

@@ -13,7 +13,7 @@ export async function applyPreseed(api: Api, preseed: Preseed): Promise<void> {
   const undo: Undo[] = [];
   try {
     await applyServerConfig(api, preseed.config, undo);
-    for (const item of preseed.projects) await applyEntity(api, undo, { noun: 'project', path: '/1.0/projects', query: '', name: item.name, body: item });
+    for (const item of preseed.projects) await applyEntity(api, undo, { noun: 'local member project', path: '/1.0/projects', query: '', name: item.name, body: item });
     for (const item of preseed.storage_pools) {
       await applyEntity(api, undo, { noun: 'storage pool', path: '/1.0/storage-pools', query: '', name: item.name, body: item, fixed: ['driver'] });
     }

@@ -27,7 +27,7 @@ export function checkFlags(flags: InitFlags): void {
     flags.storageCreateLoop !== -1 || flags.storagePool !== '' || flags.trustPassword !== '';
   if (!flags.auto && autoOnly) throw invalid('Configuration flags require --auto');
   if (flags.dump && (flags.auto || flags.minimal || flags.preseed || autoOnly)) throw invalid("Can't use --dump with other flags");
-  if (flags.storageBackend === 'dir' && (flags.storageCreateDevice !== '' || flags.storageCreateLoop !== -1)) {
+  if (flags.storageBackend === 'dir' && (flags.storageCreateDevice !== '' || flags.storageCreateLoop !== -1 || flags.storagePool !== '')) {
     throw invalid("None of --storage-pool, --storage-create-device or --storage-create-loop may be used with the 'dir' backend");
   }
   if (flags.storageCreateDevice !== '' && flags.storageCreateLoop !== -1) {
@@ -65,12 +65,14 @@ export async function planAuto(api: Api, flags: InitFlags): Promise<Preseed> {
 }
 
 async function planPool(api: Api, flags: InitFlags, preseed: Preseed): Promise<string> {
+  if (flags.storageBackend !== '' && !['btrfs', 'dir', 'lvm', 'zfs'].includes(flags.storageBackend)) {
+    throw invalid(`The requested backend '${flags.storageBackend}' isn't supported by lxd init`);
+  }
   const existing = await listNames(api, '/1.0/storage-pools');
   if (flags.storagePool !== '' && existing.includes(flags.storagePool)) return flags.storagePool;
   if (existing.length > 0) return flags.storageBackend === '' && flags.storagePool === '' ? '' : refusePool(existing);
   const backends = await availableBackends(api);
   const driver = flags.storageBackend === '' ? (backends.includes('btrfs') ? 'btrfs' : 'dir') : flags.storageBackend;
-  if (!['btrfs', 'dir', 'lvm', 'zfs'].includes(driver)) throw invalid(`The requested backend '${driver}' isn't supported by lxd init`);
   if (!backends.includes(driver)) throw invalid(`The requested backend '${driver}' isn't available on your system (missing tools)`);
   const config: Record<string, string> = {};
   if (flags.storageCreateDevice !== '') config['source'] = flags.storageCreateDevice;

@@ -26,8 +26,9 @@ export function parseInitFlags(options: InitOptions): InitFlags {
   };
 }
 
-function integer(text: string | undefined, flag: string): number {
+/** The whole number of a flag, -1 where it is absent; refused in the words of LXD's own parser. `flag` as in its help: `-t, --timeout`. */
+export function integer(text: string | undefined, flag: string): number {
   if (text === undefined) return -1;
-  if (!/^-?\d+$/.test(text)) throw invalid(`invalid argument "${text}" for "${flag}" flag: not a number`);
+  if (!/^[+-]?\d+$/.test(text)) throw invalid(`invalid argument "${text}" for "${flag}" flag: strconv.ParseInt: parsing "${text}": invalid syntax`);
   return Number(text);
 }

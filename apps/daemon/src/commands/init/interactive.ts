@@ -1,18 +1,25 @@
 import { existsSync } from 'node:fs';
 import type { Interface } from 'node:readline/promises';
 import { stringify } from 'yaml';
-import { notImplemented } from '#kernel';
+import { invalid, notImplemented } from '#kernel';
 import { listNames, type Api } from './api.js';
 import { availableBackends } from './auto.js';
 import { emptyPreseed, type Preseed } from './preseed.js';
 
 /** Asks at a terminal until the answer passes; the empty answer is the default. */
 class Questions {
-  constructor(private readonly terminal: Interface) {}
+  private readonly lines: AsyncIterator<string>;
+
+  constructor(terminal: Interface) {
+    this.lines = terminal[Symbol.asyncIterator]();
+  }
 
   async text(question: string, fallback: string, check: (answer: string) => string | null = () => null): Promise<string> {
     for (;;) {
-      const answer = (await this.terminal.question(`${question}${fallback === '' ? '' : ` [default=${fallback}]`}: `)).trim() || fallback;
+      process.stdout.write(`${question}${fallback === '' ? '' : ` [default=${fallback}]`}: `);
+      const line = await this.lines.next();
+      if (line.done) throw invalid('EOF');
+      const answer = line.value.trim() || fallback;
       const problem = answer === '' ? 'Invalid input, try again.' : check(answer);
       if (problem === null) return answer;
       process.stderr.write(`${problem}\n\n`);
