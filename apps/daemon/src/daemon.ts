@@ -6,6 +6,7 @@ import { AgentChannel, buildIdentity, installationRoot } from '#platform/rpc';
 import { AgentSupervisor } from './supervise/agent-supervisor.js';
 import { PinoLogger } from './pino.logger.js';
 import { StateLock } from './state-lock.js';
+import { useCompileCache } from './compile-cache.js';
 
 export interface DaemonOptions {
   /** State directory. */
@@ -75,6 +76,7 @@ export class Daemon {
     const agent = this.supervisor.prestart().then(() => this.supervisor.start());
     // The API's modules load while the agent does; an agent that cannot start is reported below, not as an unhandled rejection.
     agent.catch(() => undefined);
+    useCompileCache(`${this.state.database}/compile-cache`, buildIdentity());
     const { startApi } = await import('./api.js');
     await agent;
     this.running = await startApi({
