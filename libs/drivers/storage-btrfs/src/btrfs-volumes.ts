@@ -1,5 +1,5 @@
 import { chmod, lstat, mkdir, rename } from 'node:fs/promises';
-import { conflict, KeyedMutex, notFound, type StateDirectory } from '#kernel';
+import { KeyedMutex, notFound, type StateDirectory } from '#kernel';
 import { BtrfsSubvolumes, exists, ImageUnpacker, PoolDirectories, RemoveTree, type CommandRunner } from '#host';
 import type { CreateVolumeRequest, PoolSpec, VolumeSpec, VolumeUsage } from '#ports';
 
@@ -60,15 +60,7 @@ export class BtrfsVolumes {
   }
 
   async rename(volume: VolumeSpec, newName: string): Promise<void> {
-    await this.lock(volume, async (directories, from) => {
-      const to = directories.volume(volume.kind, newName);
-      if (!(await exists(from))) {
-        if (await exists(to)) return;
-        throw notFound(`Volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);
-      }
-      if (await exists(to)) throw conflict(`Volume "${newName}" exists already in pool "${volume.pool.name}"`);
-      await rename(from, to);
-    });
+    await this.lock(volume, (directories) => directories.rename(volume.pool.name, volume.kind, volume.name, newName));
   }
 
   async resize(volume: VolumeSpec, sizeBytes: number): Promise<void> {

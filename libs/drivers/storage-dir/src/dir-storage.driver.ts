@@ -140,16 +140,7 @@ export class DirStorageDriver extends StorageDriver {
 
   override async renameVolume(volume: VolumeSpec, newName: string): Promise<void> {
     await this.ensurePoolMounted(volume.pool);
-    await this.lockVolume(volume, async (directories) => {
-      const from = directories.volume(volume.kind, volume.name);
-      const to = directories.volume(volume.kind, newName);
-      if (!(await exists(from))) {
-        if (await exists(to)) return;
-        throw notFound(`Volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);
-      }
-      if (await exists(to)) throw conflict(`Volume "${newName}" exists already in pool "${volume.pool.name}"`);
-      await rename(from, to);
-    });
+    await this.lockVolume(volume, (directories) => directories.rename(volume.pool.name, volume.kind, volume.name, newName));
   }
 
   /** Accepted without effect, as LXD does where the file system has no project quotas. */

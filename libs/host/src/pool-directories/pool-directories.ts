@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { conflict, invalid } from '#kernel';
+import { conflict, invalid, notFound } from '#kernel';
 import { errnoName } from '../ioctl/ioctl.js';
 
 /** Directory of each kind of volume below a pool and its mode, as LXD lays pools out. */
@@ -50,6 +50,18 @@ export class PoolDirectories {
     if (directory === undefined) throw invalid(`Invalid storage volume type "${kind}"`);
     if (name === '' || name.includes('/') || name.includes('\0') || name.startsWith('.')) throw invalid(`Invalid volume name "${name}"`);
     return `${this.path}/${directory}/${name}`;
+  }
+
+  /** Gives a volume another name. Done before: nothing. `not-found` without it, `conflict` if the name is taken. */
+  async rename(pool: string, kind: string, name: string, newName: string): Promise<void> {
+    const [from, to] = [this.volume(kind, name), this.volume(kind, newName)];
+    const taken = await exists(to);
+    if (!(await exists(from))) {
+      if (taken) return;
+      throw notFound(`Volume "${name}" does not exist in pool "${pool}"`);
+    }
+    if (taken) throw conflict(`Volume "${newName}" exists already in pool "${pool}"`);
+    await rename(from, to);
   }
 
   /** Where a volume is made before it gets its name: the same place after every crash, so the next attempt finds the leftovers. */
