@@ -135,7 +135,7 @@ export class Target {
 
   /** A shell line in which `lxc` talks to this daemon and `lxd` is its command. */
   run(line: string, extraEnv: NodeJS.ProcessEnv = {}): CommandResult {
-    const script = `lxd() { "${this.program}" "$@"; }; ${line}`;
+    const script = `lxd() { command "${this.program}" "$@"; }; ${line}`;
     return result(spawnSync('bash', ['-c', script], {
       env: { ...this.env, ...extraEnv }, encoding: 'utf8', input: '', cwd: this.root, timeout: 60_000, maxBuffer: 64 * 1024 * 1024,
     }));
