@@ -1,0 +1,107 @@
+import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readProcessStat } from '#host';
+import { unmet } from '../support/needs.js';
+import { shell, whyNoContainers } from '../support/lxc-fixture.js';
+import { LxcContainers, readCgroup } from '../support/lxc-containers.js';
+
+describe.skipIf(unmet('devices of containers by LXC', whyNoContainers()))('devices of containers by LXC', () => {
+  const lxc = new LxcContainers();
+  const { start, kill } = lxc;
+
+  describe('devices', () => {
+    const bridge = `rlx${Math.random().toString(36).slice(2, 8)}`;
+    beforeAll(() => { shell('ip', 'link', 'add', bridge, 'type', 'bridge'); shell('ip', 'link', 'set', bridge, 'up'); });
+    afterAll(() => { shell('ip', 'link', 'del', bridge); });
+    const nic = (name: string, extra: Record<string, string> = {}) => ({ name, config: { type: 'nic', nictype: 'bridged', parent: bridge, ...extra } });
+
+    it('plugs network interfaces at the start and while it runs', async () => {
+      const { spec, pid, volatile } = await start('c1', { 'volatile.eth0.hwaddr': '00:16:3e:00:00:01' }, [nic('eth0', { mtu: '1400' })]);
+      const host = volatile['volatile.eth0.host_name']!;
+      expect(host).toMatch(/^veth[0-9a-f]{8}$/);
+      expect(existsSync(`/sys/class/net/${bridge}/brif/${host}`)).toBe(true);
+      const interfaces = async () => (await lxc.fixture.host.instances.describeUsage([{ projectName: 'c1', rootDevice: 'root', rootVolume: spec.rootVolume }]))[0]!.interfaces;
+      expect((await interfaces()).find(({ name }) => name === 'eth0')).toMatchObject({ hwaddr: '00:16:3e:00:00:01', mtu: 1400, hostName: host, state: 'up', type: 'broadcast' });
+
+      const more = lxc.fixture.spec('c1', { ...spec.config, ...volatile }, [nic('eth0', { mtu: '1400' }), nic('lan', { hwaddr: '00:16:3e:00:00:02' })]);
+      const change = await lxc.fixture.host.instances.updateInstance({ ...spec, config: more.config }, more);
+      expect((await interfaces()).find(({ name }) => name === 'eth1')).toMatchObject({ hwaddr: '00:16:3e:00:00:02', hostName: change.volatile['volatile.lan.host_name'] });
+
+      const fewer = lxc.fixture.spec('c1', more.config, [nic('lan', { hwaddr: '00:16:3e:00:00:02' })]);
+      expect((await lxc.fixture.host.instances.updateInstance(more, fewer)).volatile).toEqual({ 'volatile.eth0.host_name': '' });
+      expect(existsSync(`/sys/class/net/${host}`)).toBe(false);
+      expect(readProcessStat(pid)).not.toBeNull();
+
+      await kill('c1');
+      expect(readdirSync(`/sys/class/net/${bridge}/brif`)).toEqual([]);
+    });
+
+    it('binds disks at the start and while it runs', async () => {
+      const share = `${lxc.fixture.root}/share`;
+      mkdirSync(share);
+      writeFileSync(`${share}/file`, 'content\n');
+      writeFileSync(`${lxc.fixture.root}/single`, 'one file\n');
+      const disk = (name: string, path: string, extra: Record<string, string> = {}) => ({ name, config: { type: 'disk', source: share, path, ...extra } });
+      const first = [disk('d1', '/mnt/with space'), disk('d2', '/data', { readonly: 'true' }), disk('d3', '/one', { source: `${lxc.fixture.root}/single` }), disk('d4', '/no', { source: '/no/such', required: 'false' })];
+      const { spec } = await start('c1', {}, first);
+      expect((await lxc.fixture.run('c1', ['cat', '/mnt/with space/file', '/data/file', '/one'])).stdout).toBe('content\ncontent\none file\n');
+      expect((await lxc.fixture.run('c1', ['touch', '/data/new'])).exitCode).not.toBe(0);
+
+      const after = lxc.fixture.spec('c1', {}, [...first.slice(1), disk('hot', '/a/b/c', { shift: 'true' })]);
+      await lxc.fixture.host.instances.updateInstance(spec, after);
+      expect((await lxc.fixture.run('c1', ['sh', '-c', 'cat /a/b/c/file; stat -c %u /a/b/c/file; echo w >/a/b/c/written; ls "/mnt/with space" | wc -l'])).stdout).toBe('content\n0\n0\n');
+      expect(statSync(`${share}/written`).uid).toBe(0);
+
+      await lxc.fixture.host.instances.updateInstance(after, lxc.fixture.spec('c1', {}, first.slice(1)));
+      expect((await lxc.fixture.run('c1', ['ls', '/a/b'])).stdout).toBe('');
+    });
+
+    it('changes nothing when a part of an update fails', async () => {
+      const { spec, pid } = await start('c1', { 'limits.processes': '50' });
+      const after = lxc.fixture.spec('c1', { 'limits.processes': '60' }, [{ name: 'd1', config: { type: 'disk', source: '/no/such', path: '/x' } }]);
+
+      await expect(lxc.fixture.host.instances.updateInstance(spec, after)).rejects.toMatchObject({ message: expect.stringContaining('Missing source path "/no/such" for disk "d1"') });
+      expect(readCgroup(pid, 'pids', 'pids.max')).toBe('50');
+    });
+
+    it('does not follow a link inside the container to the host', async () => {
+      await lxc.fixture.create('c1');
+      const rootfs = `${lxc.fixture.state.volume('p', 'container', 'c1')}/rootfs`;
+      const outside = `${lxc.fixture.root}/outside`;
+      mkdirSync(outside);
+      symlinkSync(outside, `${rootfs}/escape`);
+      const before = lxc.fixture.spec('c1');
+      await lxc.fixture.host.instances.startInstance(before);
+      const share = `${lxc.fixture.root}/share`;
+      mkdirSync(share);
+      const after = lxc.fixture.spec('c1', {}, [{ name: 'd1', config: { type: 'disk', source: share, path: '/escape/x' } }]);
+      await lxc.fixture.host.instances.updateInstance(before, after).catch(() => undefined);
+
+      expect(readdirSync(outside)).toEqual([]);
+    });
+  });
+
+  describe('limits', () => {
+    it('applies them at the start and changes them live', async () => {
+      const { spec, pid } = await start('c1', { 'limits.memory': '100MB', 'limits.cpu.allowance': '25ms/100ms', 'limits.processes': '50', 'limits.cpu': '1' });
+      if (!existsSync('/sys/fs/cgroup/memory')) return;
+      expect(readCgroup(pid, 'memory', 'memory.limit_in_bytes')).toBe('99999744');
+      expect(readCgroup(pid, 'cpu', 'cpu.cfs_quota_us')).toBe('25000');
+      expect(readCgroup(pid, 'cpuset', 'cpuset.cpus')).toMatch(/^\d$/);
+
+      const up = lxc.fixture.spec('c1', { 'limits.memory': '200MB', 'limits.cpu.allowance': '20%', 'limits.cpu': '0-1' });
+      await lxc.fixture.host.instances.updateInstance(spec, up);
+      expect(readCgroup(pid, 'memory', 'memory.limit_in_bytes')).toBe('199999488');
+      expect(readCgroup(pid, 'cpu', 'cpu.shares')).toBe('204');
+      expect(readCgroup(pid, 'cpu', 'cpu.cfs_quota_us')).toBe('-1');
+      expect(readCgroup(pid, 'pids', 'pids.max')).toBe('max');
+      expect(readCgroup(pid, 'cpuset', 'cpuset.cpus')).toBe('0-1');
+
+      await expect(lxc.fixture.host.instances.updateInstance(up, lxc.fixture.spec('c1', { 'limits.memory': '100kB' }))).rejects.toMatchObject({ kind: 'internal' });
+      expect(readCgroup(pid, 'memory', 'memory.limit_in_bytes')).toBe('199999488');
+
+      await lxc.fixture.host.instances.updateInstance(up, lxc.fixture.spec('c1', {}));
+      expect(Number(readCgroup(pid, 'memory', 'memory.limit_in_bytes'))).toBeGreaterThan(2 ** 60);
+    });
+  });
+});
