@@ -16,6 +16,8 @@ const freshMs = 8000;
 export class InstanceMetrics {
   private measured: Promise<readonly MeasuredInstance[]> | undefined;
   private measuredAtMs = -Infinity;
+  /** What was measured as text, by project: several scrapers ask for the same. */
+  private readonly texts = new Map<string | null, string>();
 
   constructor(
     private readonly catalog: InstanceCatalog,
@@ -34,9 +36,13 @@ export class InstanceMetrics {
       this.measuredAtMs = nowMs;
       this.measured = this.measure();
       this.measured.catch(() => { this.measured = undefined; });
+      this.texts.clear();
     }
-    const all = await this.measured;
-    return metricsText(project === null ? all : all.filter((instance) => instance.project === project));
+    const { measured } = this;
+    const all = await measured;
+    const text = this.texts.get(project) ?? metricsText(project === null ? all : all.filter((instance) => instance.project === project));
+    if (measured === this.measured) this.texts.set(project, text);
+    return text;
   }
 
   private async measure(): Promise<readonly MeasuredInstance[]> {
