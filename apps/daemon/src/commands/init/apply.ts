@@ -1,4 +1,4 @@
-import { AppError, notImplemented, wrap } from '#kernel';
+import { AppError, invalid, notImplemented, wrap } from '#kernel';
 import type { Api } from './api.js';
 import type { Preseed } from './preseed.js';
 
@@ -15,12 +15,12 @@ export async function applyPreseed(api: Api, preseed: Preseed): Promise<void> {
     await applyServerConfig(api, preseed.config, undo);
     for (const item of preseed.projects) await applyEntity(api, undo, { noun: 'local member project', path: '/1.0/projects', query: '', name: item.name, body: item });
     for (const item of preseed.storage_pools) {
-      await applyEntity(api, undo, { noun: 'storage pool', path: '/1.0/storage-pools', query: '', name: item.name, body: item, fixed: ['driver'] });
+      await applyEntity(api, undo, { noun: 'storage pool', title: 'Storage pool', path: '/1.0/storage-pools', query: '', name: item.name, body: item, fixed: ['driver'] });
     }
     for (const { project, ...item } of preseed.networks) {
       const query = project && project !== 'default' ? `?project=${encodeURIComponent(project)}` : '';
       await applyEntity(api, undo, {
-        noun: `local member network`, path: '/1.0/networks', query, name: item.name, body: item, fixed: ['type'], where: ` in project "${project || 'default'}"`,
+        noun: 'local member network', path: '/1.0/networks', query, name: item.name, body: item, where: ` in project "${project || 'default'}"`,
       });
     }
     for (const item of preseed.profiles) await applyEntity(api, undo, { noun: 'profile', path: '/1.0/profiles', query: '', name: item.name, body: item });
@@ -50,6 +50,8 @@ interface Entity {
   /** Fields that only creation takes. */
   readonly fixed?: readonly string[];
   readonly where?: string;
+  /** Where a sentence starts with it. */
+  readonly title?: string;
 }
 
 interface Existing {
@@ -72,6 +74,11 @@ async function applyEntity(api: Api, undo: Undo[], entity: Entity): Promise<void
     }
     undo.push(() => api.delete(url));
     return;
+  }
+  for (const field of entity.fixed ?? []) {
+    const [wanted, is] = [(entity.body as Record<string, unknown>)[field], (existing as unknown as Record<string, unknown>)[field]];
+    // Absent is whatever it is.
+    if (wanted && wanted !== is) throw invalid(`${entity.title ?? entity.noun} "${entity.name}"${entity.where ?? ''} is of type "${String(is)}" instead of "${String(wanted)}"`);
   }
   const before = { description: existing.description, config: existing.config, ...(existing.devices ? { devices: existing.devices } : {}) };
   const after = {

@@ -27,7 +27,8 @@ export function checkFlags(flags: InitFlags): void {
     flags.storageCreateLoop !== -1 || flags.storagePool !== '' || flags.trustPassword !== '';
   if (!flags.auto && autoOnly) throw invalid('Configuration flags require --auto');
   if (flags.dump && (flags.auto || flags.minimal || flags.preseed || autoOnly)) throw invalid("Can't use --dump with other flags");
-  if (flags.storageBackend === 'dir' && (flags.storageCreateDevice !== '' || flags.storageCreateLoop !== -1 || flags.storagePool !== '')) {
+  const backend = flags.auto && flags.storageBackend === '' ? 'dir' : flags.storageBackend;
+  if (backend === 'dir' && (flags.storageCreateDevice !== '' || flags.storageCreateLoop !== -1 || flags.storagePool !== '')) {
     throw invalid("None of --storage-pool, --storage-create-device or --storage-create-loop may be used with the 'dir' backend");
   }
   if (flags.storageCreateDevice !== '' && flags.storageCreateLoop !== -1) {
@@ -70,9 +71,12 @@ async function planPool(api: Api, flags: InitFlags, preseed: Preseed): Promise<s
   }
   const existing = await listNames(api, '/1.0/storage-pools');
   if (flags.storagePool !== '' && existing.includes(flags.storagePool)) return flags.storagePool;
-  if (existing.length > 0) return flags.storageBackend === '' && flags.storagePool === '' ? '' : refusePool(existing);
+  if (existing.length > 0) {
+    if (flags.storageBackend === '' && flags.storagePool === '') return '';
+    throw invalid('Storage has already been configured');
+  }
   const backends = await availableBackends(api);
-  const driver = flags.storageBackend === '' ? (backends.includes('btrfs') ? 'btrfs' : 'dir') : flags.storageBackend;
+  const driver = flags.storageBackend || (flags.minimal && backends.includes('btrfs') ? 'btrfs' : 'dir');
   if (!backends.includes(driver)) throw invalid(`The requested backend '${driver}' isn't available on your system (missing tools)`);
   const config: Record<string, string> = {};
   if (flags.storageCreateDevice !== '') config['source'] = flags.storageCreateDevice;
@@ -80,10 +84,6 @@ async function planPool(api: Api, flags: InitFlags, preseed: Preseed): Promise<s
   const name = flags.storagePool === '' ? 'default' : flags.storagePool;
   preseed.storage_pools.push({ name, driver, description: '', config });
   return name;
-}
-
-function refusePool(existing: readonly string[]): never {
-  throw invalid(`Storage has already been configured (pools: ${existing.join(', ')})`);
 }
 
 async function planNetwork(api: Api, preseed: Preseed): Promise<string> {

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import type { Api } from './api.js';
+import type { Preseed } from './preseed.js';
 
 interface Described { name: string; description: string; config: Record<string, string> }
 type Network = Described & { type: string; managed: boolean };
@@ -29,6 +30,21 @@ export async function dumpPreseed(api: Api): Promise<string> {
       devices: Object.fromEntries(Object.entries(sorted(profile.devices)).map(([name, device]) => [name, sorted(device)])), name: profile.name,
     })),
     projects: projects.map((project) => ({ config: sorted(project.config), description: project.description, name: project.name })),
+  }, { version: '1.1', indentSeq: false });
+}
+
+/** What the questions came to, with its keys in the order LXD prints them. */
+export function preseedYaml(preseed: Preseed): string {
+  const named = ({ config, description, name }: Described): Described => ({ config: sorted(config), description, name });
+  return stringify({
+    config: sorted(preseed.config),
+    networks: preseed.networks.map((network) => ({ ...named(network), type: network.type, project: network.project })),
+    storage_pools: preseed.storage_pools.map((pool) => ({ ...named(pool), driver: pool.driver })),
+    profiles: preseed.profiles.map(({ config, description, devices, name }) => ({
+      config: sorted(config), description, devices: Object.fromEntries(Object.entries(sorted(devices)).map(([key, device]) => [key, sorted(device)])), name,
+    })),
+    projects: preseed.projects.map(named),
+    cluster: null,
   }, { version: '1.1', indentSeq: false });
 }
 

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { wrap } from '#kernel';
 import type { Api } from './api.js';
 import { applyPreseed } from './apply.js';
 import { checkFlags, planAuto, type InitFlags } from './auto.js';
@@ -9,6 +10,11 @@ import { parsePreseed, type Preseed } from './preseed.js';
 /** `roostd init`: a pure client of the API. What it does is a preseed, however it came about. */
 export async function init(api: Api, flags: InitFlags): Promise<void> {
   checkFlags(flags);
+  try {
+    await api.get('/1.0');
+  } catch (error) {
+    throw wrap(error, 'Failed to connect to local LXD');
+  }
   if (flags.dump) {
     process.stdout.write(`${await dumpPreseed(api)}\n`);
     return;

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import type { Interface } from 'node:readline/promises';
-import { stringify } from 'yaml';
 import { invalid, notImplemented } from '#kernel';
 import { listNames, type Api } from './api.js';
 import { availableBackends } from './auto.js';
+import { preseedYaml } from './dump.js';
 import { emptyPreseed, type Preseed } from './preseed.js';
+
+const invalidInput = 'Invalid input, try again.';
 
 /** Asks at a terminal until the answer passes; the empty answer is the default. */
 class Questions {
@@ -20,20 +22,21 @@ class Questions {
       const line = await this.lines.next();
       if (line.done) throw invalid('EOF');
       const answer = line.value.trim() || fallback;
-      const problem = answer === '' ? 'Invalid input, try again.' : check(answer);
+      const problem = answer === '' ? invalidInput : check(answer);
       if (problem === null) return answer;
-      process.stderr.write(`${problem}\n\n`);
+      if (problem === invalidInput) process.stderr.write(`${problem}\n\n`);
+      else process.stdout.write(`${problem}\n`);
     }
   }
 
   async yes(question: string, fallback: boolean): Promise<boolean> {
     const answer = await this.text(`${question} (yes/no)`, fallback ? 'yes' : 'no', (given) =>
-      ['yes', 'y', 'no', 'n'].includes(given.toLowerCase()) ? null : 'Invalid input, try again.');
+      ['yes', 'y', 'no', 'n'].includes(given.toLowerCase()) ? null : invalidInput);
     return answer.toLowerCase().startsWith('y');
   }
 }
 
-/** The questions of `lxd init` in their order, less those about services Roost does not talk to (MAAS). Returns what to apply. */
+/** The questions of `lxd init` in their order. Returns what to apply. */
 export async function askPreseed(api: Api, terminal: Interface): Promise<Preseed> {
   const ask = new Questions(terminal);
   const preseed = emptyPreseed();
@@ -42,10 +45,12 @@ export async function askPreseed(api: Api, terminal: Interface): Promise<Preseed
     throw notImplemented('This version of Roost does not do clustering yet');
   }
   await askStorage(api, ask, preseed, devices);
+  // Asked for the sake of scripts that answer by position.
+  if (await ask.yes('Would you like to connect to a MAAS server?', false)) throw notImplemented('Roost does not work with MAAS');
   await askNetworking(api, ask, preseed, devices);
   if (Object.keys(devices).length > 0) preseed.profiles.push({ name: 'default', description: '', config: {}, devices });
   await askDaemon(ask, preseed);
-  if (await ask.yes('Would you like a YAML "lxd init" preseed to be printed?', false)) process.stdout.write(`${stringify(preseed)}\n`);
+  if (await ask.yes('Would you like a YAML "lxd init" preseed to be printed?', false)) process.stdout.write(`${preseedYaml(preseed)}\n`);
   return preseed;
 }
 
@@ -57,7 +62,7 @@ async function askStorage(api: Api, ask: Questions, preseed: Preseed, devices: R
   const backends = await availableBackends(api);
   const first = backends[0] ?? 'dir';
   const driver = backends.length > 1
-    ? await ask.text(`Name of the storage backend to use (${backends.join(', ')})`, first, (answer) => (backends.includes(answer) ? null : 'Invalid input, try again.'))
+    ? await ask.text(`Name of the storage backend to use (${backends.join(', ')})`, first, (answer) => (backends.includes(answer) ? null : invalidInput))
     : first;
   const config: Record<string, string> = {};
   if (driver !== 'dir') {
@@ -66,7 +71,7 @@ async function askStorage(api: Api, ask: Questions, preseed: Preseed, devices: R
         config['source'] = await ask.text('Path to the existing block device', '', (answer) => (existsSync(answer) ? null : `"${answer}" does not exist`));
       } else {
         const size = await ask.text('Size in GiB of the new loop device (1GiB minimum)', '30GiB', (answer) =>
-          /^[1-9]\d*(GiB)?$/.test(answer) ? null : 'Invalid input, try again.');
+          /^[1-9]\d*(GiB)?$/.test(answer) ? null : invalidInput);
         config['size'] = size.endsWith('GiB') ? size : `${size}GiB`;
       }
     } else {
@@ -86,7 +91,7 @@ async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices
     for (const family of ['IPv4', 'IPv6'] as const) {
       const key = family.toLowerCase();
       config[`${key}.address`] = await ask.text(`What ${family} address should be used? (CIDR subnet notation, “auto” or “none”)`, 'auto', (answer) =>
-        answer === 'auto' || answer === 'none' || /^[0-9a-fA-F.:]+\/\d+$/.test(answer) ? null : 'Invalid input, try again.');
+        answer === 'auto' || answer === 'none' || /^[0-9a-fA-F.:]+\/\d+$/.test(answer) ? null : invalidInput);
       if (!['auto', 'none'].includes(config[`${key}.address`]!)) {
         config[`${key}.nat`] = String(await ask.yes(`Would you like LXD to NAT ${family} traffic on your bridge?`, true));
       }
@@ -106,7 +111,7 @@ async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices
 async function askDaemon(ask: Questions, preseed: Preseed): Promise<void> {
   if (await ask.yes('Would you like the LXD server to be available over the network?', false)) {
     const address = await ask.text('Address to bind LXD to (not including port)', 'all');
-    const port = await ask.text('Port to bind LXD to', '8443', (answer) => (/^\d+$/.test(answer) ? null : 'Invalid input, try again.'));
+    const port = await ask.text('Port to bind LXD to', '8443', (answer) => (/^\d+$/.test(answer) ? null : invalidInput));
     const host = address === 'all' ? '[::]' : address.includes(':') && !address.startsWith('[') ? `[${address}]` : address;
     preseed.config['core.https_address'] = `${host}:${port}`;
     const password = await ask.text('Trust password for new clients ("none" for no password)', 'none');
