@@ -40,6 +40,7 @@ const exec = {
   projectName: 'web_c1', command: ['sh', '-c', 'true'], environment: { A: 'b' }, user: 1000, group: 1001, cwd: '/root', interactive: true,
   width: 80, height: 25, endpointUid: 33, endpointGid: 34,
 };
+const console = { projectName: 'web_c1', width: 80, height: 25, endpointUid: 33, endpointGid: 34 };
 const execStarted = { sessionId: 's1', stdinPath: '/0', stdoutPath: '/1', stderrPath: '/2', terminalPath: '/t' };
 const hostDescription = {
   hostname: 'h', kernel: 'Linux', kernelVersion: '6.1', kernelArchitecture: 'x86_64', osName: 'Debian', osVersion: '12', architectures: ['x86_64', 'i686'],
@@ -74,7 +75,10 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['destroyInstance', ['c1'], undefined], ['describeStatus', [['c1']], [{ projectName: 'c1', power: 'Frozen', pid: 1, startedAt: 'x' }]],
     ['describeUsage', [[{ projectName: 'web_c1', rootVolume: volume, rootDevice: 'root' }]], [usage]],
   ],
-  exec: [['startExec', [exec], execStarted], ['resizeExec', ['s1', 100, 30], undefined], ['signalExec', ['s1', 15], undefined]],
+  exec: [
+    ['startExec', [exec], execStarted], ['startConsole', [console], execStarted],
+    ['resizeExec', ['s1', 100, 30], undefined], ['signalExec', ['s1', 15], undefined],
+  ],
   logs: [['deleteLog', ['c1', 'lxc.log'], undefined], ['clearConsoleLog', ['c1'], undefined], ['readConsoleLog', ['c1'], Buffer.from([0, 255, 10])]],
   host: [['describeHost', [], hostDescription], ['describeResources', [], { cpu: { total: 2 } }], ['loadKernelModules', [['dummy']], undefined]],
 };

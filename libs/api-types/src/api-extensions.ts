@@ -8,7 +8,7 @@ export const apiExtensions: readonly string[] = [
   'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'container_image_properties', 'id_map',
   'network_firewall_filtering', 'network_routes', 'storage', 'network_dhcp_expiry', 'image_create_aliases',
   'storage_btrfs_mount_options', 'entity_description', 'image_force_refresh', 'id_map_base', 'storage_images_delete', 'resource_limits',
-  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'network_dhcp_gateway', 'network_leases', 'operation_description',
+  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'console', 'network_dhcp_gateway', 'network_leases', 'operation_description',
   'event_lifecycle', 'container_mount_propagation', 'network_state', 'container_protection_delete', 'pprof_http', 'network_hwaddr',
   'network_nat_order', 'container_full', 'projects', 'container_protection_shift', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
@@ -67,8 +67,8 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'usb_optional_vendorid', 'proxy', 'proxy_unix', 'proxy_udp', 'proxy_tcp_udp_multi_port_handling', 'proxy_unix_dac_properties',
     'proxy_haproxy_protocol', 'proxy_nat', 'unix_priv_drop', 'container_raw_mount', 'container_disk_shift',
   ],
-  'the guest API and console attach': [
-    'restrict_devlxd', 'devlxd_events', 'devlxd_images', 'console', 'console_vga_type', 'cloud_init',
+  'the guest API and graphical consoles': [
+    'restrict_devlxd', 'devlxd_events', 'devlxd_images', 'console_vga_type', 'cloud_init',
   ],
   'system call interception': [
     'seccomp_notify', 'container_syscall_intercept', 'container_syscall_intercept_mount', 'container_syscall_intercept_mount_fuse',

@@ -146,7 +146,7 @@ export const instanceExecControl = z.object({
 
 /** Body of `POST /1.0/instances/{name}/console`. */
 export const instanceConsolePost = z
-  .object({ width: z.number().int().optional(), height: z.number().int().optional(), type: z.string().optional() })
+  .object({ width: z.number().int().optional(), height: z.number().int().optional(), type: z.string().optional(), force: z.boolean().optional() })
   .meta({ id: 'InstanceConsolePost' });
 export type InstanceConsolePost = z.infer<typeof instanceConsolePost>;
 

@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
 #include <poll.h>
@@ -21,9 +20,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -31,128 +27,9 @@
 #include <unistd.h>
 
 #include "roost-helper.h"
+#include "session.h"
 
-#define CONTROL_FD 3
-#define FIRST_STREAM_FD 4
-#define OPEN_TIMEOUT_SECONDS 30
 #define PIPE_BYTES (256 * 1024)
-#define BUFFER_BYTES (64 * 1024)
-
-struct spec {
-	bool interactive;
-	uid_t uid;
-	gid_t gid;
-	/* Ids on the host of `uid` and `gid`, owners of the streams. */
-	uid_t host_uid;
-	gid_t host_gid;
-	unsigned short width;
-	unsigned short height;
-	const char *cwd;
-	char **environment;
-	char **command;
-};
-
-struct streams {
-	int stdin_fd;
-	int stdout_fd;
-	int stderr_fd;
-	/* Terminal sessions only. */
-	int master;
-	int connection;
-};
-
-struct buffer {
-	char bytes[BUFFER_BYTES];
-	size_t start;
-	size_t end;
-};
-
-static const char *session_directory;
-
-static void session_path(char *path, size_t size, const char *file)
-{
-	snprintf(path, size, "%s/%s", session_directory, file);
-}
-
-static void write_session_file(const char *file, const char *text)
-{
-	char path[512], temporary[520];
-	int fd;
-
-	session_path(path, sizeof(path), file);
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) == (ssize_t)strlen(text))
-		rename(temporary, path);
-	close(fd);
-}
-
-static void session_error(const char *what)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), "%s: %s", what, strerror(errno));
-	write_session_file("error", text);
-	exit(1);
-}
-
-static char *next_field(char **cursor, char *end)
-{
-	char *field = *cursor;
-
-	if (field >= end)
-		session_error("Session specification is too short");
-	*cursor = field + strlen(field) + 1;
-	return field;
-}
-
-static char **next_list(char **cursor, char *end)
-{
-	size_t count = strtoul(next_field(cursor, end), NULL, 10);
-	char **list = calloc(count + 1, sizeof(char *));
-
-	for (size_t i = 0; list != NULL && i < count; i++)
-		list[i] = next_field(cursor, end);
-	return list;
-}
-
-/* Fields end in NUL: interactive, uid, gid, host uid, host gid, width, height, cwd, count and texts of environment and command. */
-static struct spec read_spec(void)
-{
-	char path[512];
-	struct spec spec = {0};
-	struct stat status;
-	char *cursor, *end;
-	int fd;
-
-	session_path(path, sizeof(path), "spec");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		session_error("Cannot open the session specification");
-	cursor = calloc(1, status.st_size + 1);
-	if (cursor == NULL || read(fd, cursor, status.st_size) != status.st_size)
-		session_error("Cannot read the session specification");
-	close(fd);
-	end = cursor + status.st_size;
-	spec.interactive = next_field(&cursor, end)[0] == '1';
-	spec.uid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.gid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.host_uid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.host_gid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.width = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.height = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.cwd = next_field(&cursor, end);
-	spec.environment = next_list(&cursor, end);
-	spec.command = next_list(&cursor, end);
-	return spec;
-}
-
-static void ignore_alarm(int signal)
-{
-	(void)signal;
-}
 
 /*
  * Waits until the daemon has opened the other end. `held` is an end that the agent opened, so that the daemon sees no end of file
@@ -217,46 +94,19 @@ static struct streams open_fifos(const struct spec *spec)
 	return streams;
 }
 
-/*
- * The container's own devpts, so that `tty` names a device that exists inside. Everything below its root is under its control:
- * the look-up cannot leave that root, and what is found must be the pty multiplexer.
- */
-static int open_container_ptmx(pid_t init)
+static bool is_ptmx(dev_t device)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	char path[64];
-	struct stat status;
-	int root, found, master = -1;
-
-	snprintf(path, sizeof(path), "/proc/%d/root", init);
-	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return -1;
-	found = syscall(SYS_openat2, root, "dev/pts/ptmx", &how, sizeof(how));
-	close(root);
-	if (found < 0)
-		return -1;
-	if (fstat(found, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 2)) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
-		master = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	}
-	close(found);
-	return master;
+	return device == makedev(5, 2);
 }
 
 static struct streams open_terminal(const struct spec *spec, pid_t init)
 {
 	struct winsize size = {.ws_col = spec->width, .ws_row = spec->height};
-	struct streams streams = {0};
+	struct streams streams = {.connection = accept_terminal()};
 	int unlock = 0, terminal;
 
-	alarm(OPEN_TIMEOUT_SECONDS);
-	streams.connection = accept4(FIRST_STREAM_FD, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (streams.connection < 0)
-		session_error("Nobody connected to the terminal");
-	alarm(0);
-	close(FIRST_STREAM_FD);
-	streams.master = open_container_ptmx(init);
+	/* The container's own devpts, so that `tty` names a device that exists inside. */
+	streams.master = open_container_device(init, "dev/pts/ptmx", is_ptmx);
 	if (streams.master < 0)
 		streams.master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (streams.master < 0 || ioctl(streams.master, TIOCSPTLCK, &unlock) < 0)
@@ -338,124 +188,33 @@ static unsigned long long start_time(pid_t pid)
 	return ticks;
 }
 
-static void control(pid_t child, int master)
-{
-	char text[4096];
-	ssize_t length = read(CONTROL_FD, text, sizeof(text) - 1);
-	char *rest = text, *line;
-
-	if (length <= 0)
-		return;
-	text[length] = '\0';
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		unsigned first, second;
-
-		if (sscanf(line, "signal %u", &first) == 1) {
-			kill(child, first);
-		} else if (sscanf(line, "winsize %u %u", &first, &second) == 2 && master >= 0) {
-			struct winsize size = {.ws_col = first, .ws_row = second};
-
-			ioctl(master, TIOCSWINSZ, &size);
-		}
-	}
-}
-
-/* Moves what fits; false at the end of the source or when either side is broken. */
-static bool fill(struct buffer *buffer, int from)
-{
-	ssize_t count;
-
-	if (buffer->start == buffer->end)
-		buffer->start = buffer->end = 0;
-	if (buffer->end == BUFFER_BYTES)
-		return true;
-	count = read(from, buffer->bytes + buffer->end, BUFFER_BYTES - buffer->end);
-	if (count > 0)
-		buffer->end += count;
-	return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-static bool drain(struct buffer *buffer, int to)
-{
-	ssize_t count;
-
-	if (buffer->start == buffer->end)
-		return true;
-	count = write(to, buffer->bytes + buffer->start, buffer->end - buffer->start);
-	if (count > 0)
-		buffer->start += count;
-	return count > 0 || errno == EAGAIN || errno == EINTR;
-}
-
-static bool is_empty(const struct buffer *buffer)
-{
-	return buffer->start == buffer->end;
-}
-
-static struct buffer to_client, to_terminal;
-
-/* What the command wrote before it ended still has to reach the client. */
-static void flush_terminal(struct streams *streams)
-{
-	int flags = fcntl(streams->connection, F_GETFL);
-
-	fcntl(streams->connection, F_SETFL, flags & ~O_NONBLOCK);
-	alarm(OPEN_TIMEOUT_SECONDS);
-	for (;;) {
-		bool more = fill(&to_client, streams->master) && !is_empty(&to_client);
-
-		while (!is_empty(&to_client))
-			if (!drain(&to_client, streams->connection))
-				return;
-		if (!more)
-			return;
-	}
-}
-
-static void pump_terminal(struct streams *streams, const struct pollfd *master, const struct pollfd *connection)
-{
-	bool connected = true;
-
-	if (master->revents & (POLLIN | POLLHUP))
-		fill(&to_client, streams->master);
-	if (connection->revents & (POLLIN | POLLHUP | POLLERR))
-		connected = fill(&to_terminal, streams->connection);
-	drain(&to_terminal, streams->master);
-	if (connected)
-		connected = drain(&to_client, streams->connection);
-	if (!connected) {
-		/* The client is gone: the hang-up reaches the foreground processes as it would on a modem line. */
-		close(streams->connection);
-		close(streams->master);
-		streams->connection = streams->master = -1;
-	}
-}
-
 static int exit_code_of(int status)
 {
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int watch(pid_t child, struct streams *streams, int signals)
+static pid_t child;
+
+static void signal_command(unsigned number)
+{
+	kill(child, number);
+}
+
+static int watch(struct streams *streams, int signals)
 {
 	for (;;) {
 		struct pollfd polled[4] = {
 			{.fd = signals, .events = POLLIN},
 			{.fd = CONTROL_FD, .events = POLLIN},
-			{.fd = streams->master, .events = is_empty(&to_client) ? POLLIN : 0},
-			{.fd = streams->connection, .events = is_empty(&to_terminal) ? POLLIN : 0},
 		};
 		int status;
 
-		if (!is_empty(&to_client))
-			polled[3].events |= POLLOUT;
-		if (!is_empty(&to_terminal))
-			polled[2].events |= POLLOUT;
+		await_terminal(streams, &polled[2], &polled[3]);
 		/* All terminals of the session closed: a hang-up would be reported without end, so wait for the child alone. */
 		if (poll(polled, 4, -1) < 0 && errno != EINTR)
 			session_error("Cannot wait for the command");
 		if (polled[1].revents & POLLIN)
-			control(child, streams->master);
+			control(signal_command, streams->master);
 		if (streams->connection >= 0)
 			pump_terminal(streams, &polled[2], &polled[3]);
 		if (polled[0].revents & POLLIN) {
@@ -476,23 +235,15 @@ static int watch(pid_t child, struct streams *streams, int signals)
 
 int exec_session(const char *session, const char *lxcpath, const char *name)
 {
-	struct sigaction on_alarm = {.sa_handler = ignore_alarm};
 	struct lxc_container *container;
 	struct streams streams;
 	struct spec spec;
 	sigset_t blocked;
 	char text[64];
 	int signals, code;
-	pid_t child;
 
-	session_directory = session;
-	/* Whatever else the agent had open without meaning it must not reach the container. */
-	syscall(SYS_close_range, FIRST_STREAM_FD + 3, ~0U, 0);
-	for (int fd = CONTROL_FD; fd <= FIRST_STREAM_FD + 2; fd++)
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	begin_session(session);
 	spec = read_spec();
-	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGALRM, &on_alarm, NULL);
 	container = lxc_container_new(name, lxcpath);
 	if (container == NULL)
 		session_error("Cannot load the container's configuration");
@@ -507,7 +258,7 @@ int exec_session(const char *session, const char *lxcpath, const char *name)
 	snprintf(text, sizeof(text), "%d %llu\n", child, start_time(child));
 	write_session_file("pid", text);
 
-	code = watch(child, &streams, signals);
+	code = watch(&streams, signals);
 	if (streams.connection >= 0)
 		flush_terminal(&streams);
 	snprintf(text, sizeof(text), "%d\n", code);

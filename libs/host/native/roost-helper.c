@@ -4,6 +4,7 @@
  *
  *   roost-helper notify FIFO NAME              post-stop hook: tell the agent, never block
  *   roost-helper exec SESSION LXCPATH NAME     run one command inside a container and stay as its parent
+ *   roost-helper console SESSION LXCPATH NAME  carry the bytes of a container's console
  *   roost-helper mount PID SOURCE TARGET OPTIONS UID GID
  *   roost-helper umount PID TARGET             both inside a running container
  *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
@@ -63,6 +64,8 @@ int main(int argc, char **argv)
 		return notify(argv[2], argv[3]);
 	if (strcmp(verb, "exec") == 0 && argc == 5)
 		return exec_session(argv[2], argv[3], argv[4]);
+	if (strcmp(verb, "console") == 0 && argc == 5)
+		return console_session(argv[2], argv[3], argv[4]);
 	if (strcmp(verb, "mount") == 0 && argc == 8)
 		return mount_inside(atoi(argv[2]), argv[3], argv[4], argv[5], atoi(argv[6]), atoi(argv[7]));
 	if (strcmp(verb, "umount") == 0 && argc == 4)

@@ -175,6 +175,16 @@ export interface ExecRequest {
   readonly endpointGid: number;
 }
 
+export interface ConsoleRequest {
+  readonly projectName: string;
+  /** Columns and rows of the terminal, 0 for the default. */
+  readonly width: number;
+  readonly height: number;
+  /** uid and gid that may open the stream endpoint: those of the daemon. */
+  readonly endpointUid: number;
+  readonly endpointGid: number;
+}
+
 /**
  * Endpoints of a started command. Non-interactive: three FIFOs to open directly (no byte passes the agent). Interactive: one unix
  * socket carrying the terminal's bytes both ways. They disappear with `waitExec`.
@@ -190,6 +200,11 @@ export interface ExecStarted {
 /** Commands run inside an instance. Signals reach the process inside, not the attach tool (hazards E2). */
 export abstract class ExecSessions {
   abstract startExec(request: ExecRequest): Promise<ExecStarted>;
+  /**
+   * Attaches to the console; only `terminalPath` is set. Ends when the socket is closed, with any signal, or with the instance.
+   * `waitExec` rejects when the console is taken: there is one client at a time.
+   */
+  abstract startConsole(request: ConsoleRequest): Promise<ExecStarted>;
   abstract resizeExec(sessionId: string, width: number, height: number): Promise<void>;
   abstract signalExec(sessionId: string, signal: number): Promise<void>;
   /** Exit code as a shell reports it (128 + signal for a killed one); 126/127 for a command that cannot be run. */

@@ -1,4 +1,4 @@
-import type { ExecRequest, ExecSessions, InstanceDriver, InstanceLogs, InstanceSpec, StopRequest, UsageRequest } from '#ports';
+import type { ConsoleRequest, ExecRequest, ExecSessions, InstanceDriver, InstanceLogs, InstanceSpec, StopRequest, UsageRequest } from '#ports';
 import type { ServiceTable } from '#platform/rpc';
 
 /** `roost.agent.v1.Instance`, answered by the instance, exec and log ports. */
@@ -20,6 +20,7 @@ export function instanceService(instances: InstanceDriver, exec: ExecSessions, l
       describeStatus: async (r: { projectNames: string[] }) => ({ instances: await instances.describeStatus(r.projectNames) }),
       describeUsage: async (r: { requests: UsageRequest[] }) => ({ instances: await instances.describeUsage(r.requests) }),
       startExec: (request: ExecRequest) => exec.startExec(request),
+      startConsole: (request: ConsoleRequest) => exec.startConsole(request),
       resizeExec: (r: { sessionId: string; width: number; height: number }) => done(exec.resizeExec(r.sessionId, r.width, r.height)),
       signalExec: (r: { sessionId: string; signal: number }) => done(exec.signalExec(r.sessionId, r.signal)),
       waitExec: async (r: { sessionId: string }, signal: AbortSignal) => ({ exitCode: await exec.waitExec(r.sessionId, signal) }),

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { notFound } from '#kernel';
-import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
+import { internal, notFound } from '#kernel';
+import { ExecSessions, type ConsoleRequest, type ExecRequest, type ExecStarted } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 
 /** What a fake command may use. Output sockets are ended for it when it returns. */
@@ -44,6 +44,13 @@ const builtins: Readonly<Record<string, FakeCommand>> = {
     return 0;
   },
   sleep: ({ killed }) => killed,
+  /** Asks who is there until the client goes. */
+  console: async (process) => {
+    await process.write('stdout', 'login: ');
+    await process.readStdin();
+    return 0;
+  },
+  'taken console': async () => { throw internal('Cannot attach to the console: Device or resource busy'); },
   /** `zeros N`: N bytes on stdout. */
   zeros: async (process) => {
     const block = Buffer.alloc(65_536);
@@ -62,6 +69,7 @@ export class FakeExecSessions extends ExecSessions {
   /** Made with the first command: most tests run none. */
   private directory = '';
   private readonly sessions = new Map<string, Session>();
+  private readonly consoles = new Set<string>();
   private count = 0;
 
   constructor(private readonly faults: FakeFaults = new FakeFaults()) {
@@ -80,6 +88,19 @@ export class FakeExecSessions extends ExecSessions {
     this.sessions.set(sessionId, this.run(request, endpoints));
     const at = (name: string): string => (endpoints.has(name) ? path(name) : '');
     return { sessionId, stdinPath: at('stdin'), stdoutPath: at('stdout'), stderrPath: at('stderr'), terminalPath: at('terminal') };
+  }
+
+  /** Runs the command `console` of `commands`; one at a time for each instance. */
+  override async startConsole(request: ConsoleRequest): Promise<ExecStarted> {
+    await this.faults.enter('exec.startConsole');
+    const { projectName } = request;
+    const command = this.consoles.has(projectName) ? 'taken console' : 'console';
+    const started = await this.startExec({ ...request, command: [command], environment: {}, user: 0, group: 0, cwd: '/', interactive: true });
+    if (command === 'taken console') return started;
+    this.consoles.add(projectName);
+    const free = (): boolean => this.consoles.delete(projectName);
+    this.session(started.sessionId).exit.then(free, free);
+    return started;
   }
 
   override async resizeExec(sessionId: string, width: number, height: number): Promise<void> {

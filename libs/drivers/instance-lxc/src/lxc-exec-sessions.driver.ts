@@ -2,8 +2,8 @@ import { chmodSync, chownSync, closeSync, constants, lstatSync, mkdirSync, openS
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, listenUnix, makeFifo, readProcessStat, signalProcess, type ProcessStamp, type RoostHelper, type RunningChild } from '#host';
 import { conflict, internal, messageOf, notFound, randomHex, unavailable, type Logger } from '#kernel';
-import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
-import { execDirectory, execEnvironment, formatSessionSpec } from './exec-environment.rules.js';
+import { ExecSessions, type ConsoleRequest, type ExecRequest, type ExecStarted } from '#ports';
+import { execDirectory, execEnvironment, formatSessionSpec, type SessionSpec } from './exec-environment.rules.js';
 import { hostId } from './idmap.rules.js';
 import type { InstanceRecords } from './instance-records.js';
 import type { LxcPaths } from './lxc-paths.js';
@@ -27,8 +27,11 @@ interface Session {
   orphanTimer: NodeJS.Timeout | undefined;
 }
 
+/** Who may open the endpoints of a session. */
+type Endpoints = Pick<ExecRequest, 'endpointUid' | 'endpointGid'>;
+
 /**
- * Commands inside containers. Each has a helper process as its parent, which outlives the agent, and a directory with its streams, so that
+ * Commands inside containers, and their consoles. Each has a helper process as its parent, which outlives the agent, and a directory with its streams, so that
  * a restarted agent takes sessions up again. Signals go to the command itself through its parent (hazards E2). A session without a
  * waiting daemon for ten seconds is killed.
  */
@@ -71,22 +74,39 @@ export class LxcExecSessions extends ExecSessions {
   }
 
   override async startExec(request: ExecRequest): Promise<ExecStarted> {
-    const container = this.running.get(request.projectName);
+    const pid = this.reachable(request.projectName);
+    if (request.command.length === 0) throw internal('A command is missing');
+    return this.start('exec', request.projectName, request.interactive, this.commandSpec(request, pid), request);
+  }
+
+  override async startConsole(request: ConsoleRequest): Promise<ExecStarted> {
+    this.reachable(request.projectName);
+    const size = { width: request.width || defaultWidth, height: request.height || defaultHeight };
+    const spec = { interactive: true, uid: 0, gid: 0, hostUid: 0, hostGid: 0, ...size, cwd: '/', environment: {}, command: [] };
+    return this.start('console', request.projectName, true, spec, request);
+  }
+
+  /** The pid of its init. Both verbs talk to LXC's monitor. */
+  private reachable(projectName: string): number {
+    const container = this.running.get(projectName);
     if (container === undefined) throw conflict('Instance is not running');
     if (container.record.monitor === null || !isAlive(container.record.monitor)) {
-      throw unavailable(`The monitor of "${request.projectName}" was killed: the container runs on, but must be restarted before commands can be run in it`);
+      throw unavailable(`The monitor of "${projectName}" was killed: the container runs on, but must be restarted before commands can be run in it`);
     }
-    if (request.command.length === 0) throw internal('A command is missing');
+    return container.record.init.pid;
+  }
+
+  private async start(verb: 'exec' | 'console', name: string, interactive: boolean, spec: SessionSpec, endpoints: Endpoints): Promise<ExecStarted> {
     const sessionId = randomHex(8);
     const directory = this.paths.exec(sessionId);
     mkdirSync(directory, { mode: 0o711 });
     const descriptors: number[] = [];
     try {
-      this.writeSpec(request, directory, container.record.init.pid);
+      writeFileSync(`${directory}/spec`, formatSessionSpec(spec), { mode: 0o600 });
       makeFifo(`${directory}/control`, 0o600);
       descriptors.push(openSync(`${directory}/control`, constants.O_RDWR | constants.O_NONBLOCK));
-      descriptors.push(...(request.interactive ? [this.makeTerminal(request, directory)] : this.makeStreams(request, directory)));
-      const child = await this.helper.startExec({ session: directory, lxcPath: this.paths.lxcPath, name: request.projectName, descriptors });
+      descriptors.push(...(interactive ? [this.makeTerminal(endpoints, directory)] : this.makeStreams(endpoints, directory)));
+      const child = await this.helper.startSession(verb, { session: directory, lxcPath: this.paths.lxcPath, name, descriptors });
       const stamp = readProcessStat(child.pid);
       if (stamp !== null) writeFileSync(`${directory}/helper`, `${stamp.pid} ${stamp.startTicks}\n`, { mode: 0o600 });
       const [control = -1] = descriptors.splice(0, 1);
@@ -98,7 +118,6 @@ export class LxcExecSessions extends ExecSessions {
       for (const fd of descriptors) closeSync(fd);
     }
     const path = (file: string, wanted: boolean): string => (wanted ? `${directory}/${file}` : '');
-    const { interactive } = request;
     return {
       sessionId, stdinPath: path('stdin', !interactive), stdoutPath: path('stdout', !interactive), stderrPath: path('stderr', !interactive),
       terminalPath: path('terminal', interactive),
@@ -122,29 +141,29 @@ export class LxcExecSessions extends ExecSessions {
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
     try {
-      const code = await Promise.race([session.exit, aborted]);
+      await Promise.race([session.exit.catch(() => {}), aborted]);
       this.forget(session);
-      return code;
+      return await session.exit;
     } finally {
       signal.removeEventListener('abort', abort);
       if (--session.waiters === 0 && this.sessions.has(sessionId)) this.watchForOrphan(session);
     }
   }
 
-  private writeSpec(request: ExecRequest, directory: string, pid: number): void {
+  private commandSpec(request: ExecRequest, pid: number): SessionSpec {
     const spec = this.records.get(request.projectName)?.spec;
     const environment = execEnvironment(spec?.config ?? {}, request.environment, request.user, exists(`/proc/${pid}/root/snap`));
     const idmap = spec?.idmap ?? [];
-    writeFileSync(`${directory}/spec`, formatSessionSpec({
+    return {
       interactive: request.interactive, uid: request.user, gid: request.group,
       hostUid: hostId(idmap, request.user, 'uid') ?? 0, hostGid: hostId(idmap, request.group, 'gid') ?? 0,
       width: request.width || defaultWidth, height: request.height || defaultHeight,
       cwd: execDirectory(request.cwd, environment), environment, command: request.command,
-    }), { mode: 0o600 });
+    };
   }
 
   /** Reading end of stdin, writing ends of stdout and stderr: held until the daemon has opened the others. */
-  private makeStreams({ endpointUid, endpointGid }: ExecRequest, directory: string): number[] {
+  private makeStreams({ endpointUid, endpointGid }: Endpoints, directory: string): number[] {
     return ['stdin', 'stdout', 'stderr'].map((name) => {
       const path = `${directory}/${name}`;
       makeFifo(path, 0o600);
@@ -156,7 +175,7 @@ export class LxcExecSessions extends ExecSessions {
     });
   }
 
-  private makeTerminal({ endpointUid, endpointGid }: ExecRequest, directory: string): number {
+  private makeTerminal({ endpointUid, endpointGid }: Endpoints, directory: string): number {
     const path = `${directory}/terminal`;
     const fd = listenUnix(path);
     chmodSync(path, 0o600);

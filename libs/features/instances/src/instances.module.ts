@@ -15,6 +15,7 @@ import { MetricsController } from './api/metrics.controller.js';
 import { InstanceCatalog } from './data/instance.catalog.js';
 import { InstanceRepository } from './data/instance.repository.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
+import { InstanceConsole } from './exec/instance-console.service.js';
 import { InstanceExec } from './exec/instance-exec.service.js';
 import { InstanceChangeParts } from './instance-change-parts.js';
 import { InstanceCreation } from './instance-creation.service.js';
@@ -53,7 +54,7 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
   providers: [
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
-    InstanceLogFiles, InstanceExec, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
+    InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
   exports: [InstancesLifecycle, InstancesReconciler],
 })

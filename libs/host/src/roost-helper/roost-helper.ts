@@ -41,12 +41,12 @@ export class RoostHelper {
   constructor(private readonly commands: CommandRunner, readonly path: string = findRoostHelper()) {}
 
   /**
-   * Runs a command inside a container, described by the session directory. Descriptors from 3 on: control FIFO, then the streams
+   * Runs a command inside a container or attaches to its console, described by the session directory. Descriptors from 3 on: control FIFO, then the streams
    * or the listening socket. The child outlives this process.
    */
-  startExec(options: { session: string; lxcPath: string; name: string; descriptors: readonly number[] }): Promise<RunningChild> {
+  startSession(verb: 'exec' | 'console', options: { session: string; lxcPath: string; name: string; descriptors: readonly number[] }): Promise<RunningChild> {
     return this.commands.spawn({
-      argv: [this.path, 'exec', options.session, options.lxcPath, options.name],
+      argv: [this.path, verb, options.session, options.lxcPath, options.name],
       descriptors: ['ignore', 'ignore', 'ignore', ...options.descriptors], outlivesUs: true,
     });
   }

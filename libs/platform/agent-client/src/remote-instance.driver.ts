@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import {
   ExecSessions, InstanceDriver, InstanceLogs,
-  type ExecRequest, type ExecStarted, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage,
+  type ConsoleRequest, type ExecRequest, type ExecStarted, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage,
   type StartResult, type StopRequest, type UsageRequest, type VolatileChange,
 } from '#ports';
 import { AgentChannel } from '#platform/rpc';
@@ -45,6 +45,8 @@ export class RemoteExecSessions extends ExecSessions {
   constructor(private readonly agent: AgentChannel) { super(); }
 
   override async startExec(request: ExecRequest): Promise<ExecStarted> { return this.agent.call('Instance', 'startExec', request); }
+
+  override async startConsole(request: ConsoleRequest): Promise<ExecStarted> { return this.agent.call('Instance', 'startConsole', request); }
 
   override async resizeExec(sessionId: string, width: number, height: number): Promise<void> {
     await this.agent.call('Instance', 'resizeExec', { sessionId, width, height });

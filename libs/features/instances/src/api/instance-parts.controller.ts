@@ -1,7 +1,6 @@
 import { Controller } from '@nestjs/common';
-import { instanceConsolePost, type InstanceConsolePost } from '#api-types';
-import { notFound, notImplemented, type RequestContext } from '#kernel';
-import { Body, Ctx, Get, Param, Post } from '#platform/http';
+import { notFound, type RequestContext } from '#kernel';
+import { Ctx, Get, Param } from '#platform/http';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
 import { collections, Tree } from './instance-tree.js';
 
@@ -32,11 +31,5 @@ export class InstancePartsController {
   async backup(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<never> {
     await this.instances.get(ctx.project, name, tree);
     throw notFound('Load backup from database: Instance backup not found');
-  }
-
-  @Post('console')
-  async attach(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instanceConsolePost }) _body: InstanceConsolePost): Promise<never> {
-    await this.instances.get(ctx.project, name, tree);
-    throw notImplemented('Attaching to the console is not supported by this server');
   }
 }

@@ -25,8 +25,11 @@ export function pumpInput(source: WebSocket, target: net.Socket): void {
   target.on('close', () => source.resume());
 }
 
-/** A terminal: bytes both ways. The end of either direction does not end the other; the command's exit does. */
-export function pumpTerminal(terminal: net.Socket, client: WebSocket): Promise<void> {
+/**
+ * A terminal: bytes both ways. The end of either direction does not end the other; the command's exit does. `lastWords` go to the client
+ * after everything else; it must not reject.
+ */
+export function pumpTerminal(terminal: net.Socket, client: WebSocket, lastWords: Promise<string> = Promise.resolve('')): Promise<void> {
   client.on('message', (data: Buffer, isBinary: boolean) => {
     if (!isBinary || terminal.destroyed) return;
     if (!terminal.write(data)) {
@@ -48,14 +51,22 @@ export function pumpTerminal(terminal: net.Socket, client: WebSocket): Promise<v
     clientGone = true;
     terminal.resume();
   });
-  const end = (): void => {
+  const end = async (): Promise<void> => {
+    const words = await lastWords;
     if (client.readyState !== WebSocket.OPEN) return resolve();
+    if (words !== '') client.send(Buffer.from(words), { binary: true, compress: false });
     client.send('', { binary: false, compress: false }, () => resolve());
   };
-  terminal.once('end', end);
-  terminal.once('close', end);
-  terminal.once('error', end);
-  if (terminal.readableEnded) end();
+  let ended = false;
+  const endOnce = (): void => {
+    if (ended) return;
+    ended = true;
+    void end();
+  };
+  terminal.once('end', endOnce);
+  terminal.once('close', endOnce);
+  terminal.once('error', endOnce);
+  if (terminal.readableEnded) endOnce();
   return promise;
 }
 
