@@ -10,7 +10,7 @@ describe.skipIf(unmet('commands of the daemon', Target.whyNotBoth()))('commands 
   /** Links are the host's, so the two bridges have names and subnets of their own. */
   const env = (target: Target): NodeJS.ProcessEnv => target === lxd
     ? { BR: 'ctinit-l', NET: '10.98.81.1/24', PORT: '18481' } : { BR: 'ctinit-r', NET: '10.98.82.1/24', PORT: '18482' };
-  const normalise = (text: string): string => text.replace(/ctinit-[lr]/g, '<bridge>').replace(/1848[12]/g, '<port>').replace('(dir, btrfs)', '(btrfs, dir)').replace(/volatile\.uuid: .*/g, '')
+  const normalise = (text: string): string => text.replace(/ctinit-[lr]/g, '<bridge>').replace(/1848[12]/g, '<port>').replaceAll('(dir, btrfs)', '(btrfs, dir)').replace(/volatile\.uuid: .*/g, '')
     .replace(/\b(roostd|lxd)\b/g, '<daemon>');
   const alike = (line: string): string => same(roost, lxd, line, { env, normalise }).stdout;
   const preseed = (yaml: string): string => `cat <<END | lxd init --preseed\n${yaml}\nEND`;
@@ -81,6 +81,7 @@ describe.skipIf(unmet('commands of the daemon', Target.whyNotBoth()))('commands 
     alike("printf 'no\\nno\\nno\\nno\\nno\\nno\\nyes\\n' | lxd init");
     alike("printf 'no\\nyes\\ndefault\\nsecond\\nnonsense\\ndir\\nno\\nno\\nno\\nno\\nyes\\nyes\\n' | lxd init");
     alike("printf 'maybe\\nno\\nno\\nno\\nno\\nyes\\nyes\\n127.0.0.1\\n$PORT\\npw\\npw\\nno\\nyes\\n' | lxd init");
+    alike("printf 'no\\nno\\nno\\nno\\nno\\nyes\\n127.0.0.1\\n$PORT\\nno\\nyes\\n' | lxd init");
     alike("printf 'no\\nno\\nno\\n\\nyes\\neth0\\nno\\nyes\\n' | lxd init");
     alike('lxd init --dump');
     alike('lxd init </dev/null');

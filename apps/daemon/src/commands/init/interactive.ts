@@ -102,7 +102,7 @@ async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices
   }
   if (await ask.yes('Would you like to configure LXD to use an existing bridge or host interface?', false)) {
     const parent = await ask.text('Name of the existing bridge or host interface', '', (answer) =>
-      existsSync(`/sys/class/net/${answer}`) ? null : 'The requested interface does not exist. Please choose another one.');
+      existsSync(`/sys/class/net/${answer}`) ? null : "The requested interface doesn't exist. Please choose another one.");
     const bridge = existsSync(`/sys/class/net/${parent}/bridge`);
     devices['eth0'] = { type: 'nic', name: 'eth0', nictype: bridge ? 'bridged' : 'macvlan', parent };
   }
