@@ -274,6 +274,10 @@ lines('instances: exec', `
   script -qec "lxc exec c1 -t -- sh -c 'test -t 0 && test -t 1 && test -t 2 && exit 9'" /dev/null; echo code $?
   script -qec "lxc exec c1 -t -- sh -c 'exit 5'" /dev/null; echo code $?
   lxc exec nosuch -- true
+  sleep 2; lxc console c1 --show-log | sed -n '2p;s/.*\\(c1 login:\\).*/\\1/p' | tr -d '\\r' | uniq
+  lxc console nosuch --show-log
+  (sleep 1; printf '\\001'; sleep 0.3; printf q; sleep 1) | script -qec 'lxc console c1' out >/dev/null; echo code $?; grep -a detach out; rm out
+  script -qec 'lxc console nosuch' /dev/null; echo code $?
   lxc exec c1 -- cat /proc/self/uid_map /proc/self/gid_map
   lxc exec c1 -- hostname
   lxc exec c1 -- ls -l / | awk '{print $1, $3, $4, $9}'
@@ -283,6 +287,9 @@ lines('instances: exec', `
   lxc query -X POST -d '{"command":["true"]}' /1.0/instances/nosuch/exec
   lxc query -X POST -d '{"command":["sh","-c","exit 3"],"record-output":true,"wait-for-websocket":false}' --wait /1.0/instances/c1/exec | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["metadata"]["return"], sorted(d["metadata"]["output"]))'
   lxc stop c1 --force
+  script -qec 'lxc console c1' /dev/null; echo code $?
+  lxc query -X POST -d '{"type":"banana"}' /1.0/instances/c1/console
+  lxc query -X POST -d '{"type":"vga"}' /1.0/instances/c1/console
 `);
 
 lines('instances: list and info', `
