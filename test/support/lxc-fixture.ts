@@ -3,7 +3,8 @@ import { chmodSync, constants, copyFileSync, existsSync, mkdirSync, mkdtempSync,
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CommandRunner } from '#host';
+import { NftFirewall } from '#drivers/firewall-nft';
+import { CommandRunner, Nft } from '#host';
 import { projectPrefixed, randomHex, SilentLogger, StateDirectory } from '#kernel';
 import { LxcHost, LxcPaths } from '#drivers/instance-lxc';
 import type { DeviceSpec, ExecRequest, InstanceSpec, NicNetwork } from '#ports';
@@ -50,6 +51,7 @@ export class LxcFixture {
     return new LxcHost({
       state: this.state, stateId: this.stateId, commands: new CommandRunner(), logger: new SilentLogger(), daemon: { uid: 0, gid: 0 },
       volumeUsage: async () => ({ usedBytes: -1, totalBytes: 0 }),
+      firewall: new NftFirewall({ nft: new Nft(new CommandRunner()), state: this.state, stateId: this.stateId, logger: new SilentLogger() }),
     });
   }
 

@@ -42,7 +42,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     ['dir', new DirStorageDriver({ state, command, logger })],
   ]));
   const containers = new LxcHost({
-    state, stateId, commands: command, logger, daemon: options.daemon, volumeUsage: (volume) => storage.describeVolume(volume),
+    state, stateId, commands: command, logger, daemon: options.daemon, firewall, volumeUsage: (volume) => storage.describeVolume(volume),
     policy: readHostPolicy(policyFile, options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon),
   });
   await containers.open();

@@ -17,6 +17,20 @@ export function parseByteSize(text: string): number {
   return bytes;
 }
 
+const bitUnits: Readonly<Record<string, number>> = {
+  '': 1, bit: 1, kbit: 1e3, Mbit: 1e6, Gbit: 1e9, Tbit: 1e12, Pbit: 1e15, Ebit: 1e18,
+  Kibit: 2 ** 10, Mibit: 2 ** 20, Gibit: 2 ** 30, Tibit: 2 ** 40, Pibit: 2 ** 50, Eibit: 2 ** 60,
+};
+
+/** `100Mbit`, `1000` to bits. Units as LXD's `limits.ingress` takes them; the empty text is 0. */
+export function parseBitSize(text: string): number {
+  if (text === '') return 0;
+  const match = /^(\d+)\s*([A-Za-z]*)$/.exec(text);
+  const factor = match ? bitUnits[match[2] ?? ''] : undefined;
+  if (!match || factor === undefined) throw invalid(`Invalid value: ${text}`);
+  return Number(match[1]) * factor;
+}
+
 /** LXD's booleans: true/1/yes/on and false/0/no/off, any case; anything else (the empty text included) is false. */
 export function isTrue(text: string | undefined): boolean {
   return text !== undefined && ['true', '1', 'yes', 'on'].includes(text.toLowerCase());

@@ -11,6 +11,7 @@ import type { InstanceRecords } from './instance-records.js';
 import { lxcConfig } from './lxc-config.rules.js';
 import type { LxcPaths } from './lxc-paths.js';
 import { planNics, type NicPlan } from './nic-devices.rules.js';
+import type { NicRules } from './nic-rules.js';
 import type { RootfsOwner } from './rootfs-owner.js';
 import type { RunningContainers } from './running-containers.js';
 import { seccompPolicy } from './seccomp-policy.rules.js';
@@ -33,6 +34,7 @@ export interface ContainerStarterDependencies {
   readonly disks: DiskMounts;
   readonly rootfs: RootfsOwner;
   readonly policy: HostPolicy;
+  readonly nicRules: NicRules;
 }
 
 /**
@@ -62,6 +64,7 @@ export class ContainerStarter {
       await this.deps.lxc.start({ lxcPath: paths.lxcPath, name: spec.projectName, logFile: paths.log(spec.projectName) });
       const pid = this.verify(spec.projectName, nics);
       this.setPortIsolation(nics);
+      await this.deps.nicRules.apply(spec, hostNamesOf(nics));
       return { pid, volatile: { ...volatile, ...rootfs.volatile } };
     } catch (error) {
       // Nobody may find half a container: what came up in our cgroup goes down again.
@@ -123,8 +126,7 @@ export class ContainerStarter {
   private verify(projectName: string, nics: readonly NicPlan[]): number {
     const found = this.deps.running.findRunning(projectName);
     if (found === null) throw internal('LXC says that it runs, but its cgroup holds no init: it ended at once, or another container answers under its name');
-    const hostNames = Object.fromEntries(nics.filter(({ hostName }) => hostName !== '').map(({ device, hostName }) => [device, hostName]));
-    this.deps.running.add(projectName, { ...found, hostNames });
+    this.deps.running.add(projectName, { ...found, hostNames: hostNamesOf(nics) });
     return found.init.pid;
   }
 
@@ -141,6 +143,11 @@ export class ContainerStarter {
   private setPortIsolation(nics: readonly NicPlan[]): void {
     for (const { hostName, isolated } of nics) if (isolated && hostName !== '') writeFileSync(`/sys/class/net/${hostName}/brport/isolated`, '1');
   }
+}
+
+/** Host ends of the veths, by device. */
+function hostNamesOf(nics: readonly NicPlan[]): Record<string, string> {
+  return Object.fromEntries(nics.filter(({ hostName }) => hostName !== '').map(({ device, hostName }) => [device, hostName]));
 }
 
 /** Services in containers count on a high limit; root without CAP_SYS_RESOURCE can give no more than it has (hazards E5). */

@@ -1,7 +1,8 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { LxcTools, Netlink, readCgroupLayout, RoostHelper, type CommandRunner } from '#host';
+import { LxcTools, Netlink, readCgroupLayout, RoostHelper, Tc, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
-import type { VolumeSpec, VolumeUsage } from '#ports';
+import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
+import { NicRules } from './nic-rules.js';
 import { ContainerCgroups } from './container-cgroups.js';
 import { ContainerLimits } from './container-limits.js';
 import { ContainerStarter } from './container-starter.js';
@@ -29,6 +30,8 @@ export interface LxcHostOptions {
   readonly daemon: { readonly uid: number; readonly gid: number };
   /** For the disk usage of instances: the storage driver's `describeVolume`. Must not start processes. */
   readonly volumeUsage: (volume: VolumeSpec) => Promise<VolumeUsage>;
+  /** Keeps the filters of NICs. */
+  readonly firewall: Pick<FirewallDriver, 'ensureNicFilter' | 'removeNicFilter'>;
   /** Default: all for a daemon that is root, else no programs of the daemon's choice and no system directories as disks. */
   readonly policy?: HostPolicy;
   readonly helper?: RoostHelper;
@@ -59,14 +62,16 @@ export class LxcHost {
     const disks = new DiskMounts(paths, state, policy);
     const limits = new ContainerLimits(layout, logger);
     const running = new RunningContainers({ records, cgroups, disks, netlink: this.netlink, events, logger });
+    const nicRules = new NicRules(new Tc(commands), options.firewall);
     const rootfs = new RootfsOwner(helper, idmappedMountsDisabled(options.environment ?? process.env));
     [this.paths, this.records, this.running, this.cgroups] = [paths, records, running, cgroups];
     this.fifo = new HookFifo(paths.hookFifo, (line) => running.onHook(line));
     this.instances = new LxcInstanceDriver({
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
-      starter: new ContainerStarter({ paths, lxc: new LxcTools(commands), helperPath: helper.path, records, running, cgroups, limits, disks, rootfs, policy }),
+      starter: new ContainerStarter({ paths, lxc: new LxcTools(commands), helperPath: helper.path, records, running, cgroups, limits, disks, rootfs, policy, nicRules }),
       stopper: new ContainerStopper(running, cgroups, records),
       update: new ContainerUpdate(limits, disks, helper, this.netlink),
+      nicRules,
     });
     this.exec = new LxcExecSessions(paths, running, records, helper, logger);
     this.logs = new LxcInstanceLogs(paths);

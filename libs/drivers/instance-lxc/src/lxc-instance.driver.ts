@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, mkdirSync, chownSync, chmodSync, renameSync, rmSync, rmdirSync } from 'node:fs';
 import type { Netlink } from '#host';
+import type { NicRules } from './nic-rules.js';
 import { conflict, invalid, KeyedMutex, messageOf, type Logger } from '#kernel';
 import {
   InstanceDriver,
@@ -30,6 +31,7 @@ export interface LxcInstanceDriverDependencies {
   readonly starter: ContainerStarter;
   readonly stopper: ContainerStopper;
   readonly update: ContainerUpdate;
+  readonly nicRules: NicRules;
   readonly netlink: Netlink;
   readonly events: InstanceEvents;
   readonly volumeUsage: (volume: VolumeSpec) => Promise<VolumeUsage>;
@@ -81,6 +83,12 @@ export class LxcInstanceDriver extends InstanceDriver {
   override async stopInstance(request: StopRequest): Promise<void> {
     await this.deps.stopper.stop(request);
     this.repin();
+    await this.forgetNics(request.projectName);
+  }
+
+  private async forgetNics(projectName: string): Promise<void> {
+    const spec = this.deps.records.get(projectName)?.spec;
+    if (spec) await this.deps.nicRules.forget(spec);
   }
 
   override freezeInstance(projectName: string): Promise<void> {
@@ -99,6 +107,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       this.deps.disks.checkAdded(before, after);
       if (container !== undefined) {
         const change = await this.deps.update.apply(container, before, after);
+        await this.deps.nicRules.apply(after, change.hostNames, { spec: before, hostNames: container.record.hostNames });
         volatile = change.volatile;
         container.record = { ...container.record, hostNames: change.hostNames };
       }
@@ -129,6 +138,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       await running.settled(projectName);
       if (running.get(projectName) !== undefined) throw conflict('Instance is running');
       disks.detachAll(projectName);
+      await this.forgetNics(projectName);
       rmSync(paths.state.instanceLink('container', projectName), { force: true });
       for (const path of [paths.logs(projectName), paths.devices(projectName), paths.seccomp(projectName)]) rmSync(path, { recursive: true, force: true });
       this.removeLxcFiles(projectName);

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Member } from '../support/member.js';
+import { must } from '../support/pair.js';
+
+/** Rates and filters of a NIC: on the host while the container runs, changed while it runs, gone when it stops. */
+const bridge = 'nrbr-r';
+const member = new Member();
+
+beforeAll(() => member.startWith({ bridge }));
+afterAll(async () => {
+  expect(await member.destroy()).toEqual([]);
+});
+
+const hostName = (): string => must(member, 'lxc config get c1 volatile.eth0.host_name').trim();
+const chains = (): string => member.run('nft list table bridge roost').stdout;
+
+describe('limits.ingress', () => {
+  it('shapes the host end of the cable, and follows a change', () => {
+    must(member, 'lxc init bb c1');
+    must(member, 'lxc config device override c1 eth0 limits.ingress=10Mbit');
+    must(member, 'lxc start c1');
+    expect(must(member, `tc class show dev ${hostName()}`)).toContain('rate 10Mbit');
+
+    must(member, 'lxc config device set c1 eth0 limits.ingress=20Mbit');
+    expect(must(member, `tc class show dev ${hostName()}`)).toContain('rate 20Mbit');
+
+    must(member, 'lxc config device unset c1 eth0 limits.ingress');
+    expect(must(member, `tc qdisc show dev ${hostName()}`)).not.toContain('htb');
+  });
+});
+
+describe('security.mac_filtering', () => {
+  it('lets nothing but the NIC’s own address through while it runs', () => {
+    must(member, 'lxc config device set c1 eth0 security.mac_filtering=true');
+    expect(chains()).toContain('chain in.c1.eth0');
+    expect(chains()).toContain(must(member, 'lxc config get c1 volatile.eth0.hwaddr').trim());
+
+    must(member, 'lxc stop c1 --force');
+    expect(chains()).not.toContain('c1.eth0');
+
+    must(member, 'lxc start c1');
+    expect(chains()).toContain('chain fwd.c1.eth0');
+    must(member, 'lxc delete -f c1');
+    expect(chains()).not.toContain('c1.eth0');
+  });
+});
