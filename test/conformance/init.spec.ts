@@ -81,7 +81,7 @@ describe.skipIf(unmet('commands of the daemon', Target.whyNotBoth()))('commands 
     alike("printf 'no\\nno\\nno\\nno\\nno\\nno\\nyes\\n' | lxd init");
     alike("printf 'no\\nyes\\ndefault\\nsecond\\nnonsense\\ndir\\nno\\nno\\nno\\nno\\nyes\\nyes\\n' | lxd init");
     alike("printf 'maybe\\nno\\nno\\nno\\nno\\nyes\\nyes\\n127.0.0.1\\n$PORT\\npw\\npw\\nno\\nyes\\n' | lxd init");
-    alike("printf 'no\\nno\\nno\\nno\\nno\\nyes\\n127.0.0.1\\n$PORT\\nno\\nyes\\n' | lxd init");
+    alike("printf 'no\\nno\\nno\\nno\\nno\\nyes\\n127.0.0.1\\nhigh\\nlow\\n' | lxd init");
     alike("printf 'no\\nno\\nno\\n\\nyes\\neth0\\nno\\nyes\\n' | lxd init");
     alike('lxd init --dump');
     alike('lxd init </dev/null');

@@ -24,7 +24,7 @@ class Questions {
       const answer = line.value.trim() || fallback;
       const problem = answer === '' ? invalidInput : check(answer);
       if (problem === null) return answer;
-      if (problem === invalidInput) process.stderr.write(`${problem}\n\n`);
+      if (problem.startsWith('Invalid input')) process.stderr.write(`${problem}\n\n`);
       else process.stdout.write(`${problem}\n`);
     }
   }
@@ -91,7 +91,7 @@ async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices
     for (const family of ['IPv4', 'IPv6'] as const) {
       const key = family.toLowerCase();
       config[`${key}.address`] = await ask.text(`What ${family} address should be used? (CIDR subnet notation, “auto” or “none”)`, 'auto', (answer) =>
-        answer === 'auto' || answer === 'none' || /^[0-9a-fA-F.:]+\/\d+$/.test(answer) ? null : invalidInput);
+        answer === 'auto' || answer === 'none' || /^[0-9a-fA-F.:]+\/\d+$/.test(answer) ? null : `Invalid input: invalid CIDR address: ${answer}`);
       if (!['auto', 'none'].includes(config[`${key}.address`]!)) {
         config[`${key}.nat`] = String(await ask.yes(`Would you like LXD to NAT ${family} traffic on your bridge?`, true));
       }
@@ -111,7 +111,8 @@ async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices
 async function askDaemon(ask: Questions, preseed: Preseed): Promise<void> {
   if (await ask.yes('Would you like the LXD server to be available over the network?', false)) {
     const address = await ask.text('Address to bind LXD to (not including port)', 'all');
-    const port = await ask.text('Port to bind LXD to', '8443', (answer) => (/^\d+$/.test(answer) ? null : invalidInput));
+    const port = await ask.text('Port to bind LXD to', '8443', (answer) =>
+      /^\d+$/.test(answer) ? null : `Invalid input: strconv.ParseInt: parsing "${answer}": invalid syntax`);
     const host = address === 'all' ? '[::]' : address.includes(':') && !address.startsWith('[') ? `[${address}]` : address;
     preseed.config['core.https_address'] = `${host}:${port}`;
     const password = await ask.text('Trust password for new clients ("none" for no password)', 'none');
