@@ -23,7 +23,8 @@ const change = async (action: string) => settled(await member.get(InstanceStateC
 const post = async (body: InstanceConsolePost = {}, name = 'c1') => member.get(InstanceConsole).attach(member.ctx(), await instance(name), body);
 
 async function connect(handle: OperationHandle, name: '0' | 'control') {
-  const { [name]: secret } = handle.api().metadata?.['fds'] as Record<string, string>;
+  const metadata = handle.api().metadata as { fds: Record<string, string> };
+  const secret = metadata.fds[name];
   const socket = new WebSocket(`ws+unix:${member.host.state.socket}:/1.0/operations/${handle.id}/websocket?secret=${secret}`);
   open.push(socket);
   const channel = { socket, received: '' };
