@@ -27,6 +27,7 @@ export function checkFlags(flags: InitFlags): void {
     flags.storageCreateLoop !== -1 || flags.storagePool !== '' || flags.trustPassword !== '';
   if (!flags.auto && autoOnly) throw invalid('Configuration flags require --auto');
   if (flags.dump && (flags.auto || flags.minimal || flags.preseed || autoOnly)) throw invalid("Can't use --dump with other flags");
+  // Where no backend is named these flags are refused as LXD refuses them, whose default is dir.
   const backend = flags.auto && flags.storageBackend === '' ? 'dir' : flags.storageBackend;
   if (backend === 'dir' && (flags.storageCreateDevice !== '' || flags.storageCreateLoop !== -1 || flags.storagePool !== '')) {
     throw invalid("None of --storage-pool, --storage-create-device or --storage-create-loop may be used with the 'dir' backend");
@@ -76,7 +77,8 @@ async function planPool(api: Api, flags: InitFlags, preseed: Preseed): Promise<s
     throw invalid('Storage has already been configured');
   }
   const backends = await availableBackends(api);
-  const driver = flags.storageBackend || (flags.minimal && backends.includes('btrfs') ? 'btrfs' : 'dir');
+  // LXD's --auto takes dir; a loop file of btrfs costs nothing more and brings quotas and clones, so both take it here.
+  const driver = flags.storageBackend || (backends.includes('btrfs') ? 'btrfs' : 'dir');
   if (!backends.includes(driver)) throw invalid(`The requested backend '${driver}' isn't available on your system (missing tools)`);
   const config: Record<string, string> = {};
   if (flags.storageCreateDevice !== '') config['source'] = flags.storageCreateDevice;
