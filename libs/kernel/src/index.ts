@@ -6,3 +6,4 @@ export * from './logger.js';
 export * from './mutex.js';
 export * from './units.js';
 export * from './state-directory.js';
+export * from './timestamps.js';

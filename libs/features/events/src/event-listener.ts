@@ -20,7 +20,7 @@ class LatestFrame {
 
 const latest = new LatestFrame();
 
-/** Sends events to one websocket; those of one turn of the event loop leave in one write. */
+/** Sends events to one websocket; those that one piece of work publishes leave in one write, and none waits for the next turn of the event loop. */
 export class EventListener {
   private corked = false;
 
@@ -43,7 +43,7 @@ export class EventListener {
     if (this.corked || raw === undefined) return;
     this.corked = true;
     raw.cork();
-    setImmediate(() => {
+    process.nextTick(() => {
       this.corked = false;
       raw.uncork();
     });

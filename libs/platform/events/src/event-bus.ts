@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Requestor } from '#kernel';
+import { preciseTimestamp, type Requestor } from '#kernel';
 import { encodeJson, type EventApi, type EventType } from '#api-types';
 
 /** What a feature says happened. Publish after the commit that made it true (`tx.afterCommit`). */
@@ -87,7 +87,7 @@ export class EventBus {
     let json: string | undefined;
     for (const listener of this.listeners[type]) {
       if (project !== undefined && listener.project !== null && listener.project !== project) continue;
-      json ??= encodeJson({ type, timestamp: new Date().toISOString(), metadata, location: this.location, project } satisfies EventApi);
+      json ??= encodeJson({ type, timestamp: preciseTimestamp(), metadata, location: this.location, project } satisfies EventApi);
       listener.send(json);
     }
   }
