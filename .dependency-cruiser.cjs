@@ -18,13 +18,13 @@ const layers = [
 
 /** Who may use whose index, inside platform and inside features. A missing edge is an error. */
 const platformEdges = {
-  rpc: [], reconcile: [], database: [], events: ['rpc'], auth: ['database'], http: ['auth'],
-  operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'],
+  rpc: [], reconcile: [], raft: ['rpc'], database: ['raft'], events: ['rpc'], auth: ['database'], http: ['auth'],
+  operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'], peers: ['auth', 'database', 'http', 'rpc'],
 };
 const featureEdges = {
-  server: [], warnings: [], cluster: [], auth: ['server'], events: [], operations: [], projects: ['auth'], profiles: ['projects'],
-  storage: ['projects', 'server'], networks: ['projects', 'server'], images: ['projects', 'storage', 'server'],
-  instances: ['projects', 'profiles', 'storage', 'networks', 'images', 'server'],
+  server: [], warnings: [], auth: ['server'], cluster: ['auth', 'projects', 'server', 'warnings'], events: [], operations: [], projects: ['auth'], profiles: ['projects'],
+  storage: ['projects', 'server', 'cluster'], networks: ['projects', 'server', 'cluster'], images: ['projects', 'storage', 'server', 'cluster'],
+  instances: ['projects', 'profiles', 'storage', 'networks', 'images', 'server', 'cluster'],
 };
 
 const spec = '\\.spec\\.ts$|/testing/';

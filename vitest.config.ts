@@ -4,8 +4,8 @@ const resolve = { conditions: ['source', 'node'] };
 const ssr = { resolve: { conditions: ['source', 'node'] } };
 
 /**
- * `unit` needs no host and no build; its files share processes, which halves the time, so none may leave global state behind. `conformance` drives a daemon over HTTP, ours or (TARGET=lxd) real LXD. `e2e` needs root, the real
- * tools and a build; its files share the host and so run one after the other.
+ * `unit` needs no host and no build; its files share processes, which halves the time, so none may leave global state behind. `conformance` drives a daemon over HTTP, ours or (TARGET=lxd) real LXD. `e2e` and `cluster` need root, the real
+ * tools and a build; their files share the host and so run one after the other.
  */
 export default defineConfig({
   resolve,
@@ -14,6 +14,7 @@ export default defineConfig({
     projects: [
       { resolve, ssr, test: { name: 'unit', isolate: false, include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'tools/**/*.spec.ts'], testTimeout: 20_000 } },
       { resolve, ssr, test: { name: 'conformance', include: ['test/conformance/**/*.spec.ts'], retry: 2, testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } },
+      { resolve, ssr, test: { name: 'cluster', include: ['test/cluster/**/*.spec.ts'], testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false, passWithNoTests: true } },
       { resolve, ssr, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false } },
     ],
   },

@@ -1,5 +1,5 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
-import { Clock, Logger, StateDirectory, SystemClock } from '#kernel';
+import { Clock, LocalMember, Logger, StateDirectory, SystemClock } from '#kernel';
 import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
 import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver } from '#platform/agent-client';
 import { AgentChannel } from '#platform/rpc';
@@ -30,10 +30,11 @@ export class FoundationModule {
       providers: [
         { provide: StateDirectory, useValue: options.state },
         { provide: Logger, useValue: options.logger },
+        { provide: LocalMember, useValue: new LocalMember() },
         { provide: Clock, useValue: options.clock ?? new SystemClock() },
         ...options.ports,
       ],
-      exports: [StateDirectory, Logger, Clock, ...tokens],
+      exports: [StateDirectory, LocalMember, Logger, Clock, ...tokens],
     };
   }
 }

@@ -2,6 +2,7 @@ export * from './clock.js';
 export * from './context.js';
 export * from './errors.js';
 export * from './ids.js';
+export * from './local-member.js';
 export * from './logger.js';
 export * from './mutex.js';
 export * from './units.js';

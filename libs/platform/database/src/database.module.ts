@@ -1,5 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { Clock, Logger } from '#kernel';
+import { Clock, LocalMember, Logger } from '#kernel';
 import { ChangeFeed } from './change-feed.js';
 import { Database } from './database.js';
 import { LocalStore } from './local-store.js';
@@ -28,8 +28,8 @@ export class DatabaseModule {
       providers: [
         {
           provide: OpenDatabase,
-          useFactory: (logger?: Logger, clock?: Clock) => OpenDatabase.open({ logger, clock, ...options }),
-          inject: [{ token: Logger, optional: true }, { token: Clock, optional: true }],
+          useFactory: (logger?: Logger, clock?: Clock, member?: LocalMember) => OpenDatabase.open({ logger, clock, member, ...options }),
+          inject: [Logger, Clock, LocalMember].map((token) => ({ token, optional: true })),
         },
         ...parts,
       ],

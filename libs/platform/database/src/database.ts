@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { RequestContext } from '#kernel';
 import type { EntryApplier } from './entry-applier.js';
-import type { LogEntry, LogHead } from './log/replicated-log.js';
+import type { LogEntry, LogHead } from '#platform/raft';
 import type { SqliteConnection } from './sqlite-connection.js';
 import type { Sql } from './sql.js';
 import type { TypeOrmConnection } from './typeorm/typeorm-connection.js';

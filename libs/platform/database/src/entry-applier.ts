@@ -1,6 +1,6 @@
 import { AppError, unavailable } from '#kernel';
 import { hashEntry } from './log/entry-hash.js';
-import type { LevelPayload, LogEntry } from './log/replicated-log.js';
+import type { LevelPayload, LogEntry } from '#platform/raft';
 import { migrationByLevel, runMigration, sqlHash, type Migrations } from './schema/migrator.js';
 import { headAfter, type Writer } from './writer.js';
 

@@ -9,5 +9,5 @@ export { DatabaseModule } from './database.module.js';
 export { OpenDatabase, type OpenOptions } from './open-database.js';
 export { openTemporaryDatabase } from './temporary-database.js';
 export { isConstraintViolation, isUniqueViolation } from './sqlite-errors.js';
-export { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from './log/replicated-log.js';
 export type { RefusalReason } from './entry-applier.js';
+export { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from '#platform/raft';

@@ -1,12 +1,12 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { SilentLogger, SystemClock, type Clock, type Logger } from '#kernel';
+import { LocalMember, SilentLogger, SystemClock, type Clock, type Logger } from '#kernel';
 import { Ballast, defaultBallast, type BallastOptions } from './ballast.js';
 import { ChangeFeed } from './change-feed.js';
 import { Database } from './database.js';
 import { EntryApplier } from './entry-applier.js';
 import { LocalLog, localLogSchema, type LocalLogLimits } from './log/local-log.js';
-import type { LogHead, ReplicatedLog } from './log/replicated-log.js';
+import type { LogHead, ReplicatedLog } from '#platform/raft';
 import { LocalStore } from './local-store.js';
 import { migrations as allMigrations } from './migrations/index.js';
 import { LocalState } from './schema/local-state.js';
@@ -23,8 +23,8 @@ export interface OpenOptions {
   readonly directory: string;
   readonly logger?: Logger;
   readonly clock?: Clock;
-  /** Number of this member; 1 as long as it stands alone. */
-  readonly member?: number;
+  /** Its number stands in every entry it writes. */
+  readonly member?: LocalMember;
   readonly ballast?: Partial<Omit<BallastOptions, 'directory'>>;
   /** FULL: what was acknowledged survives a power cut. Anything less is for tests, and for members whose log is elsewhere. */
   readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
@@ -110,7 +110,7 @@ async function openWriter(connection: SqliteConnection, options: OpenOptions & {
   connection.exec('COMMIT');
   const log = options.log?.(state.head) ?? new LocalLog(connection, options.localLog);
   const writer = new Writer({
-    connection, state, log, clock: options.clock, logger: options.logger, member: options.member ?? 1, feed: new ChangeFeed(options.logger),
+    connection, state, log, clock: options.clock, logger: options.logger, member: options.member ?? new LocalMember(), feed: new ChangeFeed(options.logger),
   });
   // A member of a cluster takes its levels from the log; alone, it decides by itself.
   if (!options.log) await migrate(writer, migrations);

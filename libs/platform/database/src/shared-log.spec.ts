@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { internalContext } from '#kernel';
+import { internalContext, LocalMember } from '#kernel';
 import { openTemporaryDatabase, type LogEntry, type OpenDatabase, type Tx } from './index.js';
 import { MemoryLog } from './testing/memory-log.js';
 
 const ctx = internalContext();
+const numbered = (id: number) => Object.assign(new LocalMember(), { id });
 
 /** The write path over a log that others write too: what a cluster will do, with the log in memory. */
 describe('TransactionRunner.run over a shared log', () => {
@@ -20,7 +21,7 @@ describe('TransactionRunner.run over a shared log', () => {
     log = new MemoryLog(first.database.head.incarnation);
     log.entries.push(...schema);
     const options = { incarnation: log.incarnation, log: () => log };
-    [a, b] = [await openTemporaryDatabase({ ...options, member: 1 }), await openTemporaryDatabase({ ...options, member: 2 })];
+    [a, b] = [await openTemporaryDatabase({ ...options, member: numbered(1) }), await openTemporaryDatabase({ ...options, member: numbered(2) })];
     opened.push(first, a, b);
     await Promise.all([a.database.barrier(ctx), b.database.barrier(ctx)]);
   });

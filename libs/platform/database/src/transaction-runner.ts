@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { AppError, internal, messageOf, newUuid, unavailable, type RequestContext } from '#kernel';
 import type { Ballast } from './ballast.js';
 import type { EntryApplier } from './entry-applier.js';
-import type { LogEntry } from './log/replicated-log.js';
+import type { LogEntry } from '#platform/raft';
 import { OpenTransaction } from './open-transaction.js';
 import { describeFailure, isBusy, isDiskFull } from './sqlite-errors.js';
 import type { Tx } from './transaction.js';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Mutex, type Clock, type Logger } from '#kernel';
+import { Mutex, type Clock, type LocalMember, type Logger } from '#kernel';
 import type { ChangeFeed } from './change-feed.js';
 import { sealEntry } from './log/entry-hash.js';
-import type { LogEntry, LogHead, ReplicatedLog } from './log/replicated-log.js';
+import type { LogEntry, LogHead, ReplicatedLog } from '#platform/raft';
 import { readLayout, type Layout } from './schema/layout.js';
 import type { LocalState } from './schema/local-state.js';
 import type { SqliteConnection } from './sqlite-connection.js';
@@ -20,8 +20,8 @@ export interface WriterParts {
   readonly feed: ChangeFeed;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Number of this member in entries it writes. */
-  readonly member: number;
+  /** Its number stands in the entries it writes. */
+  readonly member: LocalMember;
 }
 
 /**
@@ -77,7 +77,7 @@ export class Writer {
     const { incarnation, index, hash, level } = this.head;
     return sealEntry({
       ...fields, incarnation, index: index + 1, previous: hash, level, layoutHash: this.layout.hash,
-      time: this.parts.clock.now().toISOString(), member: this.parts.member,
+      time: this.parts.clock.now().toISOString(), member: this.parts.member.id,
     });
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LocalMember } from '#kernel';
 import { EventBus } from './event-bus.js';
 
 function record(bus: EventBus, types: string[], project: string | null): { events: Record<string, unknown>[]; stop: () => void } {
@@ -35,8 +36,7 @@ describe('EventBus', () => {
   });
 
   it('gives log messages to everybody and marks them with no project', () => {
-    const bus = new EventBus();
-    bus.location = 'm1';
+    const bus = new EventBus(Object.assign(new LocalMember(), { name: 'm1', clustered: true }));
     const { events, stop } = record(bus, ['logging'], 'web');
 
     bus.logging({ level: 'info', message: 'hello' });

@@ -1,5 +1,5 @@
-import { Injectable } from '@nestjs/common';
-import { preciseTimestamp, type Requestor } from '#kernel';
+import { Injectable, Optional } from '@nestjs/common';
+import { LocalMember, preciseTimestamp, type Requestor } from '#kernel';
 import { encodeJson, type EventApi, type EventType } from '#api-types';
 
 /** What a feature says happened. Publish after the commit that made it true (`tx.afterCommit`). */
@@ -39,9 +39,9 @@ interface Listener {
  */
 @Injectable()
 export class EventBus {
-  /** Name of this member as events show it; `none` until it belongs to a cluster. */
-  location = 'none';
   private readonly listeners: Record<EventType, Set<Listener>> = { logging: new Set(), operation: new Set(), lifecycle: new Set() };
+
+  constructor(@Optional() private readonly member: LocalMember = new LocalMember()) {}
 
   lifecycle(event: LifecycleEvent): void {
     if (this.listeners.lifecycle.size === 0) return;
@@ -87,7 +87,7 @@ export class EventBus {
     let json: string | undefined;
     for (const listener of this.listeners[type]) {
       if (project !== undefined && listener.project !== null && listener.project !== project) continue;
-      json ??= encodeJson({ type, timestamp: preciseTimestamp(), metadata, location: this.location, project } satisfies EventApi);
+      json ??= encodeJson({ type, timestamp: preciseTimestamp(), metadata, location: this.member.location, project } satisfies EventApi);
       listener.send(json);
     }
   }

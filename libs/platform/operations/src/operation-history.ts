@@ -35,8 +35,8 @@ export class OperationHistory {
     this.waiting = [];
     try {
       await this.transactions.run(internalContext(), (tx) => {
-        for (const operation of batch) this.repository.insertHistory(tx, this.options.memberId, operation);
-        this.repository.trimHistory(tx, this.options.memberId, this.options.historyRows);
+        for (const operation of batch) this.repository.insertHistory(tx, this.options.member.id, operation);
+        this.repository.trimHistory(tx, this.options.member.id, this.options.historyRows);
       });
       this.endedSinceTrim = 0;
     } catch (error) {

@@ -73,7 +73,7 @@ export class OperationRunner {
 
   /** Takes up the rows a former process of this member left. Call once the agent can be reached. Resolves when all are claimed. */
   async recover(): Promise<void> {
-    for (const row of this.repository.listLive(this.options.memberId)) {
+    for (const row of this.repository.listLive(this.options.member.id)) {
       if (!this.running.has(row.id) && !this.announced.has(row.id)) await this.claim(row);
     }
   }
@@ -90,7 +90,7 @@ export class OperationRunner {
   private onInsert(id: string): void {
     const own = this.announced.get(id);
     const row = this.repository.get(id);
-    if (row === undefined || row.memberId !== this.options.memberId) return;
+    if (row === undefined || row.memberId !== this.options.member.id) return;
     if (own !== undefined) {
       this.announced.delete(id);
       own.created();
@@ -108,7 +108,7 @@ export class OperationRunner {
     if (!won) return;
     const { id, kind, description, project, requestor, resources, metadata, createdAt, conflictKey } = row;
     const operation = this.live.add({
-      id, class: 'task', kind, description, project, requestor, resources, metadata, createdAt, conflictKey, location: this.options.location, stored: true,
+      id, class: 'task', kind, description, project, requestor, resources, metadata, createdAt, conflictKey, location: this.options.member.location, stored: true,
       action: known.definition.action ?? kind.slice(kind.lastIndexOf('.') + 1), mayCancel: known.definition.mayCancel !== false && !row.committed,
     });
     // Read again: a cancel may have come between the read and the claim.
@@ -145,6 +145,6 @@ export class OperationRunner {
   private async warn(project: string, typeCode: number, message: string): Promise<void> {
     const uuid = newUuid();
     await this.transactions.run(internalContext(), (tx) =>
-      this.repository.insertWarning(tx, { uuid, memberId: this.options.memberId, project, typeCode, message }));
+      this.repository.insertWarning(tx, { uuid, memberId: this.options.member.id, project, typeCode, message }));
   }
 }

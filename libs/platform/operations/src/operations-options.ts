@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { LocalMember } from '#kernel';
 
 /** Which member this is and how patient it is; `OperationsModule.forRoot` overrides single fields. */
 @Injectable()
 export class OperationsOptions {
-  /** `nodes.id` of this member; part of every operation's id. */
-  memberId = 1;
-  /** Shown as `location`; `none` on a standalone member. */
-  location = 'none';
+  /** Its id is part of every operation's id, its name is shown as `location`. */
+  member = new LocalMember();
   /** How long an ended operation stays visible in `/1.0/operations`, as in LXD. */
   visibleMs = 5000;
   /** Pauses before an undo is tried again; when they are used up it becomes a warning. */

@@ -1,4 +1,5 @@
 import { Module, type DynamicModule, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { LocalMember } from '#kernel';
 import { LiveOperations } from './live-operations.js';
 import { OperationHistory } from './operation-history.js';
 import { OperationRegistry } from './operation-registry.js';
@@ -23,7 +24,7 @@ export class OperationsModule implements OnApplicationBootstrap, OnApplicationSh
       module: OperationsModule,
       global: true,
       providers: [
-        { provide: OperationsOptions, useFactory: () => Object.assign(new OperationsOptions(), options) },
+        { provide: OperationsOptions, useFactory: (member?: LocalMember) => Object.assign(new OperationsOptions(), member && { member }, options), inject: [{ token: LocalMember, optional: true }] },
         OperationRegistry, OperationRepository, LiveOperations, OperationRunner, OperationHistory, OperationsService,
       ],
       exports: [OperationRegistry, OperationsService],

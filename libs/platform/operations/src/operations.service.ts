@@ -76,7 +76,7 @@ export class OperationsService {
   async schedule<P>(ctx: RequestContext, kind: string, params: P, options: ScheduleOptions): Promise<OperationHandle> {
     const { definition, steps } = this.registry.current(kind);
     const conflictKey = definition.conflictsWith(params);
-    const { memberId, location } = this.options;
+    const { id: memberId, location } = this.options.member;
     const operation = this.live.add({
       id: newOperationId(memberId), class: 'task', kind, description: options.description ?? definition.description, project: ctx.project, location,
       requestor: ctx.requestor, resources: options.resources, metadata: options.metadata ?? {}, createdAt: new Date(), conflictKey,
@@ -106,8 +106,8 @@ export class OperationsService {
     const conflictKey = options.conflictKey ?? null;
     if (conflictKey !== null && this.live.holderOf(conflictKey) === undefined) this.refuseBusy(null, conflictKey);
     const operation = this.live.add({
-      id: newOperationId(this.options.memberId), class: options.class, kind: options.kind, description: options.description, project: ctx.project,
-      location: this.options.location, requestor: ctx.requestor, resources: options.resources, metadata: options.metadata ?? {}, createdAt: new Date(),
+      id: newOperationId(this.options.member.id), class: options.class, kind: options.kind, description: options.description, project: ctx.project,
+      location: this.options.member.location, requestor: ctx.requestor, resources: options.resources, metadata: options.metadata ?? {}, createdAt: new Date(),
       conflictKey, action: options.action ?? lastPart(options.kind), mayCancel: options.class === 'token' || options.cancel !== undefined, stored: false,
     });
     this.inMemory.set(operation.id, options);

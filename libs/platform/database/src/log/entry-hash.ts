@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { LogEntry } from './replicated-log.js';
+import type { LogEntry } from '#platform/raft';
 
 /** SHA-256 over every other field. The separator occurs in none of them but the payload, which comes last. */
 export function hashEntry(entry: Omit<LogEntry, 'hash'>): string {

@@ -1,5 +1,5 @@
 import type { SqliteConnection } from '../sqlite-connection.js';
-import { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from './replicated-log.js';
+import { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from '#platform/raft';
 
 export interface LocalLogLimits {
   readonly entries: number;

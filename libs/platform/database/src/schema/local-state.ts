@@ -1,5 +1,5 @@
 import { internal, randomHex } from '#kernel';
-import type { LogHead } from '../log/replicated-log.js';
+import type { LogHead } from '#platform/raft';
 import type { SqliteConnection } from '../sqlite-connection.js';
 
 const schema = `

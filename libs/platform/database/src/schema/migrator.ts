@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { internal, newUuid, precondition } from '#kernel';
-import type { LevelPayload } from '../log/replicated-log.js';
+import type { LevelPayload } from '#platform/raft';
 import type { Migration } from '../migrations/migration.js';
 import type { SqliteConnection } from '../sqlite-connection.js';
 import { headAfter, type Writer } from '../writer.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unavailable } from '#kernel';
-import { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from '../log/replicated-log.js';
+import { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from '#platform/raft';
 
 /** A log in memory that several databases can share, as members of a cluster share theirs. Slow and faulty on demand. */
 export class MemoryLog extends ReplicatedLog {

@@ -1,0 +1,1 @@
+export { ReplicatedLog, type AppendResult, type LevelPayload, type LogEntry, type LogHead } from './log/replicated-log.js';
