@@ -1,0 +1,42 @@
+import type { Readable } from 'node:stream';
+import type { RequestContext } from '#kernel';
+import type { Tx } from './transaction.js';
+
+/** What a joining member needs to follow the log. Plain data; secret, since it holds credentials of the log's engine. */
+export interface Admission {
+  readonly incarnation: string;
+  /** Schema level of the cluster; a program that does not know it may not join. */
+  readonly level: number;
+  /** Where the log's engine answers, as URLs. */
+  readonly endpoints: readonly string[];
+  /** PEM of the authority of the log's engine. */
+  readonly ca: string;
+  /** PEM of the certificate this member shows to it, and its key. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** How far this member's view of the cluster's log can be trusted. */
+export interface ClusterLogState {
+  readonly clustered: boolean;
+  /** `waiting`: no answer yet, as during an election; `lost`: established, so that nobody waits for it. */
+  readonly quorum: 'ok' | 'waiting' | 'lost';
+  /** Index of the last entry applied here. */
+  readonly head: number;
+}
+
+/**
+ * The life of this member's database between standing alone and being part of a cluster. Each change is one that a kill at any moment leaves
+ * done or not begun, seen after the next start.
+ */
+export abstract class ClusterLog {
+  /** A new history with one voter, this member; `fill` writes the first rows in it. `LocalMember` is the caller's to change. */
+  abstract enable(ctx: RequestContext, member: { readonly name: string; readonly address: string }, fill: (tx: Tx) => void): Promise<void>;
+  /** On a serving member: what the member with this id needs to join. */
+  abstract admission(memberId: number): Promise<Admission>;
+  /** Replaces this member's database by the cluster's: the snapshot that `fetchSnapshot` opens, then the log from there. */
+  abstract join(ctx: RequestContext, memberId: number, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<void>;
+  /** Back to an empty database that stands alone. */
+  abstract leave(): Promise<void>;
+  abstract state(): ClusterLogState;
+}
