@@ -13,6 +13,7 @@ const masks: readonly (readonly [RegExp, string])[] = [
   [/\bfd[0-9a-f]{2}:[0-9a-f:]+(\/\d+)?/g, '<ipv6>'],
   [/\bfe80::[0-9a-f:]+/g, '<link-local>'],
   [/\/tmp\/rt-(lxd|roost)-[A-Za-z0-9]+/g, '<root>'],
+  [/\/tmp\/rc-[A-Za-z0-9]+\/m(?=\d)/g, '<root>/m'],
   [/ETag doesn't match: [0-9a-f]+/g, "ETag doesn't match: <hash>"],
 ];
 

@@ -1,5 +1,5 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { spawn, spawnSync, type ChildProcess, type SpawnSyncOptionsWithStringEncoding } from 'node:child_process';
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { needsRoot } from './needs.js';
@@ -16,13 +16,12 @@ export interface CommandResult {
 
 /** A daemon under test with a state directory of its own: ours, or real LXD, driven by the same client. */
 export class Target {
-  readonly root = mkdtempSync(join(tmpdir(), `rt-${this.kind}-`));
   readonly dir = join(this.root, 'd');
   readonly conf = join(this.root, 'conf');
   readonly logFile = join(this.root, 'daemon.log');
-  private child: ChildProcess | undefined;
+  protected child: ChildProcess | undefined;
 
-  constructor(readonly kind: TargetKind) {
+  constructor(readonly kind: TargetKind, readonly root = mkdtempSync(join(tmpdir(), `rt-${kind}-`))) {
     // Roots of unprivileged containers are reached with mapped ids: every directory above must let others pass.
     chmodSync(this.root, 0o711);
     mkdirSync(this.dir, { mode: 0o711 });
@@ -53,9 +52,15 @@ export class Target {
 
   async start(): Promise<void> {
     const log = openSync(this.logFile, 'a');
-    this.child = spawn(this.program, ['--logfile', `${this.logFile}.own`, '--group', 'root'], { env: this.env, stdio: ['ignore', log, log], detached: true });
+    this.child = this.spawnDaemon(log);
+    closeSync(log);
     const ready = this.daemon(['waitready', '--timeout=30']);
     if (ready.code !== 0) throw new Error(`${this.kind} did not start: ${ready.stderr}\n${readFileSync(this.logFile, 'utf8').slice(-4000)}`);
+  }
+
+  /** Starts the daemon with its output in the file `log`. */
+  protected spawnDaemon(log: number): ChildProcess {
+    return spawn(this.program, ['--logfile', `${this.logFile}.own`, '--group', 'root'], { env: this.env, stdio: ['ignore', log, log], detached: true });
   }
 
   /** SIGTERM, or SIGKILL for `hard`; resolves when the process is gone. */
@@ -125,20 +130,28 @@ export class Target {
     return found.split('\n').map(Number).filter((pid) => pid > 0 && pid !== process.pid);
   }
 
+  /** Words before a command that take it where the daemon lives; none on this host. */
+  protected enter(): string[] { return []; }
+
+  private spawnSync(command: string, argv: readonly string[], options: SpawnSyncOptionsWithStringEncoding): CommandResult {
+    const [program, ...words] = [...this.enter(), command, ...argv];
+    return result(spawnSync(program!, words, options));
+  }
+
   daemon(argv: readonly string[], stdin = ''): CommandResult {
-    return result(spawnSync(this.program, argv, { env: this.env, encoding: 'utf8', input: stdin, timeout: 60_000 }));
+    return this.spawnSync(this.program, argv, { env: this.env, encoding: 'utf8', input: stdin, timeout: 60_000 });
   }
 
   lxc(...argv: string[]): CommandResult {
-    return result(spawnSync('lxc', argv, { env: this.env, encoding: 'utf8', input: '', timeout: 60_000, maxBuffer: 64 * 1024 * 1024 }));
+    return this.spawnSync('lxc', argv, { env: this.env, encoding: 'utf8', input: '', timeout: 60_000, maxBuffer: 64 * 1024 * 1024 });
   }
 
   /** A shell line in which `lxc` talks to this daemon and `lxd` is its command. */
   run(line: string, extraEnv: NodeJS.ProcessEnv = {}): CommandResult {
     const script = `lxd() { command "${this.program}" "$@"; }; ${line}`;
-    return result(spawnSync('bash', ['-c', script], {
+    return this.spawnSync('bash', ['-c', script], {
       env: { ...this.env, ...extraEnv }, encoding: 'utf8', input: '', cwd: this.root, timeout: 60_000, maxBuffer: 64 * 1024 * 1024,
-    }));
+    });
   }
 }
 
