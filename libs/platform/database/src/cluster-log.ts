@@ -11,6 +11,8 @@ export interface Admission {
   readonly endpoints: readonly string[];
   /** PEM of the authority of the log's engine. */
   readonly ca: string;
+  /** PEM of its key: each member signs the certificate of its own voter. */
+  readonly caKey: string;
   /** PEM of the certificate this member shows to it, and its key. */
   readonly certificate: string;
   readonly key: string;

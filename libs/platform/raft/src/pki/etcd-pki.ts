@@ -4,12 +4,8 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { invalid, unavailable, wrap } from '#kernel';
+import type { EtcdCredentials } from '../etcd/etcd-client.js';
 import { createAuthority, issueLeaf, type KeyPair, type LeafRequest } from './certificate-authority.js';
-
-/** What a client of etcd presents and trusts, PEM. */
-export interface EtcdCredentials extends KeyPair {
-  readonly ca: string;
-}
 
 /** Where etcd reads its certificates: paths. */
 export interface EtcdCertificateFiles {
