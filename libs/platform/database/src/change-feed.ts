@@ -23,6 +23,7 @@ export type ChangeListener = (changes: RowChange[]) => void;
 @Injectable()
 export class ChangeFeed {
   private readonly listeners = new Map<string, Set<ChangeListener>>();
+  private readonly resetListeners = new Set<() => void>();
 
   constructor(private readonly logger: Logger) {}
 
@@ -39,6 +40,26 @@ export class ChangeFeed {
         if (set?.size === 0) this.listeners.delete(table);
       }
     };
+  }
+
+  /**
+   * `listener` is called when every row may be another one now: this member joined or left a cluster, or fetched a snapshot. Caches drop all they
+   * hold, reconcilers look at everything. Returns the way to stop.
+   */
+  onReset(listener: () => void): () => void {
+    this.resetListeners.add(listener);
+    return () => this.resetListeners.delete(listener);
+  }
+
+  /** Called after the whole content was replaced. */
+  reset(): void {
+    for (const listener of this.resetListeners) {
+      try {
+        listener();
+      } catch (error) {
+        this.logger.error('A listener to a replaced database failed', { err: messageOf(error) });
+      }
+    }
   }
 
   /** Called by the writer after each commit with the changeset that was committed. */

@@ -1,13 +1,17 @@
 import type { StatementSync } from 'node:sqlite';
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { RequestContext } from '#kernel';
+import { AppError, type RequestContext } from '#kernel';
 import type { EntryApplier } from './entry-applier.js';
 import type { LogEntry, LogHead } from '#platform/raft';
 import type { SqliteConnection } from './sqlite-connection.js';
+import { makeSnapshot } from './snapshot.js';
 import type { Sql } from './sql.js';
 import type { TypeOrmConnection } from './typeorm/typeorm-connection.js';
 import type { Writer } from './writer.js';
+
+/** Whether reads see everything that was acknowledged anywhere. */
+export type Freshness = 'fresh' | 'stale';
 
 export interface DatabaseParts {
   readonly writer: Writer;
@@ -24,6 +28,8 @@ export interface DatabaseParts {
 export class Database {
   /** Every call sees the newest commit; two calls may see two different ones. */
   readonly read: Sql;
+  private looking: Promise<unknown> | null = null;
+  private next: Promise<Freshness> | null = null;
 
   constructor(private readonly parts: DatabaseParts) {
     this.read = parts.reader;
@@ -50,20 +56,62 @@ export class Database {
   }
 
   /**
-   * What was written through any member before this call is seen by reads after it. A member that stands alone has nothing to wait
-   * for.
+   * `fresh`: what was written through any member before this call is seen by reads after it. `stale`: no majority answers, and reads see what this
+   * member had when one did. A member that stands alone has nothing to wait for.
+   *
+   * Calls that come while a look at the log is under way share the next one. Rejects when this member cannot apply what the log holds.
    */
-  async barrier(_ctx: RequestContext): Promise<void> {
+  async barrier(_ctx: RequestContext): Promise<Freshness> {
+    // What was asked before this call may not have seen what was written before it.
+    if (this.looking === null) return this.look();
+    this.next ??= this.looking.then(() => this.look());
+    return this.next;
+  }
+
+  /** Applies what the log holds beyond this file; for whoever hears that there is something. */
+  async follow(): Promise<void> {
     const { writer, applier } = this.parts;
-    const latest = await writer.parts.log.latest();
-    if (!latest || latest.index <= writer.head.index) return;
     await writer.mutex.run(() => applier.catchUp());
+  }
+
+  /**
+   * A consistent copy of the whole file as a file of its own, made off the event loop.
+   * @param path must not exist.
+   */
+  async copyTo(path: string): Promise<void> {
+    const { connection } = this.parts.writer;
+    await makeSnapshot(connection.options.path, path);
+  }
+
+  private look(): Promise<Freshness> {
+    const { writer } = this.parts;
+    const latest = writer.log.latest();
+    if (latest === null) return Promise.resolve('fresh');
+    const look = this.reach(latest).finally(() => {
+      this.looking = null;
+    });
+    this.next = null;
+    this.looking = look.catch(() => undefined);
+    return look;
+  }
+
+  private async reach(latest: Promise<LogHead>): Promise<Freshness> {
+    const { writer } = this.parts;
+    let head: LogHead;
+    try {
+      head = await latest;
+    } catch (error) {
+      if (!AppError.is(error, 'unavailable')) throw error;
+      return 'stale';
+    }
+    if (head.incarnation === writer.head.incarnation && head.index > writer.head.index) await this.follow();
+    return 'fresh';
   }
 
   /** Entries of the log from index `from` on, as many as a reply holds; the log may have been trimmed before them. */
   async entries(from: number): Promise<readonly LogEntry[]> {
     const { writer } = this.parts;
-    return writer.mutex.run(() => writer.parts.log.read(from));
+    return writer.mutex.run(() => writer.log.read(from));
   }
 
   /** Brings one entry of the log into this file. Throws `unavailable` with the reason in `details.reason` if it does not fit. */

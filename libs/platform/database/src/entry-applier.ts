@@ -31,7 +31,7 @@ export class EntryApplier {
   async catchUp(): Promise<Set<string>> {
     const applied = new Set<string>();
     for (;;) {
-      const entries = await this.writer.parts.log.read(this.writer.head.index + 1);
+      const entries = await this.writer.log.read(this.writer.head.index + 1);
       if (entries.length === 0) return applied;
       for (const entry of entries) {
         await this.apply(entry);

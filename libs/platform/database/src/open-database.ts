@@ -7,9 +7,11 @@ import { Database } from './database.js';
 import { EntryApplier } from './entry-applier.js';
 import { LocalLog, localLogSchema, type LocalLogLimits } from './log/local-log.js';
 import type { LogHead, ReplicatedLog } from '#platform/raft';
+import { DisconnectedLog } from './log/disconnected-log.js';
 import { LocalStore } from './local-store.js';
 import { migrations as allMigrations } from './migrations/index.js';
 import { LocalState } from './schema/local-state.js';
+import { Replica } from './replica.js';
 import { checkLevels, migrate, type Migrations } from './schema/migrator.js';
 import { SqlConsole } from './sql-console.js';
 import { SqliteConnection } from './sqlite-connection.js';
@@ -45,6 +47,7 @@ export class OpenDatabase implements OnApplicationShutdown {
     readonly feed: ChangeFeed,
     readonly localStore: LocalStore,
     readonly console: SqlConsole,
+    readonly replica: Replica,
     readonly ballast: Ballast,
     private readonly closers: readonly (() => Promise<void> | void)[],
   ) {}
@@ -71,7 +74,7 @@ export class OpenDatabase implements OnApplicationShutdown {
   }
 }
 
-type Make = (...parts: [Database, TransactionRunner, ChangeFeed, LocalStore, SqlConsole, Ballast, readonly (() => Promise<void> | void)[]]) => OpenDatabase;
+type Make = (...parts: [Database, TransactionRunner, ChangeFeed, LocalStore, SqlConsole, Replica, Ballast, readonly (() => Promise<void> | void)[]]) => OpenDatabase;
 
 async function openParts(options: OpenOptions, closers: (() => Promise<void> | void)[], make: Make): Promise<OpenDatabase> {
   const { directory, logger = new SilentLogger(), clock = new SystemClock(), migrations = allMigrations, synchronous = 'FULL' } = options;
@@ -91,7 +94,16 @@ async function openParts(options: OpenOptions, closers: (() => Promise<void> | v
   closers.push(() => localStore.close());
   const runner = new TransactionRunner({ writer, applier, typeorm: writeOrm, ballast, directory });
   const database = new Database({ writer, applier, reader, typeorm: readOrm });
-  return make(database, runner, writer.parts.feed, localStore, new SqlConsole(database, runner, localStore), ballast, closers);
+  const replica = new Replica({ writer, applier, database, typeorm: writeOrm, migrations, directory, makeEmpty: (folder) => makeEmptyFile(folder, migrations) });
+  closers.push(() => replica.stop());
+  return make(database, runner, writer.parts.feed, localStore, new SqlConsole(database, runner, localStore), replica, ballast, closers);
+}
+
+/** A database as a first start makes it, closed: what a member that leaves a cluster becomes. */
+async function makeEmptyFile(directory: string, migrations: Migrations): Promise<string> {
+  const open = await OpenDatabase.open({ directory, migrations, synchronous: 'NORMAL', ballast: { bytes: 0 } });
+  await open.close();
+  return `${directory}/global/db.bin`;
 }
 
 /** The files are made before SQLite does, so that nobody else on the host can read them at any time. */
@@ -108,11 +120,11 @@ async function openWriter(connection: SqliteConnection, options: OpenOptions & {
   connection.exec(localLogSchema);
   checkLevels(migrations, state.levels());
   connection.exec('COMMIT');
-  const log = options.log?.(state.head) ?? new LocalLog(connection, options.localLog);
+  const log = options.log?.(state.head) ?? (state.clusterSettings === null ? new LocalLog(connection, options.localLog) : new DisconnectedLog());
   const writer = new Writer({
     connection, state, log, clock: options.clock, logger: options.logger, member: options.member ?? new LocalMember(), feed: new ChangeFeed(options.logger),
   });
   // A member of a cluster takes its levels from the log; alone, it decides by itself.
-  if (!options.log) await migrate(writer, migrations);
+  if (!options.log && state.clusterSettings === null) await migrate(writer, migrations);
   return writer;
 }

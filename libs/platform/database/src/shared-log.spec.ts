@@ -63,13 +63,34 @@ describe('TransactionRunner.run over a shared log', () => {
     expect(await a.runner.run(ctx, increment)).toBe(2);
   });
 
-  it('says so when the log does not answer and the entry is not in it, and goes on afterwards', async () => {
+  it('goes on with another try when the answer was lost and the entry is not in the log', async () => {
     log.nextAppend = 'entry-lost';
+    expect(await Promise.all([a.runner.run(ctx, increment), a.runner.run(ctx, increment)])).toEqual([1, 2]);
+    expect(log.appends).toBe(2);
+  });
+
+  it('does nothing twice when an entry given up for lost comes in after all', async () => {
+    log.nextAppend = 'entry-late';
+    expect(await a.runner.run(ctx, increment)).toBe(1);
+    await b.database.barrier(ctx);
+    expect(b.database.read.get("SELECT value FROM config WHERE key = 'n'")).toEqual({ value: '1' });
+  });
+
+  it('says so when the log does not answer at all, and goes on afterwards', async () => {
+    log.silent = true;
     const results = await Promise.allSettled([a.runner.run(ctx, increment), a.runner.run(ctx, increment)]);
+    log.silent = false;
 
     expect(results.map((result) => (result as PromiseRejectedResult).reason.kind)).toEqual(['unavailable', 'unavailable']);
-    expect(log.appends).toBe(1);
     expect(await a.runner.run(ctx, increment)).toBe(1);
+  });
+
+  it('reads on without the log, and says that it may be old', async () => {
+    await a.runner.run(ctx, put('a'));
+    expect(await a.database.barrier(ctx)).toBe('fresh');
+    log.silent = true;
+    expect(await a.database.barrier(ctx)).toBe('stale');
+    expect(a.database.read.get("SELECT 1 FROM config WHERE key = 'a'")).toBeDefined();
   });
 
   it('never holds up the event loop while an append is in flight and entries arrive', async () => {

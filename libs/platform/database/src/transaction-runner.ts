@@ -125,19 +125,21 @@ export class TransactionRunner {
     }
   }
 
-  /** Throws only when nothing was committed and no caller was answered. */
+  /** Throws only when nothing is known to be committed and no caller was answered. */
   private async commit(next: () => Pending | undefined): Promise<void> {
     const deadline = performance.now() + conflictPatienceMs;
     const seen: Pending[] = [];
+    // By the id of their entry: appends whose answer was lost. Any of them may turn up in the log later (hazards C1).
+    const unsettled = new Map<string, readonly Outcome[]>();
     let source = (): Pending | undefined => {
       const pending = next();
       if (pending) seen.push(pending);
       return pending;
     };
     for (;;) {
-      const outcomes: Outcome[] = [];
       try {
-        if (await this.attempt(source, outcomes)) return this.answer(outcomes);
+        const outcomes = await this.attempt(source, unsettled);
+        if (outcomes) return this.answer(outcomes, seen);
       } catch (error) {
         // A full disk has a reserve, so that what frees space can still be recorded.
         if (!isDiskFull(error, this.parts.directory) || !this.parts.ballast.release()) throw error;
@@ -147,42 +149,58 @@ export class TransactionRunner {
     }
   }
 
-  /** One try. False = another member came first; its entries are applied. */
-  private async attempt(source: () => Pending | undefined, outcomes: Outcome[]): Promise<boolean> {
+  /** One try. Null = nothing was committed, and what other members wrote is applied now; otherwise what was committed, this time or before. */
+  private async attempt(source: () => Pending | undefined, unsettled: Map<string, readonly Outcome[]>): Promise<readonly Outcome[] | null> {
     const { writer } = this.parts;
-    let entry: LogEntry | null;
+    const outcomes: Outcome[] = [];
+    let entry: LogEntry | null = null;
     let appended: boolean;
     await writer.begin(true);
     try {
       const changeset = await this.runFunctions(source, outcomes);
       entry = changeset.length === 0 ? null : writer.sealNext({ id: newUuid(), requestor: requestors(outcomes), kind: 'rows', payload: changeset });
-      appended = entry === null || (await this.append(entry));
+      if (entry === null) writer.log.abandon();
+      const answer = entry === null || this.append(entry);
+      // Not awaited without need: a member that stands alone commits in one turn of the loop.
+      appended = answer instanceof Promise ? await answer : answer;
       if (appended) writer.commit(entry && headAfter(entry));
     } catch (error) {
       writer.rollback();
-      if (error instanceof UnknownOutcome) return this.settle(error);
-      throw error;
+      if (!(error instanceof UnknownOutcome)) {
+        writer.log.abandon();
+        throw error;
+      }
+      unsettled.set(error.entryId, outcomes);
+      return this.settle(unsettled, error);
     }
     if (!appended) {
       writer.rollback();
-      await this.parts.applier.catchUp();
-      return false;
+      return this.settle(unsettled, null);
     }
     if (entry) writer.parts.feed.publish(entry.payload);
-    return true;
+    return outcomes;
   }
 
   private append(entry: LogEntry): boolean | Promise<boolean> {
-    const result = this.parts.writer.parts.log.append(this.parts.writer.head, entry);
+    const result = this.parts.writer.log.append(this.parts.writer.head, entry);
     if (!(result instanceof Promise)) return result.appended;
     return result.then(({ appended }) => appended, (error: unknown) => Promise.reject(new UnknownOutcome(entry.id, error)));
   }
 
-  /** A lost answer is "unknown", never "no": the log says whether the entry went in (hazards C1). */
-  private async settle(unknown: UnknownOutcome): Promise<boolean> {
-    const applied = await this.parts.applier.catchUp();
-    if (applied.has(unknown.entryId)) return true;
-    throw unavailable(`Failed committing: ${messageOf(unknown.reason)}`, { cause: unknown.reason });
+  /**
+   * A lost answer is "unknown", never "no": the log says whether an entry went in (hazards C1). One that is not there may still come, but only until
+   * another one takes its place, so going on with the next try is safe, and its id is kept.
+   */
+  private async settle(unsettled: ReadonlyMap<string, readonly Outcome[]>, unknown: UnknownOutcome | null): Promise<readonly Outcome[] | null> {
+    let applied: ReadonlySet<string>;
+    try {
+      applied = await this.parts.applier.catchUp();
+    } catch (error) {
+      this.parts.writer.log.abandon();
+      throw unknown ? unavailable(`Failed committing: ${messageOf(unknown.reason)}`, { cause: error }) : error;
+    }
+    for (const [id, outcomes] of unsettled) if (applied.has(id)) return outcomes;
+    return null;
   }
 
   private async runFunctions(source: () => Pending | undefined, outcomes: Outcome[]): Promise<Uint8Array> {
@@ -241,7 +259,10 @@ export class TransactionRunner {
     return outcome;
   }
 
-  private answer(outcomes: readonly Outcome[]): void {
+  /** `seen`: everybody the commit took from the queue; who is not among the outcomes goes back. */
+  private answer(outcomes: readonly Outcome[], seen: readonly Pending[]): void {
+    const answered = new Set(outcomes.map(({ pending }) => pending));
+    this.queue.unshift(...seen.filter((pending) => !answered.has(pending)));
     for (const { pending, tx, failed, value } of outcomes) {
       if (failed) {
         pending.reject(describeFailure(value, this.parts.directory));

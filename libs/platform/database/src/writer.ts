@@ -16,6 +16,7 @@ const lockPollMs = 10;
 export interface WriterParts {
   readonly connection: SqliteConnection;
   readonly state: LocalState;
+  /** The one to begin with. */
   readonly log: ReplicatedLog;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
@@ -32,11 +33,14 @@ export class Writer {
   readonly mutex = new Mutex();
   readonly guard: WriteGuard;
   layout: Layout;
+  /** Where entries go; another one once the member joins a cluster or leaves it. */
+  log: ReplicatedLog;
   private foreignKeys = true;
 
   constructor(readonly parts: WriterParts) {
     this.guard = new WriteGuard(parts.connection.db);
     this.layout = readLayout(parts.connection);
+    this.log = parts.log;
   }
 
   get head(): LogHead {

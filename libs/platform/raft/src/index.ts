@@ -6,3 +6,6 @@ export type { KeyPair } from './pki/certificate-authority.js';
 export { EtcdLauncher, type EtcdLaunch, type RunningEtcd } from './process/etcd-launcher.js';
 export type { EtcdExit } from './process/etcd-exit.rules.js';
 export { hostPort, memberOfVoter, parseEtcdVersion, splitHostPort, voterName } from './process/etcd-arguments.rules.js';
+export { EtcdLog, type EtcdLogParts } from './log/etcd-log.js';
+export { LogKeys } from './log/log-keys.js';
+export { QuorumMonitor, type QuorumState } from './log/quorum-monitor.js';

@@ -7,6 +7,8 @@ CREATE TABLE IF NOT EXISTS local_state (
   id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
   incarnation TEXT NOT NULL, applied INTEGER NOT NULL, hash TEXT NOT NULL, level INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS local_flush (id INTEGER NOT NULL PRIMARY KEY, mark TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS local_cluster (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), settings TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS local_levels (level INTEGER NOT NULL PRIMARY KEY, hash TEXT NOT NULL, applied INTEGER NOT NULL, time TEXT NOT NULL);
 `;
 
@@ -35,6 +37,25 @@ export class LocalState {
     const { changes } = this.connection.control('UPDATE local_state SET applied = ?, hash = ?, level = ? WHERE id = 1 AND incarnation = ? AND applied = ? AND hash = ?').run(
       next.index, next.hash, next.level, this.current.incarnation, this.current.index, this.current.hash);
     if (changes !== 1) throw internal('The database was changed by another program while this one was running: restart to read it again');
+  }
+
+  /**
+   * Takes another place in another history, inside an open transaction: with the rows it belongs to, and with how the log is reached from here
+   * (null: this member stands alone). It counts only once `settle` was called after the commit.
+   */
+  replace(next: LogHead, clusterSettings: string | null): void {
+    this.connection.run('UPDATE local_state SET incarnation = ?, applied = ?, hash = ?, level = ? WHERE id = 1', next.incarnation, next.index, next.hash, next.level);
+    this.saveClusterSettings(clusterSettings);
+  }
+
+  /** What the member needs to reach the log of its cluster, JSON; null when it stands alone. */
+  get clusterSettings(): string | null {
+    return this.connection.get<{ settings: string }>('SELECT settings FROM local_cluster')?.settings ?? null;
+  }
+
+  saveClusterSettings(settings: string | null): void {
+    if (settings === null) this.connection.run('DELETE FROM local_cluster');
+    else this.connection.run('INSERT INTO local_cluster (id, settings) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET settings = excluded.settings', settings);
   }
 
   settle(next: LogHead): void {

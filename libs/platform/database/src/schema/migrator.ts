@@ -51,7 +51,7 @@ export async function migrate(writer: Writer, migrations: Migrations): Promise<v
       const layout = runMigration(writer.connection, migration);
       const payload: LevelPayload = { level: migration.level, sqlHash: sqlHash(migration), layoutHash: layout.hash };
       const entry = writer.sealNext({ id: newUuid(), requestor: 'internal:', kind: 'level', payload: new TextEncoder().encode(JSON.stringify(payload)) });
-      const { appended } = await writer.parts.log.append(writer.head, entry);
+      const { appended } = await writer.log.append(writer.head, entry);
       if (!appended) throw internal(`Schema level ${migration.level} was decided elsewhere at the same time: start again`);
       writer.parts.state.recordLevel(migration.level, payload.sqlHash, entry.index, entry.time);
       writer.commit(headAfter(entry, migration.level));

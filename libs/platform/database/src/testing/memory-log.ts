@@ -5,10 +5,15 @@ import { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from '#
 /** A log in memory that several databases can share, as members of a cluster share theirs. Slow and faulty on demand. */
 export class MemoryLog extends ReplicatedLog {
   readonly entries: LogEntry[] = [];
+  /** Where the history begins when it does not begin empty. */
+  base: LogHead | null = null;
   /** How long an append takes. */
   delayMs = 0;
-  /** What happens to the next append: its answer is lost after the entry went in, or the entry is lost too. */
-  nextAppend: 'answered' | 'answer-lost' | 'entry-lost' = 'answered';
+  /** What happens to the next append: its answer is lost after the entry went in, the entry is lost too, or it goes in later, just before the next one. */
+  nextAppend: 'answered' | 'answer-lost' | 'entry-lost' | 'entry-late' = 'answered';
+  /** As when no majority answers: reads fail as well. */
+  silent = false;
+  private late: { readonly head: LogHead; readonly entry: LogEntry } | null = null;
   appends = 0;
 
   constructor(readonly incarnation: string) {
@@ -20,7 +25,11 @@ export class MemoryLog extends ReplicatedLog {
     const fate = this.nextAppend;
     this.nextAppend = 'answered';
     await sleep(this.delayMs);
-    if (fate === 'entry-lost') throw unavailable('the log did not answer');
+    if (fate === 'entry-late') this.late = { head, entry };
+    if (fate === 'entry-lost' || fate === 'entry-late' || this.silent) throw unavailable('the log did not answer');
+    const late = this.late;
+    this.late = null;
+    if (late && late.head.index === this.head().index) this.entries.push(late.entry);
     const current = this.head();
     if (current.index !== head.index || current.hash !== head.hash || current.incarnation !== head.incarnation) return { appended: false, head: current };
     this.entries.push(entry);
@@ -28,16 +37,21 @@ export class MemoryLog extends ReplicatedLog {
     return { appended: true };
   }
 
-  override read(from: number): Promise<readonly LogEntry[]> {
-    return Promise.resolve(this.entries.slice(from - 1, from + 9));
+  override async read(from: number): Promise<readonly LogEntry[]> {
+    if (this.silent) throw unavailable('the log did not answer');
+    const first = from - 1 - (this.base?.index ?? 0);
+    return this.entries.slice(first, first + 10);
   }
 
-  override latest(): Promise<LogHead> {
-    return Promise.resolve(this.head());
+  override async latest(): Promise<LogHead> {
+    if (this.silent) throw unavailable('the log did not answer');
+    return this.head();
   }
 
   head(): LogHead {
     const last = this.entries.at(-1);
-    return { incarnation: this.incarnation, index: this.entries.length, hash: last?.hash ?? '', level: last?.level ?? 0 };
+    if (!last) return this.base ?? { incarnation: this.incarnation, index: 0, hash: '', level: 0 };
+    const level = last.kind === 'level' ? (JSON.parse(new TextDecoder().decode(last.payload)) as { level: number }).level : last.level;
+    return { incarnation: this.incarnation, index: last.index, hash: last.hash, level };
   }
 }

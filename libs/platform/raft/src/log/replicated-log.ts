@@ -54,6 +54,8 @@ export type AppendResult = { readonly appended: true } | { readonly appended: fa
 export abstract class ReplicatedLog {
   /** Put `entry` if the log still ends where `head` says. Called inside the local transaction, after its session was closed. */
   abstract append(head: LogHead, entry: LogEntry): AppendResult | Promise<AppendResult>;
+  /** What was being written after a lost append was given up: nothing follows from this member now. */
+  abandon(): void {}
   /** Entries from index `from` on, contiguous, as many as fit in a reply; empty when there is none. */
   abstract read(from: number): readonly LogEntry[] | Promise<readonly LogEntry[]>;
   /** Where the log ends, seen linearizably. Null when that is always where this member stands (standalone). */

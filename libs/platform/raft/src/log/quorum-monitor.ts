@@ -1,0 +1,80 @@
+import { AppError, messageOf, unavailable, type Logger } from '#kernel';
+
+export type QuorumState = 'ok' | 'waiting' | 'lost';
+
+/** Without any answer for this long while asking, the majority counts as lost (an election takes up to two seconds). */
+const lostAfterMs = 4000;
+const probeMs = 1000;
+const probeTimeoutMs = 900;
+
+/**
+ * Whether a majority of voters answers. Fed by every call to the log and by a probe of its own, so that a loss is established within five seconds
+ * also while nobody asks, and its end is noticed while everybody is refused at once.
+ */
+export class QuorumMonitor {
+  private current: QuorumState = 'ok';
+  private missingSince: number | null = null;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly listeners = new Set<(state: QuorumState) => void>();
+
+  constructor(private readonly logger: Logger) {}
+
+  get state(): QuorumState {
+    return this.current;
+  }
+
+  /** `probe`: one linearizable read, with this many milliseconds of patience. */
+  start(probe: (timeoutMs: number) => Promise<unknown>): void {
+    this.stop();
+    const round = async (): Promise<void> => {
+      try {
+        await probe(probeTimeoutMs);
+        this.seen();
+      } catch (error) {
+        this.missed(error);
+      }
+      this.timer = setTimeout(() => void round(), probeMs);
+      this.timer.unref();
+    };
+    this.timer = setTimeout(() => void round(), 0);
+    this.timer.unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  onChange(listener: (state: QuorumState) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  seen(): void {
+    this.missingSince = null;
+    this.move('ok');
+  }
+
+  missed(error: unknown): void {
+    // A refusal is an answer of a majority, too.
+    if (AppError.is(error, 'precondition')) return;
+    const now = performance.now();
+    this.missingSince ??= now;
+    this.move(now - this.missingSince >= lostAfterMs - probeMs ? 'lost' : 'waiting', error);
+  }
+
+  /** @throws `unavailable` once the loss is established. */
+  assertNotLost(): void {
+    if (this.current === 'lost') throw unavailable('The cluster has no quorum: nothing can be changed until a majority of its database members is back', { details: { reason: 'quorum' } });
+  }
+
+  private move(next: QuorumState, error?: unknown): void {
+    if (next === this.current) return;
+    // Established means established: a probe has to succeed first.
+    if (this.current === 'lost' && next === 'waiting') return;
+    this.current = next;
+    if (next === 'lost') this.logger.error('The cluster has lost its quorum', { error: messageOf(error) });
+    else if (next === 'ok') this.logger.info('A majority of the database members answers');
+    for (const listener of this.listeners) listener(next);
+  }
+}
