@@ -9,3 +9,5 @@ export { hostPort, memberOfVoter, parseEtcdVersion, splitHostPort, voterName } f
 export { EtcdLog, type EtcdLogParts } from './log/etcd-log.js';
 export { LogKeys } from './log/log-keys.js';
 export { QuorumMonitor, type QuorumState } from './log/quorum-monitor.js';
+export type { EtcdKeeperEvents } from './process/etcd-keeper.js';
+export { clientEndpoint, LocalVoter, type LocalVoterParts, type VoterOwner, type VoterPorts } from './voters/local-voter.js';

@@ -1,0 +1,143 @@
+import { lookup } from 'node:dns/promises';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createServer, isIP } from 'node:net';
+import { join } from 'node:path';
+import { unavailable, type Logger } from '#kernel';
+import type { EtcdPki } from '../pki/etcd-pki.js';
+import { EtcdKeeper, type EtcdKeeperEvents } from '../process/etcd-keeper.js';
+import { hostPort, peerUrl, splitHostPort, voterName, type EtcdNode } from '../process/etcd-arguments.rules.js';
+import type { EtcdLauncher } from '../process/etcd-launcher.js';
+
+/** Where a member's etcd listens: what `nodes.raft` holds, without etcd's own id. */
+export interface VoterPorts {
+  readonly peerPort: number;
+  readonly clientPort: number;
+}
+
+/** The member whose etcd this is. */
+export interface VoterOwner {
+  readonly id: number;
+  readonly name: string;
+  /** `host:port` of its cluster listener. */
+  readonly address: string;
+}
+
+export interface LocalVoterParts {
+  readonly launcher: EtcdLauncher;
+  readonly pki: EtcdPki;
+  readonly logger: Logger;
+  /** `<state>/database/etcd` or where the administrator wants it: one folder per history below it. */
+  readonly directory: string;
+  readonly events: EtcdKeeperEvents;
+}
+
+/** How many ports are tried above the wanted one. */
+const portTries = 100;
+
+/** This member's etcd, if it has one: started at most once, for one history at a time. */
+export class LocalVoter {
+  private keeper: EtcdKeeper | undefined;
+
+  constructor(private readonly parts: LocalVoterParts) {}
+
+  get running(): EtcdNode | undefined {
+    return this.keeper?.node;
+  }
+
+  get pid(): number | undefined {
+    return this.keeper?.pid;
+  }
+
+  dataDirectory(incarnation: string): string {
+    return join(this.parts.directory, incarnation);
+  }
+
+  /** Whether there is something to resume. */
+  hasData(incarnation: string): boolean {
+    return existsSync(join(this.dataDirectory(incarnation), 'member'));
+  }
+
+  /** Ports for a member that has none yet: cluster port plus one and plus two, or the next free ones. */
+  async choosePorts(owner: VoterOwner): Promise<VoterPorts> {
+    const { host, port } = splitHostPort(owner.address);
+    const address = await addressOf(host);
+    const peerPort = await nextFree(address, port + 1);
+    return { peerPort, clientPort: await nextFree(address, peerPort + 1) };
+  }
+
+  /** The first voter of a new history. Whatever lay in its folder is removed. */
+  async bootstrap(incarnation: string, owner: VoterOwner, ports: VoterPorts): Promise<void> {
+    const node = await this.node(incarnation, owner, ports, { initialState: 'new', initialCluster: {} });
+    await this.stop();
+    await this.wipe(incarnation);
+    await this.run({ ...node, initialCluster: { [node.name]: peerUrl(node) } });
+  }
+
+  /** A voter that joins those in `initialCluster` (peer URLs by name, its own included), as they agreed before. Whatever lay in its folder is removed. */
+  async join(incarnation: string, owner: VoterOwner, ports: VoterPorts, initialCluster: Readonly<Record<string, string>>): Promise<void> {
+    const node = await this.node(incarnation, owner, ports, { initialState: 'existing', initialCluster });
+    await this.stop();
+    await this.wipe(incarnation);
+    await this.run(node);
+  }
+
+  /** Goes on with the data there is. */
+  async resume(incarnation: string, owner: VoterOwner, ports: VoterPorts): Promise<void> {
+    if (!this.hasData(incarnation)) throw unavailable('The data of this member\'s etcd is gone');
+    const node = await this.node(incarnation, owner, ports, { initialState: 'existing', initialCluster: {} });
+    if (this.keeper && sameNode(this.keeper.node, node)) return;
+    await this.stop();
+    await this.run({ ...node, initialCluster: { [node.name]: peerUrl(node) } });
+  }
+
+  async stop(): Promise<void> {
+    const { keeper } = this;
+    this.keeper = undefined;
+    await keeper?.stop();
+  }
+
+  /** Removes the data of one history, or of all. */
+  async wipe(incarnation?: string): Promise<void> {
+    await rm(incarnation === undefined ? this.parts.directory : this.dataDirectory(incarnation), { recursive: true, force: true });
+  }
+
+  private async run(node: EtcdNode): Promise<void> {
+    const { launcher, logger, events, directory } = this.parts;
+    this.keeper = new EtcdKeeper({ launcher, logger, node, logFile: join(directory, 'etcd.log'), events });
+    await this.keeper.start();
+  }
+
+  private async node(incarnation: string, owner: VoterOwner, ports: VoterPorts, start: Pick<EtcdNode, 'initialState' | 'initialCluster'>): Promise<EtcdNode> {
+    const { host } = splitHostPort(owner.address);
+    const listenAddress = await addressOf(host);
+    const files = await this.parts.pki.voterFiles(voterName(owner.id), [host, listenAddress]);
+    return { name: voterName(owner.id), incarnation, dataDirectory: this.dataDirectory(incarnation), listenAddress, advertisedHost: host, ...ports, ...start, files };
+  }
+}
+
+/** URL a member's voter is reached under by clients. */
+export function clientEndpoint(address: string, ports: VoterPorts): string {
+  return hostPort(splitHostPort(address).host, ports.clientPort);
+}
+
+/** etcd listens on addresses only; the name is what others dial (hazards C5). */
+async function addressOf(host: string): Promise<string> {
+  return isIP(host) === 0 ? (await lookup(host)).address : host;
+}
+
+function sameNode(a: EtcdNode, b: EtcdNode): boolean {
+  return a.dataDirectory === b.dataDirectory && a.listenAddress === b.listenAddress && a.peerPort === b.peerPort && a.clientPort === b.clientPort;
+}
+
+async function nextFree(host: string, first: number): Promise<number> {
+  for (let port = first; port < first + portTries; port++) {
+    const free = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
+  throw unavailable(`No free port on ${host} from ${first} on`);
+}
