@@ -1,15 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
-import type { PoolSpec, StorageDriver } from '#ports';
-import { describeStorageDriver } from '#ports/testing';
+import type { PoolSpec, VolumeSpec } from '#ports';
+import { describeStorageDriver, describeVolumeSnapshots } from '#ports/testing';
 import { BtrfsSubvolumes, CommandRunner, parseMountTable } from '#host';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import { FileImageStore } from '#drivers/image-store';
+import { RoutingStorageDriver } from '../../apps/agent/src/routing-storage.driver.js';
+import { RoutingVolumeSnapshots } from '../../apps/agent/src/routing-volume-snapshots.js';
 
 const fingerprint = 'b'.repeat(64);
 const sh = (...argv: [string, ...string[]]): string => execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -40,7 +42,7 @@ class Host {
     sh(program, ...args, '-C', this.tree, '.');
   }
 
-  driver(name: 'dir' | 'btrfs'): StorageDriver {
+  driver(name: 'dir' | 'btrfs'): DirStorageDriver | BtrfsStorageDriver {
     return name === 'dir' ? new DirStorageDriver(this.options) : new BtrfsStorageDriver(this.options);
   }
 
@@ -78,6 +80,31 @@ for (const name of ['dir', 'btrfs'] as const) {
       pool: host.pool(name),
       imageFingerprint: fingerprint,
       restart: async () => host.driver(name),
+      close: async () => host.close(),
+    };
+  });
+}
+
+/** Both drivers of a host behind one, as in the agent. */
+function routed(host: Host): { driver: RoutingStorageDriver; snapshots: RoutingVolumeSnapshots } {
+  const drivers = { dir: new DirStorageDriver(host.options), btrfs: new BtrfsStorageDriver(host.options) };
+  const driver = new RoutingStorageDriver(new Map(Object.entries(drivers)));
+  return { driver, snapshots: new RoutingVolumeSnapshots(new Map(Object.entries(drivers).map(([name, one]) => [name, one.snapshots])), driver) };
+}
+
+for (const name of ['dir', 'btrfs'] as const) {
+  describeVolumeSnapshots(`a real ${name} pool`, async () => {
+    const host = new Host();
+    const other = name === 'dir' ? 'btrfs' : 'dir';
+    const place = (volume: VolumeSpec, snapshot?: string): string =>
+      join(host.state.pool(volume.pool.name), snapshot === undefined ? `containers/${volume.name}` : `containers-snapshots/${volume.name}/${snapshot}`);
+    return {
+      ...routed(host),
+      pool: host.pool(name),
+      otherPool: { ...host.pool(other), name: 'p2' },
+      write: async (volume, content) => writeFileSync(`${place(volume)}/rootfs/mark`, content),
+      read: async (volume, snapshot) => readFileSync(`${place(volume, snapshot)}/rootfs/mark`, 'utf8'),
+      scratch: async (volume) => [dirname(place(volume)), dirname(place(volume, 's0'))].flatMap((path) => (existsSync(path) ? readdirSync(path).filter((entry) => entry.startsWith('.')) : [])),
       close: async () => host.close(),
     };
   });

@@ -1,14 +1,16 @@
 import type { StateDirectory } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
-import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver } from '#drivers/fake';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
+import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeSnapshots } from '#drivers/fake';
 import type { PortBindings } from '../../apps/daemon/src/bindings.js';
 
 /** The ports, each carried out by a host in memory; `faults` makes it misbehave. */
 export function fakeBindings(state: StateDirectory, faults = new FakeFaults()): PortBindings {
   const images = new FakeImageStore(faults, state);
+  const storage = new FakeStorageDriver(faults, { imageStore: images });
   const instances = new FakeInstanceDriver(faults);
   return [
-    { provide: StorageDriver, useValue: new FakeStorageDriver(faults, { imageStore: images }) },
+    { provide: StorageDriver, useValue: storage },
+    { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(storage, faults) },
     { provide: ImageStore, useValue: images },
     { provide: NetworkDriver, useValue: new FakeNetworkDriver(faults) },
     { provide: InstanceDriver, useValue: instances },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { conflict, SilentLogger } from '#kernel';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver } from '#platform/agent-client';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver, RemoteVolumeSnapshots } from '#platform/agent-client';
 import { AgentChannel, AgentServer } from '#platform/rpc';
 import { hostService } from './services/host.service.js';
 import { instanceService } from './services/instance.service.js';
@@ -51,12 +51,18 @@ const hostDescription = {
 /** Port methods with sample arguments and the answer the host gives; everything has to arrive on the other side as it was sent. */
 const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> = {
   storage: [
-    ['capabilities', [], [{ driver: 'dir', version: '1', remote: false, quota: true, optimizedImages: true }]], ['createPool', [pool], pool],
+    ['capabilities', [], [{ driver: 'dir', version: '1', remote: false, quota: true, optimizedImages: true, freezeToCopy: true }]], ['createPool', [pool], pool],
     ['destroyPool', [pool], undefined], ['ensurePoolMounted', [pool], undefined], ['unmountPool', [pool], undefined],
     ['updatePool', [pool, { size: '6GiB' }], undefined], ['describePool', [pool], { usedBytes: 1, totalBytes: 2, usedInodes: 3, totalInodes: 4 }],
     ['createVolume', [{ volume, imageFingerprint: 'abc', sizeBytes: 5 }], undefined], ['destroyVolume', [volume], undefined],
     ['renameVolume', [volume, 'new'], undefined], ['resizeVolume', [volume, 9], undefined], ['describeVolume', [volume], { usedBytes: -1, totalBytes: 6 }],
     ['listVolumes', [pool], [volume]],
+  ],
+  snapshots: [
+    ['createSnapshot', [volume, 's0'], undefined], ['destroySnapshot', [volume, 's0'], undefined], ['renameSnapshot', [volume, 's0', 's1'], undefined],
+    ['listSnapshots', [volume], ['s0']], ['restoreSnapshot', [volume, 's0', 'abc'], undefined], ['undoRestore', [volume, 'abc'], undefined],
+    ['finishRestore', [volume, 'abc'], undefined],
+    ['copyVolume', [{ source: volume, sourceSnapshot: 's0', target: { ...volume, name: 'c2' }, snapshots: ['a', 'b'], sizeBytes: 5 }], undefined],
   ],
   images: [
     ['inspectImage', ['/m', '/r'], { metadataYaml: 'a: b', type: 'container' }], ['adoptImage', ['abc', '/m', '/r'], undefined],
@@ -102,13 +108,13 @@ const hosts = Object.fromEntries(Object.entries(calls).map(([name, table]) => [n
 const server = new AgentServer(new SilentLogger());
 const channel = new AgentChannel(socket);
 const remotes: Record<string, object> = {
-  storage: new RemoteStorageDriver(channel), images: new RemoteImageStore(channel), network: new RemoteNetworkDriver(channel),
+  storage: new RemoteStorageDriver(channel), snapshots: new RemoteVolumeSnapshots(channel), images: new RemoteImageStore(channel), network: new RemoteNetworkDriver(channel),
   instance: new RemoteInstanceDriver(channel), exec: new RemoteExecSessions(channel), logs: new RemoteInstanceLogs(channel), host: new RemoteHostInfo(channel),
 };
 
 beforeAll(async () => {
   const port = (name: string): never => hosts[name]!.port;
-  server.addService('Storage', storageService(port('storage'), port('images')));
+  server.addService('Storage', storageService(port('storage'), port('snapshots'), port('images')));
   server.addService('Network', networkService(port('network')));
   server.addService('Instance', instanceService(port('instance'), port('exec'), port('logs')));
   server.addService('Host', hostService(port('host'), { pid: 1, protocol: 1, build: 'b', stateId: 's', mountNamespace: 2, networkNamespace: 3 }, () => undefined));

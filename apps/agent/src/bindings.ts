@@ -7,8 +7,9 @@ import { FileImageStore } from '#drivers/image-store';
 import { LxcHost, policyForPlainDaemon, policyForRootDaemon, readHostPolicy } from '#drivers/instance-lxc';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
-import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
+import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
+import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
 import type { DaemonUser } from './state-preparation.js';
 
 /** Root's own word on what a daemon may ask for (hazards E4); absent means the default. */
@@ -24,6 +25,7 @@ export interface BindingOptions {
 /** The ports, each carried out by a driver on this host. */
 export interface BoundDrivers {
   readonly storage: StorageDriver;
+  readonly snapshots: VolumeSnapshots;
   readonly images: ImageStore;
   readonly network: NetworkDriver;
   readonly instances: InstanceDriver;
@@ -37,10 +39,11 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
   const { state, stateId, logger } = options;
   const command = new CommandRunner(logger);
   const firewall = new NftFirewall({ nft: new Nft(command), state, stateId, logger });
-  const storage = new RoutingStorageDriver(new Map<string, StorageDriver>([
+  const pools = new Map<string, BtrfsStorageDriver | DirStorageDriver>([
     ['btrfs', new BtrfsStorageDriver({ state, command, logger })],
     ['dir', new DirStorageDriver({ state, command, logger })],
-  ]));
+  ]);
+  const storage = new RoutingStorageDriver(pools);
   const containers = new LxcHost({
     state, stateId, commands: command, logger, daemon: options.daemon, firewall, volumeUsage: (volume) => storage.describeVolume(volume),
     policy: readHostPolicy(policyFile, options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon),
@@ -48,6 +51,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
   await containers.open();
   return {
     storage,
+    snapshots: new RoutingVolumeSnapshots(new Map([...pools].map(([name, driver]) => [name, driver.snapshots])), storage),
     images: new FileImageStore({ state, command, logger }),
     network: new BridgeNetworkDriver({ ip: new Ip(command), dnsmasq: new Dnsmasq(command), firewall, state, stateId, logger }),
     instances: containers.instances,

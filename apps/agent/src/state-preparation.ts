@@ -17,6 +17,7 @@ export function prepareStateDirectory(state: StateDirectory, daemon: DaemonUser)
   for (const path of [state.devices, state.disks, state.networks, state.shmounts, state.storagePools, `${state.root}/containers`, `${state.root}/virtual-machines`]) {
     ownDirectory(path, 0o711, 0, 0);
   }
+  ownDirectory(`${state.root}/snapshots`, 0o700, 0, 0);
   ownDirectory(`${state.root}/logs`, 0o750, 0, daemon.gid);
   ownDirectory(state.run, 0o711, 0, 0);
   ownDirectory(state.agentRun, 0o750, 0, daemon.gid);

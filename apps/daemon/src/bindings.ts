@@ -1,7 +1,7 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Clock, LocalMember, Logger, StateDirectory, SystemClock } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver } from '#platform/agent-client';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver, RemoteVolumeSnapshots } from '#platform/agent-client';
 import { AgentChannel } from '#platform/rpc';
 
 /** Ports by class, bound to whatever carries them out: the local agent in the daemon, the fake host in tests. */
@@ -10,6 +10,7 @@ export type PortBindings = readonly Provider[];
 export function agentBindings(channel: AgentChannel): PortBindings {
   return [
     { provide: StorageDriver, useFactory: () => new RemoteStorageDriver(channel) },
+    { provide: VolumeSnapshots, useFactory: () => new RemoteVolumeSnapshots(channel) },
     { provide: ImageStore, useFactory: () => new RemoteImageStore(channel) },
     { provide: NetworkDriver, useFactory: () => new RemoteNetworkDriver(channel) },
     { provide: InstanceDriver, useFactory: () => new RemoteInstanceDriver(channel) },

@@ -12,6 +12,8 @@ export * from './squashfs/squashfs.js';
 export * from './image-unpack/image-format.js';
 export * from './image-unpack/image-unpacker.js';
 export * from './pool-directories/pool-directories.js';
+export * from './pool-directories/snapshot-trees.js';
+export * from './copy-tree/copy-tree.js';
 export * from './remove-tree/remove-tree.js';
 export * from './ip/ip.js';
 export * from './ip/ip-batch.js';

@@ -30,6 +30,8 @@ export class StateDirectory {
   }
   logs(projectName: string): string { return `${this.root}/logs/${projectName}`; }
   network(name: string): string { return `${this.networks}/${name}`; }
+  /** Link to the directory of an instance's snapshots: `snapshots/c1`. */
+  snapshotsLink(projectName: string): string { return `${this.root}/snapshots/${projectName}`; }
   /** Link to the root volume: `containers/c1`. */
   instanceLink(type: 'container' | 'virtual-machine', projectName: string): string { return `${this.root}/${type}s/${projectName}`; }
 }

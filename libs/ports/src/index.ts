@@ -3,3 +3,4 @@ export * from './instance.port.js';
 export * from './network.port.js';
 export * from './peers.port.js';
 export * from './storage.port.js';
+export * from './volume-snapshots.port.js';

@@ -49,6 +49,8 @@ export interface StorageCapabilities {
   readonly quota: boolean;
   /** Whether an image is unpacked once per pool and cloned, or unpacked into each volume. */
   readonly optimizedImages: boolean;
+  /** A copy is made file by file: what runs on the volume is frozen meanwhile, so that nothing changes under it. */
+  readonly freezeToCopy: boolean;
 }
 
 /**
@@ -71,7 +73,9 @@ export abstract class StorageDriver {
   abstract updatePool(pool: PoolSpec, changed: Readonly<Record<string, string>>): Promise<void>;
   abstract describePool(pool: PoolSpec): Promise<PoolResources>;
   abstract createVolume(request: CreateVolumeRequest): Promise<void>;
+  /** With its snapshots. */
   abstract destroyVolume(volume: VolumeSpec): Promise<void>;
+  /** With its snapshots. */
   abstract renameVolume(volume: VolumeSpec, newName: string): Promise<void>;
   abstract resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void>;
   abstract describeVolume(volume: VolumeSpec): Promise<VolumeUsage>;

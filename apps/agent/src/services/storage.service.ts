@@ -1,11 +1,13 @@
-import type { ImageStore, PoolSpec, StorageDriver, VolumeSpec } from '#ports';
+import type { CopyVolumeRequest, ImageStore, PoolSpec, StorageDriver, VolumeSnapshots, VolumeSpec } from '#ports';
 import type { ServiceTable } from '#platform/rpc';
 
-/** `roost.agent.v1.Storage`, answered by the storage and image store ports. */
-export function storageService(storage: StorageDriver, images: ImageStore): ServiceTable {
+/** `roost.agent.v1.Storage`, answered by the storage, snapshot and image store ports. */
+export function storageService(storage: StorageDriver, snapshots: VolumeSnapshots, images: ImageStore): ServiceTable {
   const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
   type Pool = { pool: PoolSpec };
   type Volume = { volume: VolumeSpec };
+  type Snapshot = Volume & { snapshot: string };
+  type Restore = Volume & { token: string };
   return {
     unary: {
       capabilities: async () => ({ drivers: await storage.capabilities() }),
@@ -21,6 +23,14 @@ export function storageService(storage: StorageDriver, images: ImageStore): Serv
       resizeVolume: ({ volume, sizeBytes }: Volume & { sizeBytes: number }) => done(storage.resizeVolume(volume, sizeBytes)),
       describeVolume: ({ volume }: Volume) => storage.describeVolume(volume),
       listVolumes: async ({ pool }: Pool) => ({ volumes: await storage.listVolumes(pool) }),
+      createSnapshot: ({ volume, snapshot }: Snapshot) => done(snapshots.createSnapshot(volume, snapshot)),
+      destroySnapshot: ({ volume, snapshot }: Snapshot) => done(snapshots.destroySnapshot(volume, snapshot)),
+      renameSnapshot: ({ volume, snapshot, newName }: Snapshot & { newName: string }) => done(snapshots.renameSnapshot(volume, snapshot, newName)),
+      listSnapshots: async ({ volume }: Volume) => ({ snapshots: await snapshots.listSnapshots(volume) }),
+      restoreSnapshot: ({ volume, snapshot, token }: Snapshot & Restore) => done(snapshots.restoreSnapshot(volume, snapshot, token)),
+      undoRestore: ({ volume, token }: Restore) => done(snapshots.undoRestore(volume, token)),
+      finishRestore: ({ volume, token }: Restore) => done(snapshots.finishRestore(volume, token)),
+      copyVolume: (request: CopyVolumeRequest) => done(snapshots.copyVolume(request)),
       inspectImage: ({ metaPath, rootfsPath }: { metaPath: string; rootfsPath: string }) => images.inspectImage(metaPath, rootfsPath),
       adoptImage: (r: { fingerprint: string; metaPath: string; rootfsPath: string }) => done(images.adoptImage(r.fingerprint, r.metaPath, r.rootfsPath)),
       removeImage: ({ fingerprint }: { fingerprint: string }) => done(images.removeImage(fingerprint)),

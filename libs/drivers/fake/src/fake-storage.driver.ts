@@ -8,11 +8,17 @@ import {
 } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 
-interface FakeVolume {
+/** What the fake knows of a volume; `content` stands for its files. */
+export interface FakeVolume {
   readonly kind: VolumeSpec['kind'];
   name: string;
   imageFingerprint: string;
   sizeBytes: number;
+  content: string;
+  /** Content of each snapshot, oldest first. */
+  snapshots: Map<string, string>;
+  /** What unsettled restores keep, by token. */
+  formers: Map<string, string>;
 }
 
 interface FakePool {
@@ -40,8 +46,8 @@ export class FakeStorageDriver extends StorageDriver {
   override async capabilities(): Promise<StorageCapabilities[]> {
     await this.faults.enter('storage.capabilities');
     return [
-      { driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false },
-      { driver: 'btrfs', version: '6.2', remote: false, quota: true, optimizedImages: true },
+      { driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false, freezeToCopy: true },
+      { driver: 'btrfs', version: '6.2', remote: false, quota: true, optimizedImages: true, freezeToCopy: false },
     ];
   }
 
@@ -100,7 +106,7 @@ export class FakeStorageDriver extends StorageDriver {
     const fingerprint = volume.kind === 'image' ? volume.name : imageFingerprint;
     if (fingerprint !== '') this.unpack(pool, fingerprint);
     if (pool.volumes.has(keyOf(volume))) return;
-    pool.volumes.set(keyOf(volume), { kind: volume.kind, name: volume.name, imageFingerprint, sizeBytes });
+    pool.volumes.set(keyOf(volume), { ...emptyVolume(volume), imageFingerprint, sizeBytes });
   }
 
   override async destroyVolume(volume: VolumeSpec): Promise<void> {
@@ -139,11 +145,18 @@ export class FakeStorageDriver extends StorageDriver {
     return [...this.pool(pool.name).volumes.values()].map(({ kind, name }) => ({ pool, kind, name }));
   }
 
+  /** A volume with this content, unless it is there. */
+  adopt(volume: VolumeSpec, { content, snapshots, sizeBytes }: Pick<FakeVolume, 'content' | 'snapshots' | 'sizeBytes'>): void {
+    const pool = this.pool(volume.pool.name);
+    if (pool.volumes.has(keyOf(volume))) return;
+    pool.volumes.set(keyOf(volume), { ...emptyVolume(volume), content, snapshots, sizeBytes });
+  }
+
   private unpack(pool: FakePool, fingerprint: string): void {
     const key = `image/${fingerprint}`;
     if (pool.volumes.has(key)) return;
     if (!this.images.has(fingerprint)) throw notFound(`Image "${fingerprint}" is not stored on this host`);
-    if (pool.spec.driver === 'btrfs') pool.volumes.set(key, { kind: 'image', name: fingerprint, imageFingerprint: fingerprint, sizeBytes: 0 });
+    if (pool.spec.driver === 'btrfs') pool.volumes.set(key, { ...emptyVolume({ kind: 'image', name: fingerprint }), imageFingerprint: fingerprint });
   }
 
   private pool(name: string): FakePool {
@@ -152,11 +165,16 @@ export class FakeStorageDriver extends StorageDriver {
     return pool;
   }
 
-  private volume(volume: VolumeSpec): FakeVolume {
+  /** @throws `not-found` */
+  volume(volume: VolumeSpec): FakeVolume {
     const found = this.pool(volume.pool.name).volumes.get(keyOf(volume));
     if (!found) throw notFound(`Volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);
     return found;
   }
+}
+
+function emptyVolume({ kind, name }: Pick<VolumeSpec, 'kind' | 'name'>): FakeVolume {
+  return { kind, name, imageFingerprint: '', sizeBytes: 0, content: '', snapshots: new Map(), formers: new Map() };
 }
 
 function keyOf(volume: Pick<VolumeSpec, 'kind' | 'name'>): string {

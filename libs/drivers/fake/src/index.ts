@@ -4,3 +4,4 @@ export * from './fake-host-info.driver.js';
 export * from './fake-instance.driver.js';
 export * from './fake-network.driver.js';
 export * from './fake-storage.driver.js';
+export * from './fake-volume-snapshots.js';

@@ -89,7 +89,7 @@ export class BtrfsPools {
     await directories.ensure();
     for (const path of await directories.leftovers()) {
       this.logger.info('Removing leftover of an interrupted operation', { path });
-      await this.subvolumes.destroy(path);
+      await this.discard(path);
     }
     if ((await this.claims.claimed(pool.name)) === undefined) await this.claims.claim(pool.name, source.path);
     await this.ready.add(pool.name, mountPoint);
@@ -193,8 +193,13 @@ export class BtrfsPools {
       await this.mount(pool, source);
     }
     const directories = new PoolDirectories(mountPoint);
-    for (const path of await directories.contents()) await this.subvolumes.destroy(path);
+    for (const path of await directories.contents()) await this.discard(path);
     await directories.remove();
+  }
+
+  private async discard(path: string): Promise<void> {
+    if (await this.subvolumes.isSubvolume(path)) await this.subvolumes.destroy(path);
+    else await rm(path, { recursive: true, force: true });
   }
 
   private async grow(pool: PoolSpec, source: PoolSource, sizeBytes: number): Promise<void> {

@@ -5,6 +5,7 @@ import {
   type CreateVolumeRequest, type PoolResources, type PoolSpec, type StorageCapabilities, type VolumeSpec, type VolumeUsage,
 } from '#ports';
 import { BtrfsPools } from './btrfs-pools.js';
+import { BtrfsVolumeSnapshots } from './btrfs-volume-snapshots.js';
 import { BtrfsVolumes } from './btrfs-volumes.js';
 
 export interface BtrfsStorageOptions {
@@ -18,6 +19,7 @@ export interface BtrfsStorageOptions {
  * and snapshotted, `size` is a quota group's limit. Volumes are made by ioctls, without starting a process.
  */
 export class BtrfsStorageDriver extends StorageDriver {
+  readonly snapshots: BtrfsVolumeSnapshots;
   private readonly pools: BtrfsPools;
   private readonly volumes: BtrfsVolumes;
   private readonly locks = new KeyedMutex();
@@ -26,11 +28,14 @@ export class BtrfsStorageDriver extends StorageDriver {
     super();
     this.pools = new BtrfsPools(options);
     this.volumes = new BtrfsVolumes({ ...options, subvolumes: this.pools.subvolumes });
+    this.snapshots = new BtrfsVolumeSnapshots({
+      volumes: this.volumes, ensurePoolMounted: (pool) => this.ensurePoolMounted(pool),
+    });
   }
 
   override async capabilities(): Promise<StorageCapabilities[]> {
     const version = await this.pools.tools.version();
-    return version === undefined ? [] : [{ driver: 'btrfs', version, remote: false, quota: true, optimizedImages: true }];
+    return version === undefined ? [] : [{ driver: 'btrfs', version, remote: false, quota: true, optimizedImages: true, freezeToCopy: false }];
   }
 
   override createPool(pool: PoolSpec): Promise<PoolSpec> {

@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, rename } from 'node:fs/promises';
 import { KeyedMutex, notFound, type StateDirectory } from '#kernel';
-import { BtrfsSubvolumes, exists, ImageUnpacker, PoolDirectories, RemoveTree, type CommandRunner } from '#host';
+import { BtrfsSubvolumes, CopyTree, exists, ImageUnpacker, PoolDirectories, RemoveTree, SnapshotTrees, type CommandRunner } from '#host';
 import type { CreateVolumeRequest, PoolSpec, VolumeSpec, VolumeUsage } from '#ports';
 
 /** Only root may look into a volume from the host; the container's own root gets it when it starts. */
@@ -17,6 +17,7 @@ export interface BtrfsVolumesOptions {
  * instance's volume is a snapshot of it: one ioctl. Everything is made under another name and renamed, so what has its name is whole.
  */
 export class BtrfsVolumes {
+  readonly snapshotTrees: SnapshotTrees;
   private readonly state: StateDirectory;
   private readonly subvolumes: BtrfsSubvolumes;
   private readonly images: ImageUnpacker;
@@ -29,6 +30,22 @@ export class BtrfsVolumes {
     this.subvolumes = options.subvolumes;
     this.images = new ImageUnpacker(options.command);
     this.trees = new RemoveTree(options.command);
+    const copies = new CopyTree(options.command);
+    this.snapshotTrees = new SnapshotTrees(options.state, {
+      clone: (source, target, { readOnly }) => this.subvolumes.snapshot(source, target, { readOnly }),
+      fill: async (source, target, { readOnly }) => {
+        await this.subvolumes.create(target);
+        await copies.copy(source, target);
+        await chmod(target, volumeMode);
+        if (readOnly) await this.subvolumes.setReadOnly(target, true);
+      },
+      remove: (path) => this.destroyIfPresent(path),
+      copyQuota: async (source, target) => {
+        const limitBytes = (await this.subvolumes.usage(source))?.limitBytes ?? 0;
+        if (limitBytes > 0) await this.limitAt(target, limitBytes);
+      },
+      limit: async (path, sizeBytes) => { if (sizeBytes > 0) await this.limitAt(path, sizeBytes); },
+    });
   }
 
   async create(request: CreateVolumeRequest): Promise<void> {
@@ -56,11 +73,15 @@ export class BtrfsVolumes {
     await this.lock(volume, async (directories, path) => {
       await this.destroyIfPresent(directories.beingMade(volume.kind, volume.name));
       await this.destroyIfPresent(path, volume.pool);
+      await this.snapshotTrees.destroyAll(volume);
     });
   }
 
   async rename(volume: VolumeSpec, newName: string): Promise<void> {
-    await this.lock(volume, (directories) => directories.rename(volume.pool.name, volume.kind, volume.name, newName));
+    await this.lock(volume, async (directories) => {
+      await directories.rename(volume.pool.name, volume.kind, volume.name, newName);
+      for (const name of [volume.name, newName]) await this.snapshotTrees.settleLink({ ...volume, name });
+    });
   }
 
   async resize(volume: VolumeSpec, sizeBytes: number): Promise<void> {
@@ -111,7 +132,12 @@ export class BtrfsVolumes {
     await mkdir(`${path}/rootfs`, { mode: 0o755 });
   }
 
-  private async limit(pool: PoolSpec, path: string, sizeBytes: number): Promise<void> {
+  private limitAt(path: string, sizeBytes: number): Promise<void> {
+    const name = path.slice(this.state.storagePools.length + 1).split('/', 1)[0] ?? '';
+    return this.limit({ name }, path, sizeBytes);
+  }
+
+  private async limit(pool: Pick<PoolSpec, 'name'>, path: string, sizeBytes: number): Promise<void> {
     const poolPath = this.state.pool(pool.name);
     if (sizeBytes > 0 && !this.quotaEnabled.has(pool.name)) {
       await this.subvolumes.enableQuota(poolPath);
@@ -138,7 +164,8 @@ export class BtrfsVolumes {
     return new PoolDirectories(this.state.pool(pool.name));
   }
 
-  private lock(volume: VolumeSpec, work: (directories: PoolDirectories, path: string) => Promise<void>): Promise<void> {
+  /** At most one change of a volume at a time. */
+  lock<T>(volume: VolumeSpec, work: (directories: PoolDirectories, path: string) => Promise<T>): Promise<T> {
     const directories = this.directories(volume.pool);
     const path = directories.volume(volume.kind, volume.name);
     return this.locks.run(path, () => work(directories, path));

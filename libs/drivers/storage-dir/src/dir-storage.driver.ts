@@ -5,6 +5,7 @@ import {
   StorageDriver,
   type CreateVolumeRequest, type PoolResources, type PoolSpec, type StorageCapabilities, type VolumeSpec, type VolumeUsage,
 } from '#ports';
+import { DirVolumeSnapshots } from './dir-volume-snapshots.js';
 
 export interface DirStorageOptions {
   readonly state: StateDirectory;
@@ -21,6 +22,7 @@ const volumeMode = 0o100;
  * leaves either a whole volume or a leftover that the next start removes.
  */
 export class DirStorageDriver extends StorageDriver {
+  readonly snapshots: DirVolumeSnapshots;
   private readonly state: StateDirectory;
   private readonly logger: Logger;
   private readonly mounts: Mounts;
@@ -39,10 +41,13 @@ export class DirStorageDriver extends StorageDriver {
     this.images = new ImageUnpacker(options.command);
     this.trees = new RemoveTree(options.command);
     this.claims = new PoolClaims(options.state.storagePools);
+    this.snapshots = new DirVolumeSnapshots({
+      ...options, ensurePoolMounted: (pool) => this.ensurePoolMounted(pool), lock: (volume, work) => this.lockVolume(volume, work),
+    });
   }
 
   override async capabilities(): Promise<StorageCapabilities[]> {
-    return [{ driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false }];
+    return [{ driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false, freezeToCopy: true }];
   }
 
   override createPool(pool: PoolSpec): Promise<PoolSpec> {
@@ -135,12 +140,16 @@ export class DirStorageDriver extends StorageDriver {
         if (errnoName(error) !== 'ENOENT') throw error;
       });
       await this.trees.remove(old);
+      await this.snapshots.trees.destroyAll(volume);
     });
   }
 
   override async renameVolume(volume: VolumeSpec, newName: string): Promise<void> {
     await this.ensurePoolMounted(volume.pool);
-    await this.lockVolume(volume, (directories) => directories.rename(volume.pool.name, volume.kind, volume.name, newName));
+    await this.lockVolume(volume, async (directories) => {
+      await directories.rename(volume.pool.name, volume.kind, volume.name, newName);
+      for (const name of [volume.name, newName]) await this.snapshots.trees.settleLink({ ...volume, name });
+    });
   }
 
   /** Accepted without effect, as LXD does where the file system has no project quotas. */

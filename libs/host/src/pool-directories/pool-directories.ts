@@ -21,6 +21,8 @@ const volumeKinds: Readonly<Record<string, string>> = {
 export const poolMode = 0o711;
 /** Below this prefix are half-made and half-deleted volumes; no volume's name starts with a dot. */
 const scratchPrefix = '.roost-';
+/** What a volume held before a restore that is not settled yet; unlike scratch it is kept over a crash. */
+const formerPrefix = '.former-';
 
 export interface ListedVolume {
   readonly kind: string;
@@ -52,9 +54,47 @@ export class PoolDirectories {
     return `${this.path}/${directory}/${name}`;
   }
 
-  /** Gives a volume another name. Done before: nothing. `not-found` without it, `conflict` if the name is taken. */
+  /** Where the snapshots of a volume lie. */
+  snapshots(kind: string, name: string): string {
+    const path = this.volume(kind, name);
+    return `${dirname(path)}-snapshots/${name}`;
+  }
+
+  snapshot(kind: string, name: string, snapshot: string): string {
+    if (['', '.', '..'].includes(snapshot) || /[/\0]/.test(snapshot) || snapshot.startsWith(scratchPrefix)) throw invalid(`Invalid snapshot name "${snapshot}"`);
+    return `${this.snapshots(kind, name)}/${snapshot}`;
+  }
+
+  /** Where a snapshot is made before it gets its name. */
+  snapshotBeingMade(kind: string, name: string, snapshot: string): string {
+    const path = this.snapshot(kind, name, snapshot);
+    return `${dirname(path)}/${scratchPrefix}new-${snapshot}`;
+  }
+
+  async snapshotNames(kind: string, name: string): Promise<string[]> {
+    return (await entries(this.snapshots(kind, name))).filter((entry) => !entry.startsWith(scratchPrefix));
+  }
+
+  /** Where a restore keeps what the volume held before. `token` names the restore. */
+  former(kind: string, name: string, token: string): string {
+    if (!/^[0-9a-f]+$/.test(token)) throw invalid(`Invalid token "${token}"`);
+    return `${dirname(this.volume(kind, name))}/${formerPrefix}${token}-${name}`;
+  }
+
+  /** What unsettled restores of a volume have kept. */
+  async formers(kind: string, name: string): Promise<string[]> {
+    const parent = dirname(this.volume(kind, name));
+    return (await entries(parent)).filter((entry) => entry.startsWith(formerPrefix) && /^[0-9a-f]+-(.*)$/s.exec(entry.slice(formerPrefix.length))?.[1] === name)
+      .map((entry) => `${parent}/${entry}`);
+  }
+
+  /** Gives a volume, and its snapshots, another name. Done before: nothing. `not-found` without it, `conflict` if the name is taken. */
   async rename(pool: string, kind: string, name: string, newName: string): Promise<void> {
     const [from, to] = [this.volume(kind, name), this.volume(kind, newName)];
+    if ((await exists(from)) && (await exists(to))) throw conflict(`Volume "${newName}" exists already in pool "${pool}"`);
+    await rename(this.snapshots(kind, name), this.snapshots(kind, newName)).catch((error: unknown) => {
+      if (errnoName(error) !== 'ENOENT') throw error;
+    });
     const taken = await exists(to);
     if (!(await exists(from))) {
       if (taken) return;
@@ -88,6 +128,14 @@ export class PoolDirectories {
     const found: string[] = [];
     for (const directory of Object.values(volumeKinds)) {
       for (const name of await entries(`${this.path}/${directory}`)) if (name.startsWith(scratchPrefix)) found.push(`${this.path}/${directory}/${name}`);
+      if (directory === 'images') continue;
+      for (const volume of await entries(`${this.path}/${directory}-snapshots`)) {
+        if (volume.startsWith(scratchPrefix)) found.push(`${this.path}/${directory}-snapshots/${volume}`);
+        else {
+          const names = await entries(`${this.path}/${directory}-snapshots/${volume}`);
+          found.push(...names.filter((name) => name.startsWith(scratchPrefix)).map((name) => `${this.path}/${directory}-snapshots/${volume}/${name}`));
+        }
+      }
     }
     return found;
   }
@@ -96,7 +144,11 @@ export class PoolDirectories {
   async contents(): Promise<string[]> {
     const found: string[] = [];
     for (const directory of Object.keys(kindDirectories)) {
-      for (const name of await entries(`${this.path}/${directory}`)) found.push(`${this.path}/${directory}/${name}`);
+      for (const name of await entries(`${this.path}/${directory}`)) {
+        // Each snapshot by itself: on btrfs they are subvolumes in a plain directory.
+        if (directory.endsWith('-snapshots')) found.push(...(await entries(`${this.path}/${directory}/${name}`)).map((snapshot) => `${this.path}/${directory}/${name}/${snapshot}`));
+        found.push(`${this.path}/${directory}/${name}`);
+      }
     }
     return found;
   }
@@ -110,7 +162,7 @@ export class PoolDirectories {
 /** Names in a directory; none if it does not exist. */
 async function entries(path: string): Promise<string[]> {
   return readdir(path).catch((error: unknown) => {
-    if (errnoName(error) === 'ENOENT') return [];
+    if (['ENOENT', 'ENOTDIR'].includes(errnoName(error))) return [];
     throw error;
   });
 }

@@ -1,1 +1,2 @@
 export * from './storage-driver.contract.js';
+export * from './volume-snapshots.contract.js';

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Global, Module, type DynamicModule, type INestApplication, type Type } from '@nestjs/common';
 import type { Instance } from '#api-types';
 import { internalContext, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver } from '#ports';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
 import {
-  FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver,
+  FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeSnapshots,
 } from '#drivers/fake';
 import { AuthModule } from '#platform/auth';
 import { Database, DatabaseModule, ChangeFeed, TransactionRunner } from '#platform/database';
@@ -31,6 +31,7 @@ export class FakeHost {
   readonly state = new StateDirectory(this.root);
   readonly images = new FakeImageStore(this.faults, this.state);
   readonly storage = new FakeStorageDriver(this.faults, { imageStore: this.images });
+  readonly snapshots = new FakeVolumeSnapshots(this.storage, this.faults);
   readonly networks = new FakeNetworkDriver(this.faults);
   readonly instances = new FakeInstanceDriver(this.faults);
   readonly exec = new FakeExecSessions(this.faults);
@@ -53,7 +54,7 @@ class HostModule {
   static of(host: FakeHost): DynamicModule {
     const providers = [
       { provide: StateDirectory, useValue: host.state }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
-      { provide: StorageDriver, useValue: host.storage }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
+      { provide: StorageDriver, useValue: host.storage }, { provide: VolumeSnapshots, useValue: host.snapshots }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
       { provide: InstanceDriver, useValue: host.instances }, { provide: ExecSessions, useValue: host.exec }, { provide: InstanceLogs, useValue: host.logs },
       { provide: HostInfo, useValue: host.info },
     ];

@@ -25,7 +25,7 @@ const set = (json: string, side: string): string => `json_patch(${json}, json_ob
 const unset = (json: string): string => `json_patch(${json}, json_object(OLD.key, NULL))`;
 
 /** `{"key": "value"}` in a column of `table`, one row per key. */
-function keyValues(view: string, table: string, parent: string, json: string, extra: { column: string; value: string } | null = null): string {
+export function keyValues(view: string, table: string, parent: string, json: string, extra: { column: string; value: string } | null = null): string {
   const own = (side: string): string => `WHERE id = ${side}.${parent}`;
   const columns = ['id', parent, ...(extra ? [extra.column] : []), 'key', 'value'];
   const values = [`p.id * ${span} + row_number() OVER (PARTITION BY p.id ORDER BY e.id)`, 'p.id', ...(extra ? [extra.value] : []), 'e.key', 'e.atom'];
@@ -56,7 +56,7 @@ const typeNumber = (text: string): string => `CASE ${text} ${deviceTypes.map((na
 const typeName = (number: string): string => `CASE ${number} ${deviceTypes.map((name, value) => `WHEN ${value} THEN '${name}'`).join(' ')} ELSE 'none' END`;
 
 /** `{"eth0": {"type": "nic", "network": "br0"}}`: a view of devices, and one of their keys without `type`. */
-function devices(table: string, parent: string, deviceColumn: string): string {
+export function devices(table: string, parent: string, deviceColumn: string): string {
   const view = `${table}_devices`;
   const config = `${view}_config`;
   const owner = (side: string): string => `id = ${side}.${deviceColumn} / ${span}`;
