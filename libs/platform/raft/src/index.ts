@@ -11,3 +11,5 @@ export { LogKeys } from './log/log-keys.js';
 export { QuorumMonitor, type QuorumState } from './log/quorum-monitor.js';
 export type { EtcdKeeperEvents } from './process/etcd-keeper.js';
 export { clientEndpoint, LocalVoter, type LocalVoterParts, type VoterOwner, type VoterPorts } from './voters/local-voter.js';
+export { LeaseLiveness, type LeaseLivenessOptions } from './liveness/lease-liveness.js';
+export { bootTimeMs } from './liveness/pause-watch.js';
