@@ -22,6 +22,8 @@ export class StateDirectory {
   get shmounts(): string { return `${this.root}/shmounts`; }
   get serverCertificate(): string { return `${this.root}/server.crt`; }
   get serverKey(): string { return `${this.root}/server.key`; }
+  get clusterCertificate(): string { return `${this.root}/cluster.crt`; }
+  get clusterKey(): string { return `${this.root}/cluster.key`; }
 
   pool(name: string): string { return `${this.storagePools}/${name}`; }
   /** Mount point of a volume; `kind` is `container`, `virtual-machine`, `image` or `custom`. */

@@ -5,7 +5,7 @@ import { Global, Module } from '@nestjs/common';
 import { WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forbidden, internalContext, Logger, SilentLogger } from '#kernel';
-import { Authenticator, ServerCertificates } from '#platform/auth';
+import { Authenticator, ClusterCertificates } from '#platform/auth';
 import { Database, DatabaseModule } from '#platform/database';
 import { EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
@@ -22,10 +22,10 @@ const caller = { username: 'root', protocol: 'unix', address: '@', trusted: true
 @Module({
   providers: [
     { provide: Logger, useClass: SilentLogger },
-    { provide: ServerCertificates, useValue: {} },
+    { provide: ClusterCertificates, useValue: { onChange: () => () => undefined } },
     { provide: Authenticator, useValue: { identify: () => ({ ...caller }) } },
   ],
-  exports: [Logger, ServerCertificates, Authenticator],
+  exports: [Logger, ClusterCertificates, Authenticator],
 })
 class FakesModule {}
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { Global, Module } from '@nestjs/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { internalContext, Logger, SilentLogger } from '#kernel';
-import { Authenticator, ServerCertificates } from '#platform/auth';
+import { Authenticator, ClusterCertificates } from '#platform/auth';
 import { Database, DatabaseModule, TransactionRunner } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
@@ -24,10 +24,10 @@ const users = { used: [] as string[], refuse: '', failures: [] as ProfileFailure
 @Module({
   providers: [
     { provide: Logger, useClass: SilentLogger },
-    { provide: ServerCertificates, useValue: {} },
+    { provide: ClusterCertificates, useValue: { onChange: () => () => undefined } },
     { provide: Authenticator, useValue: { identify: () => ({ username: 'root', protocol: 'unix', address: '@', trusted: true, allowedProjects: null }) } },
   ],
-  exports: [Logger, ServerCertificates, Authenticator],
+  exports: [Logger, ClusterCertificates, Authenticator],
 })
 class FakesModule {}
 

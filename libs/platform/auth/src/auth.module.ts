@@ -1,6 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { Clock, StateDirectory, SystemClock } from '#kernel';
 import { Authenticator } from './authenticator.js';
+import { ClusterCertificates } from './cluster-certificates.js';
 import { preparePeerCredentials } from './peer-credentials.js';
 import { ServerCertificates } from './server-certificates.js';
 import { DatabaseTrustStore, TrustStore } from './trust-store.js';
@@ -24,13 +25,22 @@ export class AuthModule {
           },
         },
         {
+          provide: ClusterCertificates,
+          useFactory: (server: ServerCertificates) => {
+            const certificates = new ClusterCertificates(options.directory, server);
+            certificates.prepare();
+            return certificates;
+          },
+          inject: [ServerCertificates],
+        },
+        {
           provide: Authenticator,
           useFactory: (trust: TrustStore, certificates: ServerCertificates) =>
             new Authenticator(trust, certificates, options.clock ?? new SystemClock()),
           inject: [TrustStore, ServerCertificates],
         },
       ],
-      exports: [TrustStore, ServerCertificates, Authenticator],
+      exports: [TrustStore, ServerCertificates, ClusterCertificates, Authenticator],
     };
   }
 }

@@ -38,7 +38,14 @@ export abstract class ClusterLog {
   abstract admission(memberId: number): Promise<Admission>;
   /** Replaces this member's database by the cluster's: the snapshot that `fetchSnapshot` opens, then the log from there. */
   abstract join(ctx: RequestContext, memberId: number, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<void>;
-  /** Back to an empty database that stands alone. */
+  /** On a serving member: a copy of the database for a joiner, as `join` takes it. Destroy the stream to give up. */
+  abstract snapshot(): Promise<Readable>;
+  /**
+   * On a serving member, before the row of `memberId` goes: takes that member out of the log's voters, so that it may vanish without costing the
+   * quorum. Safe to repeat; done at once for a member that does not vote.
+   */
+  abstract release(memberId: number): Promise<void>;
+  /** Back to an empty database that stands alone. Stops this member's part of the log's engine and removes its files. */
   abstract leave(): Promise<void>;
   abstract state(): ClusterLogState;
 }

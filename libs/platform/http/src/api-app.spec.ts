@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Logger, notFound, SilentLogger, withProject, type RequestContext } from '#kernel';
-import { Authenticator, ServerCertificates } from '#platform/auth';
+import { Authenticator, ClusterCertificates } from '#platform/auth';
 import { createApiApp, type ApiApp } from './create-api-app.js';
 import { AllowUntrusted, Body, Ctx, Delete, Get, IfMatch, Param, Post, Put, Query, RawBody, Streaming, type RawRequestBody } from './decorators.js';
 import { checkEtag } from './etag.js';
@@ -40,10 +40,10 @@ class ThingsController {
 @Module({
   providers: [
     { provide: Logger, useClass: SilentLogger },
-    { provide: ServerCertificates, useValue: {} },
+    { provide: ClusterCertificates, useValue: { onChange: () => () => undefined } },
     { provide: Authenticator, useValue: { identify: () => ({ username: 'root', protocol: 'unix', address: '@', trusted: true, allowedProjects: null }) } },
   ],
-  exports: [Logger, ServerCertificates, Authenticator],
+  exports: [Logger, ClusterCertificates, Authenticator],
 })
 class FakesModule {}
 

@@ -4,7 +4,7 @@ import type { Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { AppError, Logger, internal } from '#kernel';
-import { Authenticator, ServerCertificates } from '#platform/auth';
+import { Authenticator, ClusterCertificates } from '#platform/auth';
 import type { CorsSettings } from './cors.js';
 import { encodeError, rawErrorResponse } from './error-response.js';
 import { parseListenAddress, type ListenAddress } from './listen-address.js';
@@ -46,9 +46,10 @@ export class HttpServer {
   constructor(
     router: WebSocketRouter,
     authenticator: Authenticator,
-    private readonly certificates: ServerCertificates,
+    private readonly certificates: ClusterCertificates,
     private readonly logger: Logger,
   ) {
+    certificates.onChange(() => this.showCertificate());
     this.upgrades = new WebSocketUpgrades(router, authenticator, logger);
   }
 
@@ -121,6 +122,12 @@ export class HttpServer {
     clearTimeout(timer);
   }
 
+  /** New connections see it; those that are open go on. */
+  private showCertificate(): void {
+    const { certificate, key } = this.certificates.presented;
+    for (const { server } of this.network.values()) server.setSecureContext({ cert: certificate, key, minVersion: 'TLSv1.3' });
+  }
+
   private makeLocal(): HttpListener {
     const server = createServer({ keepAlive: true, keepAliveTimeout: keepAliveMs, shouldUpgradeCallback: isWebSocketRequest }, this.route());
     this.locals.push(server);
@@ -129,7 +136,7 @@ export class HttpServer {
   }
 
   private makeTls(options: TlsListenerOptions): HttpsListener {
-    const { certificate, key } = this.certificates.current;
+    const { certificate, key } = this.certificates.presented;
     const server = createTlsServer(
       {
         cert: certificate,
