@@ -47,7 +47,7 @@ export class InstanceHostEvents {
 
   private take(event: InstanceEvent): void {
     if (event.event === 'started' || this.deaf) return;
-    const instance = this.catalog.all().find(({ row }) => hostName(row) === event.projectName);
+    const instance = this.catalog.local().find(({ row }) => hostName(row) === event.projectName);
     if (instance === undefined) return;
     const busy = this.locks.holder(instance.row.id);
     if (busy !== undefined) {
@@ -61,7 +61,7 @@ export class InstanceHostEvents {
 
   private settle(): void {
     if (this.deaf) return;
-    for (const instance of this.catalog.all()) {
+    for (const instance of this.catalog.local()) {
       if (this.isBusy(instance)) continue;
       const [runs, ran] = [this.host.isRunning(instance), this.host.wasRunning(instance)];
       if (runs && !ran) this.host.rememberRunning(instance);

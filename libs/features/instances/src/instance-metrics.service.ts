@@ -47,7 +47,7 @@ export class InstanceMetrics {
 
   private async measure(): Promise<readonly MeasuredInstance[]> {
     await this.states.ready();
-    const running = this.catalog.all().filter((instance) => this.states.isRunning(hostName(instance.row)));
+    const running = this.catalog.local().filter((instance) => this.states.isRunning(hostName(instance.row)));
     if (running.length === 0) return [];
     const [usages, filesystems] = await Promise.all([
       this.driver.describeUsage(running.map((instance) => this.specs.usageRequest(instance))),

@@ -35,7 +35,7 @@ export class InstanceUsage implements NetworkUser {
   nics(sql: Sql, network: NetworkRef): NetworkNic[] {
     return this.nicsOn(sql, network).map(({ instance, device }) => {
       const lease = nicLease(instance.row, device, instance.expandedDevices[device]!, instance.expandedConfig);
-      return { ...lease, location: 'none' };
+      return { ...lease, location: instance.row.location };
     });
   }
 

@@ -63,7 +63,7 @@ export class InstancesLifecycle {
   }
 
   private bootable(chosen: (instance: ExpandedInstance) => boolean) {
-    return this.catalog.all().filter((instance) => instance.row.state === 'Created' && chosen(instance))
+    return this.catalog.local().filter((instance) => instance.row.state === 'Created' && chosen(instance))
       .map((instance) => ({ name: instance.row.name, project: instance.row.project, config: this.catalog.fullConfig(instance), instance }));
   }
 

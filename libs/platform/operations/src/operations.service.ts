@@ -132,6 +132,11 @@ export class OperationsService {
     return this.live.holderOf(conflictKey);
   }
 
+  /** Whether an operation under way holds a conflict key, on this member or, stored, on any. */
+  isBusy(conflictKey: string): boolean {
+    return this.live.holderOf(conflictKey) !== undefined || this.repository.findBusy(null, conflictKey) !== undefined;
+  }
+
   /**
    * Asks it to stop; it ends as Cancelled when it has cleaned up. Resolves once it cannot be lost (the row says so).
    * @throws `invalid` in LXD's words when it has ended or cannot be cancelled.

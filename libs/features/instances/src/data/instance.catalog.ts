@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { ConfigMap, DeviceMap } from '#api-types';
-import { notFound } from '#kernel';
+import { LocalMember, notFound } from '#kernel';
 import { ChangeFeed, Database, type Sql } from '#platform/database';
 import { expand, type Expandable } from '../rules/expand.rules.js';
 import { mergeVolatile } from '../rules/volatile.rules.js';
@@ -38,13 +38,14 @@ export class InstanceCatalog implements OnModuleDestroy {
     private readonly repository: InstanceRepository,
     private readonly database: Database,
     private readonly member: MemberVolatileStore,
+    private readonly self: LocalMember,
     feed: ChangeFeed,
   ) {
     this.unsubscribe = [
       feed.subscribe(['instances'], (changes) => {
         for (const change of changes) this.stale.add(Number(change.key[0]));
       }),
-      feed.subscribe(['profiles', 'projects'], () => this.forgetAll()),
+      feed.subscribe(['profiles', 'projects', 'nodes'], () => this.forgetAll()),
     ];
   }
 
@@ -56,6 +57,15 @@ export class InstanceCatalog implements OnModuleDestroy {
   all(): ExpandedInstance[] {
     this.refresh();
     return [...this.byId.values()];
+  }
+
+  /** Those on this member, in order of creation. */
+  local(): ExpandedInstance[] {
+    return this.all().filter((instance) => this.isLocal(instance));
+  }
+
+  isLocal({ row }: ExpandedInstance): boolean {
+    return row.memberId === this.self.id;
   }
 
   /** One project's, or all with null, in order of creation. */

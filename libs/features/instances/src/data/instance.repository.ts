@@ -8,6 +8,8 @@ export type InstanceRowState = 'Creating' | 'Created' | 'Deleting';
 export interface InstanceRow {
   readonly id: number;
   readonly memberId: number;
+  /** Name of the member it is on; `none` outside a cluster. */
+  readonly location: string;
   readonly projectId: number;
   /** Name of the project. */
   readonly project: string;
@@ -49,6 +51,7 @@ export interface NewInstance extends InstanceChange {
 interface RawRow {
   readonly id: number;
   readonly node_id: number;
+  readonly location: string;
   readonly project_id: number;
   readonly project: string;
   readonly name: string;
@@ -66,7 +69,7 @@ interface RawRow {
   readonly devices: string;
 }
 
-const select = 'SELECT i.*, p.name AS project FROM instances i JOIN projects p ON p.id = i.project_id';
+const select = 'SELECT i.*, p.name AS project, n.name AS location FROM instances i JOIN projects p ON p.id = i.project_id JOIN nodes n ON n.id = i.node_id';
 const never = '1970-01-01T00:00:00Z';
 
 /** Rows of instances. Decisions read through the transaction, lists through the committed state. */
@@ -141,7 +144,7 @@ export class InstanceRepository {
 
 function fromRaw(raw: RawRow): InstanceRow {
   return {
-    id: raw.id, memberId: raw.node_id, projectId: raw.project_id, project: raw.project, name: raw.name, type: raw.type as InstanceType,
+    id: raw.id, memberId: raw.node_id, location: raw.location, projectId: raw.project_id, project: raw.project, name: raw.name, type: raw.type as InstanceType,
     architecture: raw.architecture, ephemeral: raw.ephemeral !== 0, stateful: raw.stateful !== 0, description: raw.description,
     createdAt: raw.creation_date, lastUsedAt: raw.last_use_date, state: raw.state as InstanceRowState, placementEpoch: raw.placement_epoch,
     profiles: JSON.parse(raw.profiles) as number[], config: JSON.parse(raw.config) as ConfigMap, devices: JSON.parse(raw.devices) as DeviceMap,

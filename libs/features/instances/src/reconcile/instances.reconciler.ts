@@ -11,7 +11,7 @@ import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceConflictKey } from '../instance-urls.js';
 
 /**
- * Compares rows with the host. Operations undo or finish what they began; this is for what no operation speaks of any more: traces
+ * Compares the rows of this member with its host. Operations undo or finish what they began; this is for what no operation speaks of any more: traces
  * on the host without a row (a database restored from a backup) or rows without traces, rows of a creation or deletion whose operation is gone, and what
  * this member remembers of instances that are no more. Something that runs without a row is never touched: it is somebody's work.
  */
@@ -38,22 +38,33 @@ export class InstancesReconciler extends Reconciler {
     await this.removeTraces(statuses, signal);
     await this.restoreTraces(new Set(statuses.map(({ projectName }) => projectName)), signal);
     await this.finishHalfMade(signal);
-    const rows = new Set(this.catalog.all().map((instance) => instance.row.id));
-    for (const id of this.member.ids()) if (!rows.has(id)) this.member.forget(id);
+    this.forgetStrangers();
+  }
+
+  /** Not while an operation moves the instance: it may be on its way to this member. */
+  private forgetStrangers(): void {
+    for (const id of this.member.ids()) {
+      const instance = this.catalog.findById(id);
+      if (instance === undefined || (!this.catalog.isLocal(instance) && !this.operations.isBusy(instanceConflictKey(instance.row)))) this.member.forget(id);
+    }
   }
 
   private async removeTraces(statuses: readonly InstanceStatus[], signal: AbortSignal): Promise<void> {
     // Rows are read after the host was: what has been created meanwhile has one by now. Names under a running operation are its business.
-    const named = new Set(this.catalog.all().map((instance) => hostName(instance.row)));
+    const all = this.catalog.all();
+    const named = new Set(all.filter((instance) => this.catalog.isLocal(instance) || this.operations.isBusy(instanceConflictKey(instance.row))).map(({ row }) => hostName(row)));
+    const elsewhere = new Map(all.filter((instance) => !this.catalog.isLocal(instance)).map(({ row }) => [hostName(row), row.location]));
     const busy = new Set(this.operations.list(null).filter((operation) => !operation.ended).flatMap((operation) => namesIn(operation.api().resources)));
     for (const { projectName, power } of statuses) {
       if (signal.aborted) return;
       if (named.has(projectName) || busy.has(projectName)) continue;
       if (power !== 'Stopped') {
-        this.logger.warn('An instance runs that the database does not know', { instance: projectName });
+        const location = elsewhere.get(projectName);
+        if (location === undefined) this.logger.warn('An instance runs that the database does not know', { instance: projectName });
+        else this.logger.error('An instance runs here that belongs to another member', { instance: projectName, location });
         continue;
       }
-      this.logger.info('Removing traces of an instance that is no more', { instance: projectName });
+      this.logger.info('Removing traces of an instance that is not here any more', { instance: projectName });
       await this.driver.destroyInstance(projectName).catch((error: unknown) => {
         this.logger.warn('Failed removing traces of an instance', { instance: projectName, error: messageOf(error) });
       });
@@ -62,10 +73,10 @@ export class InstancesReconciler extends Reconciler {
 
   /** Links and directories of an instance the host has forgotten; its volume is still there, or its start will say that it is not. */
   private async restoreTraces(known: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    for (const instance of this.catalog.all()) {
+    for (const instance of this.catalog.local()) {
       if (signal.aborted) return;
       const { row } = instance;
-      if (row.state !== 'Created' || known.has(hostName(row)) || this.operations.holderOf(instanceConflictKey(row)) !== undefined) continue;
+      if (row.state !== 'Created' || known.has(hostName(row)) || this.operations.isBusy(instanceConflictKey(row))) continue;
       this.logger.info('Making an instance known to the host again', { instance: hostName(row) });
       try {
         await this.driver.createInstance(this.specs.build(instance));
@@ -77,9 +88,9 @@ export class InstancesReconciler extends Reconciler {
   }
 
   private async finishHalfMade(signal: AbortSignal): Promise<void> {
-    for (const { row } of this.catalog.all()) {
+    for (const { row } of this.catalog.local()) {
       if (signal.aborted) return;
-      if (row.state === 'Created' || this.operations.holderOf(instanceConflictKey(row)) !== undefined) continue;
+      if (row.state === 'Created' || this.operations.isBusy(instanceConflictKey(row))) continue;
       this.logger.info('Removing an instance that was never finished', { instance: hostName(row), state: row.state });
       try {
         const operation = await this.removal.schedule(internalContext(undefined, row.project), row.project, row.name);

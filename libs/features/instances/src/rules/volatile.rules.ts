@@ -3,7 +3,7 @@ import { nicNames, sorted } from './expand.rules.js';
 
 const hostDerived = new Set([
   'volatile.last_state.power', 'volatile.last_state.idmap', 'volatile.last_state.ready', 'volatile.idmap.current', 'volatile.apply_template',
-  'volatile.apply_quota', 'volatile.evacuate.origin', 'volatile.vsock_id',
+  'volatile.apply_quota', 'volatile.vsock_id',
 ]);
 const hostDerivedSuffixes = ['.host_name', '.ceph_rbd', '.apply_quota', '.driver', '.parent', '.slot.name'];
 const hostDerivedPart = /^volatile\.[^.]+\.last_state\./;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Global, Module, type DynamicModule, type INestApplication, type Type } from '@nestjs/common';
 import type { Instance } from '#api-types';
-import { internalContext, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
+import { internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
 import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
 import {
   FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeSnapshots,
@@ -27,6 +27,7 @@ export const anyTree: InstanceTree = { collection: 'instances', type: null };
 /** A host in memory that outlives the daemons put on it. */
 export class FakeHost {
   readonly faults = new FakeFaults();
+  readonly member = new LocalMember();
   readonly root = mkdtempSync(join(tmpdir(), 'roost-instances-'));
   readonly state = new StateDirectory(this.root);
   readonly images = new FakeImageStore(this.faults, this.state);
@@ -53,7 +54,7 @@ export class FakeHost {
 class HostModule {
   static of(host: FakeHost): DynamicModule {
     const providers = [
-      { provide: StateDirectory, useValue: host.state }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
+      { provide: StateDirectory, useValue: host.state }, { provide: LocalMember, useValue: host.member }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
       { provide: StorageDriver, useValue: host.storage }, { provide: VolumeSnapshots, useValue: host.snapshots }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
       { provide: InstanceDriver, useValue: host.instances }, { provide: ExecSessions, useValue: host.exec }, { provide: InstanceLogs, useValue: host.logs },
       { provide: HostInfo, useValue: host.info },
