@@ -1,6 +1,6 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Clock, LocalMember, Logger, StateDirectory, SystemClock } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, LocalPeers, NetworkDriver, Peers, StorageDriver, VolumeSnapshots } from '#ports';
 import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver, RemoteVolumeSnapshots } from '#platform/agent-client';
 import { AgentChannel } from '#platform/rpc';
 
@@ -33,9 +33,10 @@ export class FoundationModule {
         { provide: Logger, useValue: options.logger },
         { provide: LocalMember, useValue: new LocalMember() },
         { provide: Clock, useValue: options.clock ?? new SystemClock() },
+        { provide: Peers, useFactory: (member: LocalMember) => new LocalPeers(member), inject: [LocalMember] },
         ...options.ports,
       ],
-      exports: [StateDirectory, LocalMember, Logger, Clock, ...tokens],
+      exports: [StateDirectory, LocalMember, Logger, Clock, Peers, ...tokens],
     };
   }
 }

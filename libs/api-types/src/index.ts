@@ -2,6 +2,7 @@ export * from './api-extensions.js';
 export * from './envelope.js';
 export * from './server.js';
 export * from './certificates.js';
+export * from './cluster.js';
 export * from './events.js';
 export * from './images.js';
 export * from './instances.js';

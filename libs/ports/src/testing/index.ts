@@ -1,2 +1,3 @@
+export * from './fake-peers.js';
 export * from './storage-driver.contract.js';
 export * from './volume-snapshots.contract.js';
