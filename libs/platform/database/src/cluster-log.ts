@@ -7,15 +7,14 @@ export interface Admission {
   readonly incarnation: string;
   /** Schema level of the cluster; a program that does not know it may not join. */
   readonly level: number;
-  /** Where the log's engine answers, as URLs. */
+  /** Where the voters answer, as `host:port`. */
   readonly endpoints: readonly string[];
+  /** etcd's own cluster id, decimal. */
+  readonly clusterId: string;
   /** PEM of the authority of the log's engine. */
   readonly ca: string;
   /** PEM of its key: each member signs the certificate of its own voter. */
   readonly caKey: string;
-  /** PEM of the certificate this member shows to it, and its key. */
-  readonly certificate: string;
-  readonly key: string;
 }
 
 /** How far this member's view of the cluster's log can be trusted. */
@@ -47,5 +46,7 @@ export abstract class ClusterLog {
   abstract release(memberId: number): Promise<void>;
   /** Back to an empty database that stands alone. Stops this member's part of the log's engine and removes its files. */
   abstract leave(): Promise<void>;
+  /** A copy of this member's database, for one that joins or has fallen too far behind. */
+  abstract snapshot(): Promise<Readable>;
   abstract state(): ClusterLogState;
 }

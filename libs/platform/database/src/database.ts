@@ -68,10 +68,14 @@ export class Database {
     return this.next;
   }
 
-  /** Applies what the log holds beyond this file; for whoever hears that there is something. */
-  async follow(): Promise<void> {
+  /** Applies what the log holds beyond this file; for whoever hears that there is something, up to entry `upTo` at least. */
+  async follow(upTo = Infinity): Promise<void> {
     const { writer, applier } = this.parts;
-    await writer.mutex.run(() => applier.catchUp());
+    if (writer.head.index >= upTo) return;
+    await writer.mutex.run(async () => {
+      // What was appended from here is applied by now.
+      if (writer.head.index < upTo) await applier.catchUp();
+    });
   }
 
   /**
@@ -104,7 +108,7 @@ export class Database {
       if (!AppError.is(error, 'unavailable')) throw error;
       return 'stale';
     }
-    if (head.incarnation === writer.head.incarnation && head.index > writer.head.index) await this.follow();
+    if (head.incarnation === writer.head.incarnation && head.index > writer.head.index) await this.follow(head.index);
     return 'fresh';
   }
 

@@ -10,5 +10,8 @@ export { DatabaseModule } from './database.module.js';
 export { OpenDatabase, type OpenOptions } from './open-database.js';
 export { openTemporaryDatabase } from './temporary-database.js';
 export { isConstraintViolation, isUniqueViolation } from './sqlite-errors.js';
+export { EtcdClusterLog, type SnapshotSource } from './cluster/etcd-cluster-log.js';
+export type { LogConnection } from './cluster/log-connection.js';
+export type { Freshness } from './database.js';
 export type { RefusalReason } from './entry-applier.js';
 export { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from '#platform/raft';

@@ -49,7 +49,7 @@ export class OpenDatabase implements OnApplicationShutdown {
     readonly console: SqlConsole,
     readonly replica: Replica,
     readonly ballast: Ballast,
-    private readonly closers: readonly (() => Promise<void> | void)[],
+    private readonly closers: (() => Promise<void> | void)[],
   ) {}
 
   /** Throws `precondition` if the file is of a level this program does not know, `unavailable` if the disk is full. */
@@ -63,6 +63,11 @@ export class OpenDatabase implements OnApplicationShutdown {
     }
   }
 
+  /** Called when no transaction can come any more, before the files are closed. */
+  beforeClose(step: () => Promise<void> | void): void {
+    this.closers.push(step);
+  }
+
   /** Waits for transactions under way. */
   async close(): Promise<void> {
     await this.runner.close();
@@ -74,7 +79,7 @@ export class OpenDatabase implements OnApplicationShutdown {
   }
 }
 
-type Make = (...parts: [Database, TransactionRunner, ChangeFeed, LocalStore, SqlConsole, Replica, Ballast, readonly (() => Promise<void> | void)[]]) => OpenDatabase;
+type Make = (...parts: [Database, TransactionRunner, ChangeFeed, LocalStore, SqlConsole, Replica, Ballast, (() => Promise<void> | void)[]]) => OpenDatabase;
 
 async function openParts(options: OpenOptions, closers: (() => Promise<void> | void)[], make: Make): Promise<OpenDatabase> {
   const { directory, logger = new SilentLogger(), clock = new SystemClock(), migrations = allMigrations, synchronous = 'FULL' } = options;

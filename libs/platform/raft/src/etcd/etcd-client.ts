@@ -33,7 +33,14 @@ const hedgeMs = 300;
 const defaultTimeoutMs = 4000;
 const maxMessageBytes = 64 * 1024 * 1024;
 
+/**
+ * In every voter's certificate beside its addresses: Node accepts no IP address as a TLS server name, so clients ask for this one. Who is at the other
+ * end is told by the authority, which signs for one cluster only, and by the cluster's id in each answer.
+ */
+export const voterServerName = 'voter.roost.internal';
+
 const channelOptions = {
+  'grpc.ssl_target_name_override': voterServerName,
   'grpc.max_receive_message_length': maxMessageBytes,
   'grpc.max_send_message_length': maxMessageBytes,
   // etcd's server allows a ping every 5 s unless told otherwise.

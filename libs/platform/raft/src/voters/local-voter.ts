@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
 import { unavailable, type Logger } from '#kernel';
+import { voterServerName } from '../etcd/etcd-client.js';
 import type { EtcdPki } from '../pki/etcd-pki.js';
 import { EtcdKeeper, type EtcdKeeperEvents } from '../process/etcd-keeper.js';
 import { hostPort, peerUrl, splitHostPort, voterName, type EtcdNode } from '../process/etcd-arguments.rules.js';
@@ -111,7 +112,7 @@ export class LocalVoter {
   private async node(incarnation: string, owner: VoterOwner, ports: VoterPorts, start: Pick<EtcdNode, 'initialState' | 'initialCluster'>): Promise<EtcdNode> {
     const { host } = splitHostPort(owner.address);
     const listenAddress = await addressOf(host);
-    const files = await this.parts.pki.voterFiles(voterName(owner.id), [host, listenAddress]);
+    const files = await this.parts.pki.voterFiles(voterName(owner.id), [host, listenAddress, voterServerName]);
     return { name: voterName(owner.id), incarnation, dataDirectory: this.dataDirectory(incarnation), listenAddress, advertisedHost: host, ...ports, ...start, files };
   }
 }

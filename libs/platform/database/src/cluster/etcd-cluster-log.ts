@@ -1,0 +1,315 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { AppError, internalContext, invalid, messageOf, randomHex, wrap, type LocalMember, type Logger, type RequestContext, type StateDirectory } from '#kernel';
+import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, voterName, type EtcdKeeperEvents, type EtcdLauncher } from '#platform/raft';
+import { ClusterLog, type Admission, type ClusterLogState } from '../cluster-log.js';
+import type { RefusalReason } from '../entry-applier.js';
+import type { OpenDatabase } from '../open-database.js';
+import type { Tx } from '../transaction.js';
+import { readSettings, type ClusterSettings } from './cluster-settings.js';
+import { LogConnection } from './log-connection.js';
+import { memberRow, memberRows, voterEndpoints, type MemberRow } from './member-rows.js';
+
+const firstAnswerMs = 15_000;
+const resyncPauseMs = 2000;
+/** What no waiting mends: the file has to be replaced by a copy of another member's. */
+const needSnapshot: ReadonlySet<RefusalReason> = new Set(['index', 'previous', 'hash', 'layout', 'unknown-table', 'conflict']);
+
+export interface EtcdClusterLogParts {
+  readonly open: OpenDatabase;
+  readonly launcher: EtcdLauncher;
+  readonly member: LocalMember;
+  readonly state: StateDirectory;
+  readonly logger: Logger;
+}
+
+/** Opens a copy of another member's database; which member is its own choice. */
+export type SnapshotSource = () => Promise<Readable>;
+
+/**
+ * The cluster's log as this member has it: the connection to the voters, its own voter if it has one, and the file that follows. What changes the
+ * file's history is one transaction of `Replica`; what lies around it (etcd's data, certificates) is made before and removed after, and whatever a kill
+ * in between left is removed at the next start.
+ */
+export class EtcdClusterLog extends ClusterLog {
+  readonly pki: EtcdPki;
+  readonly voter: LocalVoter;
+  private current: LogConnection | null = null;
+  private snapshots: SnapshotSource | null = null;
+  private resyncing: Promise<void> | null = null;
+  private readonly connected = new Set<(connection: LogConnection | null) => void>();
+  /** Set by who manages voters; told what became of this member's etcd. */
+  voterEvents: Partial<EtcdKeeperEvents> = {};
+
+  constructor(private readonly parts: EtcdClusterLogParts) {
+    super();
+    const { state, launcher, logger } = parts;
+    this.pki = new EtcdPki(join(state.database, 'etcd-pki'));
+    this.voter = new LocalVoter({
+      launcher, logger, pki: this.pki, directory: process.env['ROOST_ETCD_DIR'] || join(state.database, 'etcd'),
+      events: {
+        onWarning: (message) => this.voterEvents.onWarning?.(message), onRecovered: () => this.voterEvents.onRecovered?.(),
+        onDamaged: (message) => this.voterEvents.onDamaged?.(message), onRemoved: () => this.voterEvents.onRemoved?.(),
+      },
+    });
+    parts.open.feed.subscribe(['nodes'], () => this.onMembers());
+  }
+
+  /** The voters, as this member reaches them; null when it stands alone. */
+  get connection(): LogConnection | null {
+    return this.current;
+  }
+
+  /** Called with the present connection at once, and whenever another one takes its place. */
+  onConnection(listener: (connection: LogConnection | null) => void): () => void {
+    this.connected.add(listener);
+    listener(this.current);
+    return () => this.connected.delete(listener);
+  }
+
+  /** Where to fetch a copy from when this member's file cannot go on by itself. */
+  useSnapshots(source: SnapshotSource): void {
+    this.snapshots = source;
+  }
+
+  /** At the start of the process. Does not wait for the voters: without them this member reads on. */
+  async start(): Promise<void> {
+    const { open, member } = this.parts;
+    const saved = open.replica.settings;
+    if (saved === null) {
+      // What an enable or join that was killed had made.
+      await this.voter.wipe();
+      await this.pki.remove();
+      return;
+    }
+    const settings = readSettings(saved);
+    const self = memberRow(open.database.read, settings.memberId);
+    Object.assign(member, { id: settings.memberId, name: self?.name ?? member.name, clustered: true });
+    if (self?.voter && self.ports && this.voter.hasData(settings.incarnation)) {
+      await this.voter.resume(settings.incarnation, self, self.ports).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
+    }
+    await this.connect(settings, this.endpoints(settings));
+  }
+
+  async stop(): Promise<void> {
+    this.disconnect();
+    await this.voter.stop();
+  }
+
+  override state(): ClusterLogState {
+    const { open } = this.parts;
+    return { clustered: this.current !== null, quorum: this.current?.quorum.state ?? 'ok', head: open.database.head.index };
+  }
+
+  override async enable(_ctx: RequestContext, { name, address }: { readonly name: string; readonly address: string }, fill: (tx: Tx) => void): Promise<void> {
+    const { open, member } = this.parts;
+    if (this.current) throw invalid('This server is already clustered');
+    const owner = { id: member.id, name, address };
+    const incarnation = randomHex(16);
+    let connection: LogConnection | null = null;
+    try {
+      await this.pki.create(incarnation);
+      const ports = await this.voter.choosePorts(owner);
+      await this.voter.bootstrap(incarnation, owner, ports);
+      const endpoints = [clientEndpoint(address, ports)];
+      const client = await this.client(owner.id, endpoints);
+      const [first] = await client.members({ timeoutMs: firstAnswerMs });
+      const { header } = await client.status(endpoints[0]!);
+      const settings: ClusterSettings = { incarnation, memberId: owner.id, endpoints, clusterId: header.clusterId };
+      connection = this.makeConnection(settings, client);
+      const { log } = connection;
+      await open.replica.begin(incarnation, JSON.stringify(settings), (tx) => {
+        fill(tx);
+        tx.sql.run("UPDATE nodes SET voter = 'voter', raft = ?, version = ? WHERE id = ?", JSON.stringify({ ...ports, id: first?.ID ?? '' }), this.version(), owner.id);
+      }, async (head) => {
+        await log.begin(head);
+        return log;
+      });
+    } catch (error) {
+      connection?.close();
+      await this.voter.stop();
+      await this.voter.wipe();
+      await this.pki.remove();
+      throw wrap(error, 'Failed to make the log of the cluster');
+    }
+    Object.assign(member, { name, clustered: true });
+    this.use(connection);
+  }
+
+  override async admission(_memberId: number): Promise<Admission> {
+    const { open } = this.parts;
+    const connection = this.required();
+    const { certificate, key } = this.pki.authority();
+    return {
+      incarnation: connection.settings.incarnation, level: open.database.head.level, clusterId: connection.settings.clusterId,
+      endpoints: voterEndpoints(memberRows(open.database.read), 0), ca: certificate, caKey: key,
+    };
+  }
+
+  override async join(ctx: RequestContext, memberId: number, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<void> {
+    const { open, member } = this.parts;
+    if (this.current) throw invalid('This server is already clustered');
+    if (admission.level > open.replica.knownLevel) throw invalid(`The cluster is at schema level ${admission.level}, this program knows levels up to ${open.replica.knownLevel}: upgrade first`);
+    const { incarnation, endpoints, clusterId } = admission;
+    const settings: ClusterSettings = { incarnation, memberId, endpoints, clusterId };
+    let connection: LogConnection | null = null;
+    try {
+      await this.pki.importAuthority({ certificate: admission.ca, key: admission.caKey });
+      connection = this.makeConnection(settings, await this.client(memberId, endpoints));
+      await connection.hold(memberId, () => this.installFrom(fetchSnapshot, settings, connection!));
+    } catch (error) {
+      connection?.close();
+      if (open.replica.settings === null) await this.pki.remove();
+      throw wrap(error, 'Failed to fetch the database of the cluster');
+    }
+    const self = memberRow(open.database.read, memberId);
+    Object.assign(member, { id: memberId, name: self?.name ?? member.name, clustered: true });
+    this.use(connection);
+    await open.database.barrier(ctx);
+  }
+
+  override async leave(): Promise<void> {
+    const { open, member } = this.parts;
+    this.disconnect();
+    await open.replica.reset();
+    Object.assign(member, { id: 1, name: 'none', clustered: false });
+    await this.voter.stop();
+    await this.voter.wipe();
+    await this.pki.remove();
+  }
+
+  override async snapshot(): Promise<Readable> {
+    const { open, state } = this.parts;
+    await open.database.barrier(internalContext());
+    const path = join(state.database, `copy-${randomHex(6)}.db`);
+    await open.database.copyTo(path);
+    const stream = createReadStream(path);
+    // The name is not needed once it is open, and nothing is left if this process ends.
+    stream.once('open', () => void rm(path, { force: true }));
+    stream.once('close', () => void rm(path, { force: true }));
+    return stream;
+  }
+
+  private async installFrom(fetch: SnapshotSource, settings: ClusterSettings, connection: LogConnection): Promise<void> {
+    const { open, state } = this.parts;
+    const path = join(state.database, `incoming-${randomHex(6)}.db`);
+    try {
+      await pipeline(await fetch(), createWriteStream(path, { mode: 0o600, flush: true }));
+      await open.replica.install(path, JSON.stringify(settings), connection.log);
+    } finally {
+      await rm(path, { force: true });
+    }
+  }
+
+  private async connect(settings: ClusterSettings, endpoints: readonly string[]): Promise<void> {
+    const client = await this.client(settings.memberId, endpoints, settings.clusterId);
+    const connection = this.makeConnection(settings, client);
+    await this.parts.open.replica.follow(connection.log);
+    this.use(connection);
+  }
+
+  private makeConnection(settings: ClusterSettings, client: EtcdClient): LogConnection {
+    const { open, member, logger } = this.parts;
+    return new LogConnection({ settings, client, database: open.database, replica: open.replica, member, logger, onRefused: (error) => this.onRefused(error) });
+  }
+
+  private use(connection: LogConnection): void {
+    this.current = connection;
+    connection.start();
+    for (const listener of this.connected) listener(connection);
+    void this.announce();
+  }
+
+  private disconnect(): void {
+    if (!this.current) return;
+    this.current.close();
+    this.current = null;
+    for (const listener of this.connected) listener(null);
+  }
+
+  private async client(memberId: number, endpoints: readonly string[], clusterId?: string): Promise<EtcdClient> {
+    const credentials = await this.pki.clientCredentials(voterName(memberId));
+    return new EtcdClient({ endpoints, credentials, ...(clusterId === undefined ? {} : { clusterId }) });
+  }
+
+  private endpoints(settings: ClusterSettings): readonly string[] {
+    const known = voterEndpoints(memberRows(this.parts.open.database.read), settings.memberId);
+    return known.length > 0 ? known : settings.endpoints;
+  }
+
+  /** Voters came or went, or this member has another name. */
+  private onMembers(): void {
+    const { open, member } = this.parts;
+    if (!this.current) return;
+    const { settings, client } = this.current;
+    client.setEndpoints(this.endpoints(settings));
+    const self = memberRow(open.database.read, settings.memberId);
+    if (self) member.name = self.name;
+  }
+
+  private version(): string {
+    return JSON.stringify({ level: this.parts.open.replica.knownLevel });
+  }
+
+  /** Says what this program can, and takes the step to a new schema once every member can (architecture 3, Schema). */
+  private async announce(): Promise<void> {
+    const { open, logger } = this.parts;
+    const connection = this.current;
+    try {
+      const ctx = internalContext();
+      if ((await open.database.barrier(ctx)) === 'stale' || this.current !== connection || !connection) return;
+      const { memberId } = connection.settings;
+      const known = memberRow(open.database.read, memberId);
+      if (known && known.level !== open.replica.knownLevel) {
+        await open.runner.run(ctx, (tx) => tx.sql.run('UPDATE nodes SET version = ? WHERE id = ?', this.version(), memberId));
+      }
+      const common = Math.min(...memberRows(open.database.read).map((row: MemberRow) => row.level));
+      if (common > open.database.head.level) await open.replica.raiseTo(ctx, common);
+    } catch (error) {
+      logger.warn('Failed announcing this member to the cluster', { error: messageOf(error) });
+    } finally {
+      if (this.current === connection && connection) setTimeout(() => void this.announceIfNeeded(connection), resyncPauseMs).unref();
+    }
+  }
+
+  private async announceIfNeeded(connection: LogConnection): Promise<void> {
+    if (this.current !== connection) return;
+    const { open } = this.parts;
+    const self = memberRow(open.database.read, connection.settings.memberId);
+    const rows = memberRows(open.database.read);
+    const behind = self !== undefined && self.level !== open.replica.knownLevel;
+    if (behind || (rows.length > 0 && Math.min(...rows.map((row) => row.level)) > open.database.head.level)) return this.announce();
+    setTimeout(() => void this.announceIfNeeded(connection), 10 * resyncPauseMs).unref();
+  }
+
+  /** An entry cannot be applied here: a newer schema waits for an upgrade, everything else for another member's copy. */
+  private onRefused(error: AppError): void {
+    const reason = error.details['reason'] as RefusalReason | undefined;
+    if (reason === undefined || !needSnapshot.has(reason) || !this.snapshots || this.resyncing) return;
+    this.resyncing = this.resync(this.snapshots, error).finally(() => {
+      this.resyncing = null;
+    });
+  }
+
+  private async resync(source: SnapshotSource, cause: AppError): Promise<void> {
+    const { logger } = this.parts;
+    const connection = this.current;
+    if (!connection) return;
+    logger.warn('Fetching another member\'s copy of the database', { reason: cause.message });
+    try {
+      await connection.hold(connection.settings.memberId, () => this.installFrom(source, connection.settings, connection));
+      logger.info('The database was fetched from another member');
+    } catch (error) {
+      logger.error('Failed fetching the database from another member', { error: messageOf(error) });
+      await new Promise((resolve) => setTimeout(resolve, resyncPauseMs));
+    }
+  }
+
+  private required(): LogConnection {
+    if (!this.current) throw invalid('This server is not clustered');
+    return this.current;
+  }
+}

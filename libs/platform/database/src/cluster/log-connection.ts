@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError, messageOf, type LocalMember, type Logger } from '#kernel';
+import { decodeHead, EtcdLog, QuorumMonitor, type EtcdClient } from '#platform/raft';
+import type { Database } from '../database.js';
+import type { Replica } from '../replica.js';
+import type { ClusterSettings } from './cluster-settings.js';
+import { LogUpkeep } from './log-upkeep.js';
+
+/** A watch that ended is opened again after this long. */
+const watchPauseMs = 100;
+const holdSeconds = 60;
+
+export interface LogConnectionParts {
+  readonly settings: ClusterSettings;
+  readonly client: EtcdClient;
+  readonly database: Database;
+  readonly replica: Replica;
+  readonly member: LocalMember;
+  readonly logger: Logger;
+  /** An entry of the log does not fit this file. */
+  readonly onRefused: (error: AppError) => void;
+}
+
+/** One history as this member follows it, from joining it to leaving it. */
+export class LogConnection {
+  readonly log: EtcdLog;
+  readonly quorum: QuorumMonitor;
+  private readonly upkeep: LogUpkeep;
+  private readonly closing = new AbortController();
+
+  constructor(private readonly parts: LogConnectionParts) {
+    const { client, settings, member, logger, replica } = parts;
+    this.quorum = new QuorumMonitor(logger);
+    this.log = new EtcdLog({ client, incarnation: settings.incarnation, member, quorum: this.quorum, logger });
+    this.upkeep = new LogUpkeep({ client, keys: this.log.keys, member, replica, database: parts.database, logger });
+  }
+
+  get settings(): ClusterSettings {
+    return this.parts.settings;
+  }
+
+  get client(): EtcdClient {
+    return this.parts.client;
+  }
+
+  start(): void {
+    this.quorum.start(async (timeoutMs) => {
+      const { kvs } = await this.client.range({ key: this.log.keys.head }, { timeoutMs });
+      // The fallback of the watch.
+      if (kvs[0]) await this.reach(decodeHead(kvs[0].value).index);
+    });
+    void this.watch();
+    this.upkeep.start();
+  }
+
+  close(): void {
+    this.closing.abort();
+    this.quorum.stop();
+    this.upkeep.stop();
+    this.client.close();
+  }
+
+  /** Runs `fetch` while what this member has not applied yet is kept from being trimmed (hazards C4). */
+  async hold(memberId: number, fetch: () => Promise<void>): Promise<void> {
+    const { client, log } = this;
+    const { id } = await client.grantLease(holdSeconds);
+    const renewing = setInterval(() => void client.keepLeaseAlive(id).catch(() => undefined), (holdSeconds * 1000) / 3);
+    try {
+      const { index } = await log.latest();
+      await client.put({ key: log.keys.hold(memberId), value: Buffer.from(String(index)), lease: id });
+      await fetch();
+    } finally {
+      clearInterval(renewing);
+      await client.revokeLease(id).catch(() => undefined);
+    }
+  }
+
+  /** Changes are heard of here; what they are is read from the log. */
+  private async watch(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      try {
+        for await (const { created, events } of this.client.watch(this.log.keys.head, undefined, undefined, signal)) {
+          const last = events.at(-1);
+          if (created) await this.reach(Infinity);
+          else if (last?.type === 'PUT') await this.reach(decodeHead(last.kv.value).index);
+        }
+      } catch (error) {
+        if (!signal.aborted) this.parts.logger.debug('The watch of the log ended', { error: messageOf(error) });
+      }
+      await sleep(watchPauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  private async reach(index: number): Promise<void> {
+    const { database, onRefused, logger } = this.parts;
+    try {
+      await database.follow(index);
+    } catch (error) {
+      if (AppError.is(error) && error.details['reason'] !== undefined) onRefused(error);
+      else if (!this.closing.signal.aborted) logger.debug('Failed following the log', { error: messageOf(error) });
+    }
+  }
+}
