@@ -61,18 +61,11 @@ export class LogMember {
     const owner = { id: this.local.id, name: this.name, address: this.address };
     const ports = await this.cluster.voter.choosePorts(owner);
     const peer = `https://${this.address.split(':')[0]}:${ports.peerPort}`;
-    const { member, members } = await client.addMember([peer], true);
+    // etcd takes the next one only when the last has been connected for some seconds.
+    const { member, members } = await retried(() => client.addMember([peer], true));
     const initialCluster = Object.fromEntries(members.map(({ ID, name, peerURLs }: EtcdMember) => [ID === member.ID ? `member-${owner.id}` : name, peerURLs[0]!]));
     await this.cluster.voter.join(settings.incarnation, owner, ports, initialCluster);
-    for (let tries = 0; ; tries++) {
-      try {
-        await client.promoteMember(member.ID);
-        break;
-      } catch (error) {
-        if (tries > 100) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+    await retried(() => client.promoteMember(member.ID));
     await through.open.runner.run(ctx, (tx) => tx.sql.run("UPDATE nodes SET voter = 'voter', raft = ? WHERE id = ?", JSON.stringify({ ...ports, id: member.ID }), owner.id));
   }
 
@@ -88,5 +81,15 @@ export class LogMember {
 
   get etcdData(): string {
     return join(this.root, 'database/etcd');
+  }
+}
+
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+    try {
+      return await work();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
   }
 }

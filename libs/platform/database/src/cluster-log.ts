@@ -46,7 +46,5 @@ export abstract class ClusterLog {
   abstract release(memberId: number): Promise<void>;
   /** Back to an empty database that stands alone. Stops this member's part of the log's engine and removes its files. */
   abstract leave(): Promise<void>;
-  /** A copy of this member's database, for one that joins or has fallen too far behind. */
-  abstract snapshot(): Promise<Readable>;
   abstract state(): ClusterLogState;
 }

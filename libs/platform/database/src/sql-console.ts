@@ -146,7 +146,10 @@ function dumpText(sql: Sql, schemaOnly: boolean): string {
 }
 
 function dumpRows(sql: Sql, table: string): string[] {
-  const columns = sql.all<{ name: string }>('SELECT name FROM pragma_table_info(?) ORDER BY cid', table).map(({ name }) => `quote("${name}")`);
-  const rows = sql.all<{ line: string }>(`SELECT ${columns.join(` || ',' || `)} AS line FROM "${table}"`);
+  const info = sql.all<{ name: string; pk: number }>('SELECT name, pk FROM pragma_table_info(?) ORDER BY cid', table);
+  const columns = info.map(({ name }) => `quote("${name}")`);
+  // By key: members with equal rows print equal text, whatever order the rows came in.
+  const key = info.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk).map(({ name }) => `"${name}"`);
+  const rows = sql.all<{ line: string }>(`SELECT ${columns.join(` || ',' || `)} AS line FROM "${table}"${key.length > 0 ? ` ORDER BY ${key.join(', ')}` : ''}`);
   return rows.map(({ line }) => `INSERT INTO ${table} VALUES(${line});`);
 }

@@ -181,6 +181,15 @@ export class EtcdClusterLog extends ClusterLog {
     await this.pki.remove();
   }
 
+  override async release(memberId: number): Promise<void> {
+    const { open } = this.parts;
+    const { client } = this.required();
+    const voter = (await client.members()).find(({ name }) => name === voterName(memberId));
+    if (voter) await client.removeMember(voter.ID);
+    const row = memberRow(open.database.read, memberId);
+    if (row && row.voter !== '') await open.runner.run(internalContext(), (tx) => tx.sql.run("UPDATE nodes SET voter = '' WHERE id = ?", memberId));
+  }
+
   override async snapshot(): Promise<Readable> {
     const { open, state } = this.parts;
     await open.database.barrier(internalContext());

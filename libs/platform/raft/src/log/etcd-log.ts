@@ -62,7 +62,8 @@ export class EtcdLog extends ReplicatedLog {
   }
 
   override async read(from: number): Promise<readonly LogEntry[]> {
-    const { client } = this.parts;
+    const { client, quorum } = this.parts;
+    quorum.assertNotLost();
     const end = prefixEnd(this.keys.entries);
     for (let limit = readEntries; ; limit = Math.floor(limit / 2)) {
       try {
