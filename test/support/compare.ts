@@ -18,7 +18,7 @@ const masks: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** What the client overwrites on its line while it waits; how often depends on speed. */
-const progress = /(Retrieving image|Exporting the image|Transferring image|Unpacking|Remapping)[^\r\n]*(?=[\r\n]|$)/g;
+const progress = /(Retrieving image|Exporting the image|Transferring (image|instance)|Evacuating cluster member|Restoring cluster member|Unpacking|Remapping)[^\r\n]*(?=[\r\n]|$)/g;
 
 export interface CompareOptions {
   /** Applied to both outputs before comparing, after the masks. */
