@@ -7,6 +7,9 @@ logdir=${ROOST_LOG_DIR:-/var/log/roost}
 bindir=${ROOST_BIN_DIR:-/usr/local/bin}
 user=${ROOST_USER:-roost}
 
+# What a machine needs to run Roost.
+runtime_packages='etcd-server lxc uidmap btrfs-progs dnsmasq-base nftables iproute2 kmod squashfs-tools tar gzip bzip2 xz-utils zstd attr rsync busybox-static util-linux ca-certificates lxd-client'
+
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 need_root() { [ "$(id -u)" = 0 ] || die "$1 must run as root: it installs packages and starts a service that manages containers."; }
@@ -24,6 +27,16 @@ install_packages() {
   # shellcheck disable=SC2086 # the list is meant to split
   apt-get -q update >/dev/null && apt-get -q install -y --no-install-recommends $missing >/dev/null ||
     die "apt-get could not install:$missing"
+}
+
+# newuidmap, which LXC uses where it is installed, maps only what these files allow root; without a line of root's Roost takes the usual range.
+allow_ids() {
+  for file in /etc/subuid /etc/subgid; do
+    grep -q '^root:' "$file" 2>/dev/null && continue
+    mkdir -p "$state"
+    echo 'root:1000000:1000000000' >>"$file"
+    echo "$file" >>"$state/subids-added"
+  done
 }
 
 # The Node that runs Roost: pinned in package.json, installed from npm below node_modules.

@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Target, type TargetKind } from './target.js';
+import { Target, type CommandResult, type TargetKind } from './target.js';
 
 const top = resolve(import.meta.dirname, '../..');
 
@@ -103,6 +103,18 @@ export class ClusterMember extends Target {
   resume(): void {
     for (const pid of this.paused) signal(pid, 'SIGCONT');
     this.paused.clear();
+  }
+
+  /** As `run`, but beside what the test does next; `timeoutMs` ends it. */
+  runBeside(line: string, timeoutMs = 60_000): Promise<CommandResult> {
+    const script = `lxd() { command "${this.program}" "$@"; }; ${line}`;
+    const [command, ...words] = [...this.enter(), 'timeout', String(timeoutMs / 1000), 'bash', '-c', script];
+    const child = spawn(command!, words, { env: this.env, cwd: this.root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (part: Buffer) => { stdout += part.toString(); });
+    child.stderr.on('data', (part: Buffer) => { stderr += part.toString(); });
+    return new Promise((done) => child.once('close', (code) => done({ code: code ?? -1, stdout, stderr })));
   }
 
   override async stop(hard = false): Promise<void> {

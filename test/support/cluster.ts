@@ -66,8 +66,13 @@ export class Cluster {
     await Promise.all(Array.from({ length: this.options.members }, () => this.add()));
   }
 
-  /** One more member with a running daemon, not joined. */
-  async add(): Promise<ClusterMember> {
+  /** Members that the script they are started by forms into a cluster. */
+  async addAll(count: number, formation: (member: ClusterMember) => NodeJS.ProcessEnv): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => this.add(formation)));
+  }
+
+  /** One more member with a running daemon, not joined unless by `formation`. */
+  async add(formation: (member: ClusterMember) => NodeJS.ProcessEnv = () => ({})): Promise<ClusterMember> {
     const index = this.members.length + 1;
     const root = join(this.root, `m${index}`);
     mkdirSync(root, { mode: 0o711 });
@@ -77,6 +82,7 @@ export class Cluster {
     };
     const member = new ClusterMember(this.kind, root, place);
     this.members.push(member);
+    member.formation = formation(member);
     await this.network?.add(index);
     await member.start();
     return member;
