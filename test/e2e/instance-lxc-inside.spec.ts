@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { isAlive } from '#host';
+import { isAlive, readProcessStat } from '#host';
 import { unmet } from '../support/needs.js';
-import { readProc, shell, until, whyNoContainers } from '../support/lxc-fixture.js';
+import { memoryOf, openGate, readAll, readProc, shell, until, whyNoContainers } from '../support/lxc-fixture.js';
 import { LxcContainers, sleeping, commandOf } from '../support/lxc-containers.js';
 
 const noSignal = new AbortController().signal;
@@ -110,7 +110,7 @@ describe.skipIf(unmet('inside of containers by LXC', whyNoContainers()))('inside
     it('gives a terminal with a size, and passes bytes and new sizes', async () => {
       const started = await lxc.fixture.host.exec.startExec({
         projectName: 'c1', command: ['sh', '-c', 'tty; stty size; read line; stty size; echo got $line; exit 4'], environment: { TERM: 'dumb' }, user: 0, group: 0,
-        cwd: '', interactive: true, width: 100, height: 40, endpointUid: 0, endpointGid: 0,
+        cwd: '', interactive: true, ends: 'all', width: 100, height: 40, endpointUid: 0, endpointGid: 0,
       });
       const socket = net.connect(started.terminalPath);
       let text = '';
@@ -129,7 +129,7 @@ describe.skipIf(unmet('inside of containers by LXC', whyNoContainers()))('inside
 
     it('hangs up when the client of a terminal goes away', async () => {
       const started = await lxc.fixture.host.exec.startExec({
-        projectName: 'c1', command: ['sleep', '1000'], environment: {}, user: 0, group: 0, cwd: '', interactive: true, width: 0, height: 0, endpointUid: 0, endpointGid: 0,
+        projectName: 'c1', command: ['sleep', '1000'], environment: {}, user: 0, group: 0, cwd: '', interactive: true, ends: 'all', width: 0, height: 0, endpointUid: 0, endpointGid: 0,
       });
       const socket = net.connect(started.terminalPath);
       await new Promise((resolve) => socket.once('connect', resolve));
@@ -156,6 +156,49 @@ describe.skipIf(unmet('inside of containers by LXC', whyNoContainers()))('inside
       await lxc.fixture.host.exec.signalExec(started.sessionId, 2);
 
       expect(await waiting).toBe(130);
+    });
+
+    it('gives /dev/null for streams without an end outside, one that can be opened again', async () => {
+      const look = 'for fd in 0 1 2; do readlink /proc/self/fd/$fd; done >/tmp/seen; echo again >/dev/stderr; echo $? >>/tmp/seen';
+
+      expect(await lxc.fixture.run('c1', ['sh', '-c', look], { ends: 'none' })).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+      expect((await lxc.fixture.run('c1', ['cat', '/tmp/seen'], { ends: 'output' })).stdout).toBe('/dev/null\n/tmp/seen\n/dev/null\n0\n');
+    });
+
+    it('starts a command only when its streams were opened', async () => {
+      const started = await lxc.fixture.host.exec.startExec({
+        projectName: 'c1', command: ['sh', '-c', 'echo early >/tmp/early; echo all'], environment: {}, user: 0, group: 0, cwd: '', interactive: false, ends: 'output',
+        width: 0, height: 0, endpointUid: 0, endpointGid: 0,
+      });
+      await until(() => existsSync(`${lxc.fixture.paths.exec(started.sessionId)}/pid`));
+      expect((await lxc.fixture.run('c1', ['cat', '/tmp/early'])).exitCode).toBe(1);
+      const outputs = [readAll(started.stdoutPath), readAll(started.stderrPath)];
+      openGate(started);
+
+      expect(await Promise.all(outputs)).toEqual(['all\n', '']);
+      expect(await lxc.fixture.host.exec.waitExec(started.sessionId, noSignal)).toBe(0);
+    });
+
+    it('keeps what one session was told out of the next', async () => {
+      await lxc.fixture.run('c1', ['true'], { environment: { SECRET: `s3cr3t${'x'.repeat(300)}` } });
+      const started = await sleeping(lxc.fixture);
+      const [helper] = readFileSync(`${lxc.fixture.paths.exec(started.sessionId)}/helper`, 'utf8').split(' ');
+
+      expect(memoryOf(Number(helper)).includes('s3cr3tx')).toBe(false);
+      await lxc.fixture.host.exec.signalExec(started.sessionId, 9);
+      await lxc.fixture.host.exec.waitExec(started.sessionId, noSignal);
+    });
+
+    it('keeps commands when the server of sessions is killed, and starts another', async () => {
+      const started = await sleeping(lxc.fixture);
+      const helper = Number(readFileSync(`${lxc.fixture.paths.exec(started.sessionId)}/helper`, 'utf8').split(' ')[0]);
+      const server = readProcessStat(helper)!.parent;
+      process.kill(server, 'SIGKILL');
+      await until(() => readProcessStat(helper)?.parent !== server);
+
+      expect((await lxc.fixture.run('c1', ['echo', 'still'])).stdout).toBe('still\n');
+      await lxc.fixture.host.exec.signalExec(started.sessionId, 2);
+      expect(await lxc.fixture.host.exec.waitExec(started.sessionId, noSignal)).toBe(130);
     });
 
     it('ends a command whose helper was killed', async () => {

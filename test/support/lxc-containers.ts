@@ -2,7 +2,7 @@ import { constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { readProcessStat } from '#host';
 import type { InstanceEvent } from '#ports';
-import { LxcFixture, readProc, shell, until } from './lxc-fixture.js';
+import { LxcFixture, openGate, readProc, shell, until } from './lxc-fixture.js';
 
 type Optional = [config?: Record<string, string>, devices?: Parameters<LxcFixture['spec']>[2], nics?: Parameters<LxcFixture['spec']>[3]];
 
@@ -48,11 +48,12 @@ export function collectEvents(fixture: LxcFixture): { list: InstanceEvent[]; sto
 
 export async function sleeping(fixture: LxcFixture) {
   const started = await fixture.host.exec.startExec({
-    projectName: 'c1', command: ['sleep', '1000'], environment: {}, user: 0, group: 0, cwd: '', interactive: false, width: 0, height: 0, endpointUid: 0, endpointGid: 0,
+    projectName: 'c1', command: ['sleep', '1000'], environment: {}, user: 0, group: 0, cwd: '', interactive: false, ends: 'all', width: 0, height: 0, endpointUid: 0, endpointGid: 0,
   });
   openSync(started.stdinPath, constants.O_WRONLY | constants.O_NONBLOCK);
   openSync(started.stdoutPath, constants.O_RDONLY | constants.O_NONBLOCK);
   openSync(started.stderrPath, constants.O_RDONLY | constants.O_NONBLOCK);
+  openGate(started);
   await until(() => existsSync(`${fixture.paths.exec(started.sessionId)}/pid`));
   await until(() => readProc(commandOf(fixture, started.sessionId).pid, 'comm').trim() === 'sleep');
   return started;

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NftFirewall } from '#drivers/firewall-nft';
-import { CommandRunner, Nft } from '#host';
+import { claimMemoryDirectory, CommandRunner, Nft } from '#host';
 import { projectPrefixed, randomHex, SilentLogger, StateDirectory } from '#kernel';
 import { LxcHost, LxcPaths } from '#drivers/instance-lxc';
-import type { DeviceSpec, ExecRequest, InstanceSpec, NicNetwork } from '#ports';
+import type { DeviceSpec, ExecRequest, ExecStarted, InstanceSpec, NicNetwork } from '#ports';
 
 /** Why containers cannot run here; empty where they can. */
 export function whyNoContainers(): string {
@@ -37,7 +37,7 @@ export class LxcFixture {
 
   constructor(readonly root = mkdtempSync(join(tmpdir(), 'roost-lxc-'))) {
     this.state = new StateDirectory(root);
-    this.paths = new LxcPaths(this.state, this.stateId);
+    this.paths = new LxcPaths(this.state, this.stateId, claimMemoryDirectory(`roost-${this.stateId}`));
     // A container's root passes through every directory above its own files.
     mkdirSync(root, { recursive: true });
     chmodSync(root, 0o711);
@@ -100,13 +100,17 @@ export class LxcFixture {
   /** Runs a command and collects everything, as a daemon would. */
   async run(name: string, command: string[], options: Partial<ExecRequest> & { input?: string } = {}): Promise<ExecResult> {
     const started = await this.host.exec.startExec({
-      projectName: name, command, environment: {}, user: 0, group: 0, cwd: '', interactive: false, width: 0, height: 0, endpointUid: 0, endpointGid: 0, ...options,
+      projectName: name, command, environment: {}, user: 0, group: 0, cwd: '', interactive: false, ends: 'all', width: 0, height: 0, endpointUid: 0, endpointGid: 0, ...options,
     });
     const exit = this.host.exec.waitExec(started.sessionId, new AbortController().signal);
-    const stdin = new net.Socket({ fd: openSync(started.stdinPath, constants.O_WRONLY | constants.O_NONBLOCK), writable: true, readable: false });
-    stdin.on('error', () => {});
-    stdin.end(options.input ?? '');
-    const [stdout, stderr, exitCode] = await Promise.all([readAll(started.stdoutPath), readAll(started.stderrPath), exit]);
+    if (started.stdinPath !== '') {
+      const stdin = new net.Socket({ fd: openSync(started.stdinPath, constants.O_WRONLY | constants.O_NONBLOCK), writable: true, readable: false });
+      stdin.on('error', () => {});
+      stdin.end(options.input ?? '');
+    }
+    const outputs = [started.stdoutPath, started.stderrPath].map((path) => (path === '' ? '' : readAll(path)));
+    openGate(started);
+    const [stdout = '', stderr = '', exitCode] = [...(await Promise.all(outputs)), await exit] as [string, string, number];
     return { exitCode, stdout, stderr };
   }
 
@@ -121,6 +125,11 @@ export class LxcFixture {
   }
 }
 
+/** All ends are open: the command may begin. */
+export function openGate({ gatePath }: ExecStarted): void {
+  if (gatePath !== '') closeSync(openSync(gatePath, constants.O_WRONLY | constants.O_NONBLOCK));
+}
+
 export function readAll(path: string): Promise<string> {
   const socket = new net.Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false });
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -133,6 +142,20 @@ export function readAll(path: string): Promise<string> {
 /** Output of a host command, for looking at things from outside. */
 export function shell(...argv: [string, ...string[]]): string {
   return execFileSync(argv[0], argv.slice(1), { encoding: 'utf8' });
+}
+
+/** What a process has in its memory of its own, as text. */
+export function memoryOf(pid: number): string {
+  const fd = openSync(`/proc/${pid}/mem`, constants.O_RDONLY);
+  try {
+    return readProc(pid, 'maps').split('\n').filter((line) => / rw-p .* 0 +(\[heap\])?$/.test(line)).map((line) => {
+      const [from = 0, to = 0] = line.split(' ')[0]!.split('-').map((address) => Number(`0x${address}`));
+      const bytes = Buffer.alloc(to - from);
+      return bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, from));
+    }).join('');
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function readProc(pid: number, file: string): string {

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { conflict, SilentLogger } from '#kernel';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { conflict, internal, SilentLogger } from '#kernel';
 import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver, RemoteVolumeSnapshots } from '#platform/agent-client';
 import { AgentChannel, AgentServer } from '#platform/rpc';
 import { hostService } from './services/host.service.js';
@@ -37,11 +37,11 @@ const usage = {
   io: [{ device: 'vda', readBytes: 1, writtenBytes: 2, reads: 3, writes: 4 }],
 };
 const exec = {
-  projectName: 'web_c1', command: ['sh', '-c', 'true'], environment: { A: 'b' }, user: 1000, group: 1001, cwd: '/root', interactive: true,
+  projectName: 'web_c1', ends: 'output', command: ['sh', '-c', 'true'], environment: { A: 'b' }, user: 1000, group: 1001, cwd: '/root', interactive: true,
   width: 80, height: 25, endpointUid: 33, endpointGid: 34,
 };
 const console = { projectName: 'web_c1', width: 80, height: 25, endpointUid: 33, endpointGid: 34 };
-const execStarted = { sessionId: 's1', stdinPath: '/0', stdoutPath: '/1', stderrPath: '/2', terminalPath: '/t' };
+const execStarted = { sessionId: 's1', stdinPath: '/0', stdoutPath: '/1', stderrPath: '/2', terminalPath: '/t', gatePath: '/g' };
 const hostDescription = {
   hostname: 'h', kernel: 'Linux', kernelVersion: '6.1', kernelArchitecture: 'x86_64', osName: 'Debian', osVersion: '12', architectures: ['x86_64', 'i686'],
   kernelFeatures: { netnsid_getifaddrs: 'true' }, lxcFeatures: { cgroup2: 'true' }, lxcVersion: '5.0.2', firewall: 'nftables', idmap: [idmap],
@@ -146,6 +146,73 @@ for (const [name, table] of Object.entries(calls)) {
     });
   });
 }
+
+describe('a command over the wire', () => {
+  const path = join(directory, 'exec.sock');
+  const signal = new AbortController().signal;
+  let agent: AgentServer;
+  let caller: AgentChannel;
+
+  async function answer(startExec: () => Promise<object>, waitExec: (sessionId: string, signal: AbortSignal) => Promise<number>): Promise<RemoteExecSessions> {
+    agent = new AgentServer(new SilentLogger());
+    agent.addService('Instance', instanceService({} as never, { startExec, waitExec } as never, {} as never));
+    await agent.listen(path, 0o600);
+    caller = new AgentChannel(path);
+    return new RemoteExecSessions(caller);
+  }
+
+  afterEach(async () => {
+    caller.close();
+    await agent.close(0);
+  });
+
+  it('is started and waited for in one call, also when it ends before anybody waits', async () => {
+    const asked: string[] = [];
+    const sessions = await answer(async () => execStarted, async (sessionId) => { asked.push(sessionId); return 7; });
+
+    const { sessionId } = await sessions.startExec(exec as never);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+
+    expect(await sessions.waitExec(sessionId, signal)).toBe(7);
+    expect(asked).toEqual(['s1']);
+  });
+
+  it('says why it did not start, and why nobody knows its end', async () => {
+    const sessions = await answer(async () => { throw conflict('Instance is not running'); }, async () => 0);
+    await expect(sessions.startExec(exec as never)).rejects.toMatchObject({ kind: 'conflict', message: 'Instance is not running' });
+    await agent.close(0);
+    caller.close();
+
+    const failing = await answer(async () => execStarted, async () => { throw internal('Cannot enter the container'); });
+    const { sessionId } = await failing.startExec(exec as never);
+    await expect(failing.waitExec(sessionId, signal)).rejects.toMatchObject({ kind: 'internal', message: 'Cannot enter the container' });
+  });
+
+  it('is asked for again after the agent was lost', async () => {
+    const sessions = await answer(async () => execStarted, () => new Promise(() => undefined));
+    const { sessionId } = await sessions.startExec(exec as never);
+    const waiting = expect(sessions.waitExec(sessionId, signal)).rejects.toMatchObject({ kind: 'unavailable' });
+    await agent.close(0);
+    await waiting;
+    const before = caller;
+    await answer(async () => execStarted, async () => 9);
+
+    expect(await sessions.waitExec(sessionId, signal)).toBe(9);
+    before.close();
+  });
+
+  it('is let go by who waits no longer', async () => {
+    let letGo = false;
+    const sessions = await answer(async () => execStarted, (_id, abandoned) => new Promise(() => { abandoned.addEventListener('abort', () => { letGo = true; }); }));
+    const { sessionId } = await sessions.startExec(exec as never);
+    const abort = new AbortController();
+    const waiting = expect(sessions.waitExec(sessionId, abort.signal)).rejects.toMatchObject({ kind: 'unavailable' });
+    abort.abort();
+    await waiting;
+
+    await vi.waitFor(() => expect(letGo).toBe(true));
+  });
+});
 
 it('keeps kind, message and details of an error', async () => {
   const failing = new AgentServer(new SilentLogger());

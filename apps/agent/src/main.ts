@@ -12,7 +12,7 @@ import { storageService } from './services/storage.service.js';
 import { prepareStateDirectory, type DaemonUser } from './state-preparation.js';
 
 /** Raised when a daemon and an agent of different builds must not work together (`HelloReply.protocol`). */
-const protocol = 1;
+const protocol = 2;
 
 interface AgentOptions {
   readonly stateDir: string;

@@ -45,17 +45,15 @@ static void carry(struct streams *streams, int window)
 	}
 }
 
-int console_session(const char *session, const char *lxcpath, const char *name)
+int console_session(const struct session *session)
 {
 	struct streams streams = {0};
 	struct lxc_container *container;
 	struct winsize size = {0};
-	struct spec spec;
 	int console = 0, window;
 
-	begin_session(session);
-	spec = read_spec();
-	container = lxc_container_new(name, lxcpath);
+	begin_session(session->directory);
+	container = lxc_container_new(session->name, session->lxcpath);
 	if (container == NULL)
 		session_error("Cannot load the container's configuration");
 	streams.connection = accept_terminal();
@@ -65,8 +63,8 @@ int console_session(const char *session, const char *lxcpath, const char *name)
 	}
 	/* What is given is a terminal between the monitor and us; the window is that of the container's end. */
 	window = open_container_device(container->init_pid(container), "dev/console", is_terminal);
-	size.ws_col = spec.width;
-	size.ws_row = spec.height;
+	size.ws_col = session->spec.width;
+	size.ws_row = session->spec.height;
 	if (window >= 0)
 		ioctl(window, TIOCSWINSZ, &size);
 	fcntl(streams.master, F_SETFL, O_NONBLOCK);

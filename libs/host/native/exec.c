@@ -2,10 +2,13 @@
  * One command inside a container. This process is the command's parent for as long as it lives, so that a signal can never reach
  * a recycled pid, and it outlives the agent, so that a restarted agent finds the session again.
  *
- * In the session directory: `spec` (what to run, see read_spec), FIFOs `stdin`, `stdout`, `stderr` or the socket `terminal`;
- * written here: `pid` (pid and start time of the command on the host), `exit` (its exit code, by rename) or `error`.
- * Descriptors: 3 the control FIFO; 4 the listening socket of a terminal session, or 4, 5, 6 the ends of stdin, stdout, stderr
- * that keep the FIFOs open until the daemon has opened them. Control lines: `signal N`, `winsize COLUMNS ROWS`.
+ * In the session directory: FIFOs `stdin`, `stdout`, `stderr` (those that have an end outside) and `gate`, or the socket `terminal`; `control`,
+ * a FIFO; `helper`, pid and start time of this process; written here: `pid` (pid and start time of the command on the host), `exit` (its exit
+ * code, by rename) or `error`. Control lines: `signal N`, `winsize COLUMNS ROWS`.
+ *
+ * The FIFOs are held open both ways (STDIN_FD and on) until the daemon has opened its ends, so that nobody meets an end of file or a broken
+ * pipe too early. The daemon says so by opening the gate for writing and closing it. Meanwhile the container is entered already, and the command
+ * waits before its first instruction.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,8 +23,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -31,67 +34,84 @@
 
 #define PIPE_BYTES (256 * 1024)
 
-/*
- * Waits until the daemon has opened the other end. `held` is an end that the agent opened, so that the daemon sees no end of file
- * before the command starts.
- */
-static int open_stream(const char *file, int held)
+static pid_t child;
+
+static void signal_command(unsigned number)
+{
+	kill(child, number);
+}
+
+/* The command waits here: one byte lets it go, an end of file means that it must not start. */
+static int start_pipe[2] = {-1, -1};
+
+static int open_end(const char *file, int flags)
 {
 	char path[512];
 	int fd;
 
 	session_path(path, sizeof(path), file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
+	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
-		session_error("Nobody opened the command's streams");
+		session_error("Cannot open the command's streams");
 	fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
-	close(held);
 	return fd;
 }
 
-/*
- * Nothing tells a reader whether a writer has come, except an open that waits for one; and nothing tells that open of a writer that
- * came and went before, except a hang-up on an end that was open meanwhile. So both are asked in turn, a timer ending the open.
- */
-static void await_writer(int held)
-{
-	struct itimerval often = {.it_interval.tv_usec = 5000, .it_value.tv_usec = 5000}, never = {0};
-	char path[512];
-
-	session_path(path, sizeof(path), "stdin");
-	setitimer(ITIMER_REAL, &often, NULL);
-	for (int tries = 0; tries < OPEN_TIMEOUT_SECONDS * 200; tries++) {
-		struct pollfd end = {.fd = held, .events = POLLIN};
-		int fd;
-
-		if (poll(&end, 1, 0) == 1)
-			break;
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0) {
-			close(fd);
-			break;
-		}
-		if (errno != EINTR)
-			session_error("Cannot open the command's input");
-	}
-	setitimer(ITIMER_REAL, &never, NULL);
-}
-
+/* The command's ends; -1 is nowhere. Those held open meanwhile are why none of these opens waits. */
 static struct streams open_fifos(const struct spec *spec)
 {
-	struct streams streams = {.stdin_fd = FIRST_STREAM_FD, .master = -1, .connection = -1};
+	struct streams streams = {.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .master = -1, .connection = -1};
 
-	await_writer(streams.stdin_fd);
-	alarm(OPEN_TIMEOUT_SECONDS);
-	streams.stdout_fd = open_stream("stdout", FIRST_STREAM_FD + 1);
-	streams.stderr_fd = open_stream("stderr", FIRST_STREAM_FD + 2);
-	alarm(0);
-	fcntl(streams.stdin_fd, F_SETFL, 0);
-	/* Both ends are open, so the name's owner no longer matters; the command may now open /dev/stdout again. */
-	if (fchown(streams.stdin_fd, spec->host_uid, spec->host_gid) < 0 || fchown(streams.stdout_fd, spec->host_uid, spec->host_gid) < 0 ||
-	    fchown(streams.stderr_fd, spec->host_uid, spec->host_gid) < 0)
-		session_error("Cannot give the streams to the command's user");
+	if (spec->ends == ENDS_ALL)
+		streams.stdin_fd = open_end("stdin", O_RDONLY);
+	if (spec->ends != ENDS_NONE) {
+		streams.stdout_fd = open_end("stdout", O_WRONLY);
+		streams.stderr_fd = open_end("stderr", O_WRONLY);
+		if (pipe2(start_pipe, O_CLOEXEC) < 0)
+			session_error("Cannot make a pipe");
+	}
 	return streams;
+}
+
+/* A hang-up there says that a writer came and went. Signals go to the command meanwhile. */
+static bool await_gate(void)
+{
+	for (int waited_ms = 0; waited_ms < OPEN_TIMEOUT_SECONDS * 1000; waited_ms += 1000) {
+		struct pollfd polled[2] = {{.fd = GATE_FD, .events = POLLIN}, {.fd = CONTROL_FD, .events = POLLIN}};
+
+		if (poll(polled, 2, 1000) <= 0)
+			continue;
+		if (polled[1].revents & POLLIN)
+			control(signal_command, -1);
+		if (polled[0].revents != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Called when the command is ready inside the container; it runs on from here. */
+static void let_go(const struct spec *spec)
+{
+	if (spec->ends == ENDS_NONE)
+		return;
+	if (!await_gate()) {
+		kill(child, SIGKILL);
+		errno = ETIMEDOUT;
+		session_error("Nobody opened the command's streams");
+	}
+	/* Both ends are open, so the name's owner no longer matters; the command may now open /dev/stdout again. */
+	for (int fd = STDIN_FD; fd <= STDERR_FD; fd++) {
+		if (fd == STDIN_FD && spec->ends != ENDS_ALL)
+			continue;
+		if (fchown(fd, spec->host_uid, spec->host_gid) < 0)
+			session_error("Cannot give the streams to the command's user");
+		close(fd);
+	}
+	close(GATE_FD);
+	/* A command that was killed while it waited is an end like any other. */
+	(void)!write(start_pipe[1], "", 1);
+	close(start_pipe[0]);
+	close(start_pipe[1]);
 }
 
 static bool is_ptmx(dev_t device)
@@ -123,16 +143,40 @@ static struct streams open_terminal(const struct spec *spec, pid_t init)
 	return streams;
 }
 
+/* The container's own /dev/null, which the command may open again by its name; the host's, if there is none, it may not. */
+static void use_own_null(const struct spec *spec)
+{
+	int last = spec->interactive || spec->ends == ENDS_ALL ? -1 : spec->ends == ENDS_OUTPUT ? STDIN_FILENO : STDERR_FILENO;
+
+	for (int fd = STDIN_FILENO; fd <= last; fd++) {
+		int null = open("/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+		struct stat status;
+
+		if (null >= 0 && fstat(null, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3)) {
+			fcntl(null, F_SETFL, 0);
+			dup2(null, fd);
+		}
+	}
+}
+
 /* Runs inside the container. 127 and 126 are what a shell reports for a command that is absent or cannot be run. */
 static int run_command(void *payload)
 {
 	const struct spec *spec = payload;
 	sigset_t none;
 
+	if (start_pipe[0] >= 0) {
+		char go;
+
+		close(start_pipe[1]);
+		if (read(start_pipe[0], &go, 1) != 1)
+			_exit(126);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGALRM, SIG_DFL);
+	use_own_null(spec);
 	if (spec->interactive) {
 		setsid();
 		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
@@ -141,7 +185,19 @@ static int run_command(void *payload)
 	_exit(errno == ENOENT || errno == ENOTDIR ? 127 : 126);
 }
 
-static pid_t attach(struct lxc_container *container, struct spec *spec, struct streams *streams)
+/* The standard descriptors of this process are /dev/null. */
+static int or_null(int stream, int standard)
+{
+	return stream >= 0 ? stream : standard;
+}
+
+static void close_stream(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static pid_t attach(struct lxc_container *container, const struct spec *spec, struct streams *streams)
 {
 	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
 	pid_t pid = -1;
@@ -151,21 +207,21 @@ static pid_t attach(struct lxc_container *container, struct spec *spec, struct s
 	options.uid = spec->uid;
 	options.gid = spec->gid;
 	options.initial_cwd = (char *)spec->cwd;
-	options.stdin_fd = streams->stdin_fd;
-	options.stdout_fd = streams->stdout_fd;
-	options.stderr_fd = streams->stderr_fd;
-	if (container->attach(container, run_command, spec, &options, &pid) < 0 || pid < 0)
+	options.stdin_fd = or_null(streams->stdin_fd, STDIN_FILENO);
+	options.stdout_fd = or_null(streams->stdout_fd, STDOUT_FILENO);
+	options.stderr_fd = or_null(streams->stderr_fd, STDERR_FILENO);
+	if (container->attach(container, run_command, (void *)spec, &options, &pid) < 0 || pid < 0)
 		session_error("Cannot enter the container");
-	close(streams->stdin_fd);
+	close_stream(streams->stdin_fd);
 	if (streams->stdout_fd != streams->stdin_fd)
-		close(streams->stdout_fd);
+		close_stream(streams->stdout_fd);
 	if (streams->stderr_fd != streams->stdin_fd)
-		close(streams->stderr_fd);
+		close_stream(streams->stderr_fd);
 	return pid;
 }
 
 /* Field 22 of /proc/PID/stat, after the command's name in parentheses. */
-static unsigned long long start_time(pid_t pid)
+unsigned long long start_time(pid_t pid)
 {
 	char path[64], text[1024];
 	unsigned long long ticks = 0;
@@ -191,13 +247,6 @@ static unsigned long long start_time(pid_t pid)
 static int exit_code_of(int status)
 {
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static pid_t child;
-
-static void signal_command(unsigned number)
-{
-	kill(child, number);
 }
 
 static int watch(struct streams *streams, int signals)
@@ -233,30 +282,31 @@ static int watch(struct streams *streams, int signals)
 	}
 }
 
-int exec_session(const char *session, const char *lxcpath, const char *name)
+int exec_session(const struct session *session)
 {
+	const struct spec *spec = &session->spec;
 	struct lxc_container *container;
 	struct streams streams;
-	struct spec spec;
 	sigset_t blocked;
 	char text[64];
 	int signals, code;
 
-	begin_session(session);
-	spec = read_spec();
-	container = lxc_container_new(name, lxcpath);
+	begin_session(session->directory);
+	container = lxc_container_new(session->name, session->lxcpath);
 	if (container == NULL)
 		session_error("Cannot load the container's configuration");
 
-	streams = spec.interactive ? open_terminal(&spec, container->init_pid(container)) : open_fifos(&spec);
+	streams = spec->interactive ? open_terminal(spec, container->init_pid(container)) : open_fifos(spec);
 
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	signals = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
-	child = attach(container, &spec, &streams);
+	child = attach(container, spec, &streams);
 	snprintf(text, sizeof(text), "%d %llu\n", child, start_time(child));
 	write_session_file("pid", text);
+	if (!spec->interactive)
+		let_go(spec);
 
 	code = watch(&streams, signals);
 	if (streams.connection >= 0)

@@ -3,8 +3,7 @@
  * the agent itself, whose process has threads.
  *
  *   roost-helper notify FIFO NAME              post-stop hook: tell the agent, never block
- *   roost-helper exec SESSION LXCPATH NAME     run one command inside a container and stay as its parent
- *   roost-helper console SESSION LXCPATH NAME  carry the bytes of a container's console
+ *   roost-helper sessions                      start sessions (commands inside containers, consoles) asked for on standard input
  *   roost-helper mount PID SOURCE TARGET OPTIONS UID GID
  *   roost-helper umount PID TARGET             both inside a running container
  *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
@@ -62,10 +61,8 @@ int main(int argc, char **argv)
 
 	if (strcmp(verb, "notify") == 0 && argc == 4)
 		return notify(argv[2], argv[3]);
-	if (strcmp(verb, "exec") == 0 && argc == 5)
-		return exec_session(argv[2], argv[3], argv[4]);
-	if (strcmp(verb, "console") == 0 && argc == 5)
-		return console_session(argv[2], argv[3], argv[4]);
+	if (strcmp(verb, "sessions") == 0 && argc == 2)
+		return serve_sessions();
 	if (strcmp(verb, "mount") == 0 && argc == 8)
 		return mount_inside(atoi(argv[2]), argv[3], argv[4], argv[5], atoi(argv[6]), atoi(argv[7]));
 	if (strcmp(verb, "umount") == 0 && argc == 4)

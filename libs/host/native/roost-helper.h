@@ -4,8 +4,12 @@
 /* Prints a line with the text of errno and exits with 1. */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-int console_session(const char *session, const char *lxcpath, const char *name);
-int exec_session(const char *session, const char *lxcpath, const char *name);
+struct session;
+
+int console_session(const struct session *session);
+int exec_session(const struct session *session);
+/* Starts sessions as they are asked for on standard input, until its end. */
+int serve_sessions(void);
 int mount_inside(pid_t pid, const char *source, const char *target, const char *options, uid_t uid, gid_t gid);
 int umount_inside(pid_t pid, const char *target);
 int probe_idmap(const char *path);

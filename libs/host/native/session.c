@@ -50,55 +50,25 @@ void session_error(const char *what)
 	exit(1);
 }
 
-static char *next_field(char **cursor, char *end)
+char *next_field(char **cursor, char *end)
 {
 	char *field = *cursor;
 
-	if (field >= end)
-		session_error("Session specification is too short");
+	if (field == NULL || field >= end)
+		return *cursor = NULL;
 	*cursor = field + strlen(field) + 1;
 	return field;
 }
 
-static char **next_list(char **cursor, char *end)
+char **next_list(char **cursor, char *end)
 {
-	size_t count = strtoul(next_field(cursor, end), NULL, 10);
-	char **list = calloc(count + 1, sizeof(char *));
+	const char *length = next_field(cursor, end);
+	size_t count = length == NULL ? 0 : strtoul(length, NULL, 10);
+	char **list = count > (size_t)(end - *cursor) ? NULL : calloc(count + 1, sizeof(char *));
 
 	for (size_t i = 0; list != NULL && i < count; i++)
 		list[i] = next_field(cursor, end);
 	return list;
-}
-
-/* Fields end in NUL: interactive, uid, gid, host uid, host gid, width, height, cwd, count and texts of environment and command. */
-struct spec read_spec(void)
-{
-	char path[512];
-	struct spec spec = {0};
-	struct stat status;
-	char *cursor, *end;
-	int fd;
-
-	session_path(path, sizeof(path), "spec");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		session_error("Cannot open the session specification");
-	cursor = calloc(1, status.st_size + 1);
-	if (cursor == NULL || read(fd, cursor, status.st_size) != status.st_size)
-		session_error("Cannot read the session specification");
-	close(fd);
-	end = cursor + status.st_size;
-	spec.interactive = next_field(&cursor, end)[0] == '1';
-	spec.uid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.gid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.host_uid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.host_gid = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.width = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.height = strtoul(next_field(&cursor, end), NULL, 10);
-	spec.cwd = next_field(&cursor, end);
-	spec.environment = next_list(&cursor, end);
-	spec.command = next_list(&cursor, end);
-	return spec;
 }
 
 /* Only there so that an alarm ends the system call that waits. */
@@ -111,10 +81,11 @@ void begin_session(const char *directory)
 {
 	struct sigaction on_alarm = {.sa_handler = ignore_alarm};
 
+	sigset_t none;
+
 	session_directory = directory;
-	syscall(SYS_close_range, FIRST_STREAM_FD + 3, ~0U, 0);
-	for (int fd = CONTROL_FD; fd <= FIRST_STREAM_FD + 2; fd++)
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGALRM, &on_alarm, NULL);
 }
@@ -124,11 +95,11 @@ int accept_terminal(void)
 	int connection;
 
 	alarm(OPEN_TIMEOUT_SECONDS);
-	connection = accept4(FIRST_STREAM_FD, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	connection = accept4(LISTENER_FD, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (connection < 0)
 		session_error("Nobody connected to the terminal");
 	alarm(0);
-	close(FIRST_STREAM_FD);
+	close(LISTENER_FD);
 	return connection;
 }
 

@@ -3,13 +3,23 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Where a session finds its descriptors. */
 #define CONTROL_FD 3
-#define FIRST_STREAM_FD 4
+#define LISTENER_FD 4
+#define GATE_FD 4
+#define STDIN_FD 5
+#define STDOUT_FD 6
+#define STDERR_FD 7
+#define FIRST_FREE_FD 8
 #define OPEN_TIMEOUT_SECONDS 30
 #define BUFFER_BYTES (64 * 1024)
 
+/* Which streams of a command somebody outside has an end of. A terminal stands for all three. */
+enum ends { ENDS_NONE, ENDS_OUTPUT, ENDS_ALL };
+
 struct spec {
 	bool interactive;
+	enum ends ends;
 	uid_t uid;
 	gid_t gid;
 	/* Ids on the host of `uid` and `gid`, owners of the streams. */
@@ -40,19 +50,32 @@ struct buffer {
 /* Bytes of a terminal session on their way. */
 extern struct buffer to_client, to_terminal;
 
-/* Takes the session's directory; whatever else the agent had open without meaning it must not reach the container. */
+/* What the agent asks for, and the server of sessions has made ready. Texts live as long as the process. */
+struct session {
+	const char *directory;
+	const char *lxcpath;
+	const char *name;
+	struct spec spec;
+};
+
+/* Takes the session's directory, and leaves the server's signal handling. */
 void begin_session(const char *directory);
 void session_path(char *path, size_t size, const char *file);
 void write_session_file(const char *file, const char *text);
 /* Leaves `what` and the text of errno as the session's error, and exits. */
 void session_error(const char *what) __attribute__((noreturn));
-struct spec read_spec(void);
+/* Takes one text, or a list with its length before it, from fields that end in NUL; NULL when there is none left. */
+char *next_field(char **cursor, char *end);
+char **next_list(char **cursor, char *end);
 /* The daemon's connection to the session's terminal; not blocking. */
 int accept_terminal(void);
 /* Finds a character device below the container's root without ever leaving that root, and opens it once `is_wanted` agrees; -1 else. */
 int open_container_device(pid_t init, const char *name, bool (*is_wanted)(dev_t device));
 /* Reads control lines: signals go to `on_signal`, window sizes to `window` when that is a descriptor. */
 void control(void (*on_signal)(unsigned number), int window);
+
+/* In clock ticks after the boot; with the pid it names a process for good. */
+unsigned long long start_time(pid_t pid);
 
 bool is_empty(const struct buffer *buffer);
 /* What to poll the two ends of a terminal session for. */

@@ -1,3 +1,4 @@
+import type net from 'node:net';
 import { finished } from 'node:stream/promises';
 import { internal, messageOf, SilentLogger, unavailable, type Logger } from '#kernel';
 import { startChild, type ChildStatus, type StartedChild } from './child-process/child-process.js';
@@ -42,7 +43,7 @@ export interface SpawnOptions {
   readonly exactEnv?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Descriptors 0, 1, 2, 3... of the child; missing ones of the first three are `/dev/null`. */
-  readonly descriptors?: readonly ChildDescriptor[];
+  readonly descriptors?: readonly (ChildDescriptor | 'pipe')[];
   /** Keep a copy of standard error's last 4 KiB (instead of descriptor 2). */
   readonly captureStderr?: boolean;
   /** Of its own session and not waited for at our exit: it is meant to outlive us. */
@@ -58,6 +59,8 @@ export interface ChildExit {
 /** A long-lived child. It leads a process group of its own. */
 export interface RunningChild {
   readonly pid: number;
+  /** Our ends of the descriptors that are pipes, by the child's number. */
+  readonly pipes: ReadonlyMap<number, net.Socket>;
   /** Resolves when it has ended; never rejects. */
   readonly exited: Promise<ChildExit>;
   /** Signals the whole group; false when it is gone. */
@@ -122,7 +125,7 @@ export class CommandRunner {
     const stderr = new TailBuffer(stderrTailBytes);
     child.pipes.get(2)?.on('data', (chunk: Buffer) => stderr.push(chunk));
     const exited = ended(child).then((status) => ({ ...status, stderrTail: stderr.text() }));
-    return { pid: child.pid, exited, killGroup: (signal) => killGroup(child.pid, signal) };
+    return { pid: child.pid, pipes: child.pipes, exited, killGroup: (signal) => killGroup(child.pid, signal) };
   }
 
   private start(options: RunOptions | SpawnOptions, argv: readonly string[], stdio: readonly (ChildDescriptor | 'pipe')[]): StartedChild {

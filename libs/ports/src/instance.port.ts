@@ -159,6 +159,9 @@ export interface UsageRequest {
   readonly rootDevice: string;
 }
 
+/** Which streams of a command have an end outside; the others are /dev/null. */
+export type ExecEnds = 'all' | 'output' | 'none';
+
 export interface ExecRequest {
   readonly projectName: string;
   readonly command: string[];
@@ -166,7 +169,9 @@ export interface ExecRequest {
   readonly user: number;
   readonly group: number;
   readonly cwd: string;
+  /** A terminal, which stands for all three streams. */
   readonly interactive: boolean;
+  readonly ends: ExecEnds;
   /** Columns and rows of the terminal, 0 for the default. */
   readonly width: number;
   readonly height: number;
@@ -186,8 +191,9 @@ export interface ConsoleRequest {
 }
 
 /**
- * Endpoints of a started command. Non-interactive: three FIFOs to open directly (no byte passes the agent). Interactive: one unix
- * socket carrying the terminal's bytes both ways. They disappear with `waitExec`.
+ * Endpoints of a started command. Non-interactive: up to three FIFOs to open directly (no byte passes the agent), and a gate, a FIFO to open for
+ * writing and close again once they are: the command waits for that. Interactive: one unix socket carrying the terminal's bytes both ways.
+ * Paths of what is not there are empty. They disappear with `waitExec`.
  */
 export interface ExecStarted {
   readonly sessionId: string;
@@ -195,6 +201,7 @@ export interface ExecStarted {
   readonly stdoutPath: string;
   readonly stderrPath: string;
   readonly terminalPath: string;
+  readonly gatePath: string;
 }
 
 /** Commands run inside an instance. Signals reach the process inside, not the attach tool (hazards E2). */

@@ -28,6 +28,13 @@ export function instanceService(instances: InstanceDriver, exec: ExecSessions, l
       clearConsoleLog: ({ projectName }: Named) => done(logs.clearConsoleLog(projectName)),
       readConsoleLog: async ({ projectName }: Named) => ({ content: await logs.readConsoleLog(projectName) }),
     },
-    streams: { watchInstances: (_request, signal) => instances.watchInstances(signal) },
+    streams: {
+      watchInstances: (_request, signal) => instances.watchInstances(signal),
+      runExec: async function* (request, signal) {
+        const started = await exec.startExec(request as ExecRequest);
+        yield { started };
+        yield { result: { exitCode: await exec.waitExec(started.sessionId, signal) } };
+      },
+    },
   };
 }

@@ -7,7 +7,7 @@ import { SilentLogger, StateDirectory } from '#kernel';
 import { AgentChannel, AgentServer } from '#platform/rpc';
 import { AgentSupervisor, namespaceInode } from './agent-supervisor.js';
 
-const ours = { pid: 0, protocol: 1, build: 'new', stateId: 's', mountNamespace: namespaceInode('mnt'), networkNamespace: namespaceInode('net') };
+const ours = { pid: 0, protocol: 2, build: 'new', stateId: 's', mountNamespace: namespaceInode('mnt'), networkNamespace: namespaceInode('net') };
 
 describe('an agent that was found', () => {
   let state: StateDirectory;

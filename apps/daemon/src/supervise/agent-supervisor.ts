@@ -26,7 +26,7 @@ export interface AgentSupervisorOptions {
   readonly mayStart: boolean;
 }
 
-const protocol = 1;
+const protocol = 2;
 const backoffMs = [0, 50, 100, 200, 500, 1000, 2000];
 const startTimeoutMs = 20_000;
 

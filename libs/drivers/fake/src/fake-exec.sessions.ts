@@ -3,7 +3,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { internal, notFound } from '#kernel';
-import { ExecSessions, type ConsoleRequest, type ExecRequest, type ExecStarted } from '#ports';
+import { ExecSessions, type ConsoleRequest, type ExecEnds, type ExecRequest, type ExecStarted } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 
 /** What a fake command may use. Output sockets are ended for it when it returns. */
@@ -29,6 +29,8 @@ interface Session {
   readonly kill: (signal: number) => void;
   readonly dispose: () => void;
 }
+
+const namesOf: Readonly<Record<ExecEnds, readonly string[]>> = { all: ['stdin', 'stdout', 'stderr'], output: ['stdout', 'stderr'], none: [] };
 
 /** A handful of programs, enough to see bytes, exit codes and signals; tests add more to `commands`. */
 const builtins: Readonly<Record<string, FakeCommand>> = {
@@ -82,12 +84,12 @@ export class FakeExecSessions extends ExecSessions {
     const sessionId = `exec-${++this.count}`;
     this.directory ||= mkdtempSync(join(tmpdir(), 'roost-fake-exec-'));
     const path = (name: string): string => join(this.directory, `${this.count}.${name}`);
-    const names = request.interactive ? ['terminal'] : ['stdin', 'stdout', 'stderr'];
+    const names = request.interactive ? ['terminal'] : namesOf[request.ends];
     const endpoints = new Map<string, Endpoint>();
     for (const name of names) endpoints.set(name, await Endpoint.listen(path(name)));
     this.sessions.set(sessionId, this.run(request, endpoints));
     const at = (name: string): string => (endpoints.has(name) ? path(name) : '');
-    return { sessionId, stdinPath: at('stdin'), stdoutPath: at('stdout'), stderrPath: at('stderr'), terminalPath: at('terminal') };
+    return { sessionId, stdinPath: at('stdin'), stdoutPath: at('stdout'), stderrPath: at('stderr'), terminalPath: at('terminal'), gatePath: '' };
   }
 
   /** Runs the command `console` of `commands`; one at a time for each instance. */
@@ -95,7 +97,7 @@ export class FakeExecSessions extends ExecSessions {
     await this.faults.enter('exec.startConsole');
     const { projectName } = request;
     const command = this.consoles.has(projectName) ? 'taken console' : 'console';
-    const started = await this.startExec({ ...request, command: [command], environment: {}, user: 0, group: 0, cwd: '/', interactive: true });
+    const started = await this.startExec({ ...request, command: [command], environment: {}, user: 0, group: 0, cwd: '/', interactive: true, ends: 'all' });
     if (command === 'taken console') return started;
     this.consoles.add(projectName);
     const free = (): boolean => this.consoles.delete(projectName);

@@ -1,3 +1,5 @@
+import type { ExecEnds } from '#ports';
+
 /** What a command inside sees, given the instance's `environment.*`, the request's own, and whether /snap is there. As LXD does it. */
 export function execEnvironment(
   config: Readonly<Record<string, string>>, requested: Readonly<Record<string, string>>, user: number, hasSnap: boolean,
@@ -23,6 +25,7 @@ export function execDirectory(requested: string, environment: Readonly<Record<st
 
 export interface SessionSpec {
   readonly interactive: boolean;
+  readonly ends: ExecEnds;
   readonly uid: number;
   readonly gid: number;
   readonly hostUid: number;
@@ -34,12 +37,11 @@ export interface SessionSpec {
   readonly command: readonly string[];
 }
 
-/** The `spec` file of a session as roost-helper reads it: fields that end in NUL, lists with their length first. */
-export function formatSessionSpec(spec: SessionSpec): Buffer {
+/** In the order in which roost-helper reads it; lists have their length first. */
+export function sessionFields(spec: SessionSpec): (string | number)[] {
   const environment = Object.entries(spec.environment).map(([key, value]) => `${key}=${value}`);
-  const fields = [
-    spec.interactive ? '1' : '0', spec.uid, spec.gid, spec.hostUid, spec.hostGid, spec.width, spec.height, spec.cwd,
+  return [
+    spec.interactive ? 1 : 0, spec.ends, spec.uid, spec.gid, spec.hostUid, spec.hostGid, spec.width, spec.height, spec.cwd,
     environment.length, ...environment, spec.command.length, ...spec.command,
   ];
-  return Buffer.from(fields.map((field) => `${`${field}`.replaceAll('\0', '')}\0`).join(''), 'utf8');
 }

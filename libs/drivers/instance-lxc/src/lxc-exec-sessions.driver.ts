@@ -1,9 +1,8 @@
-import { chmodSync, chownSync, closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isAlive, listenUnix, makeFifo, readProcessStat, signalProcess, type ProcessStamp, type RoostHelper, type RunningChild } from '#host';
+import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeSync } from 'node:fs';
+import { isAlive, signalProcess, whenGone, type ProcessStamp, type SessionServer } from '#host';
 import { conflict, internal, messageOf, notFound, randomHex, unavailable, type Logger } from '#kernel';
 import { ExecSessions, type ConsoleRequest, type ExecRequest, type ExecStarted } from '#ports';
-import { execDirectory, execEnvironment, formatSessionSpec, type SessionSpec } from './exec-environment.rules.js';
+import { execDirectory, execEnvironment, sessionFields, type SessionSpec } from './exec-environment.rules.js';
 import { hostId } from './idmap.rules.js';
 import type { InstanceRecords } from './instance-records.js';
 import type { LxcPaths } from './lxc-paths.js';
@@ -13,15 +12,12 @@ const SIGKILL = 9;
 const helperGone = 137;
 /** A session that nobody waits for this long has lost its daemon: nobody will ever read its output. */
 const orphanPatienceMs = 10_000;
-const adoptedPollMs = 100;
 const defaultWidth = 80;
 const defaultHeight = 25;
 
 interface Session {
   readonly id: string;
   readonly directory: string;
-  /** Kept open for writing, so that a line is never lost while the helper starts. */
-  readonly control: number;
   readonly exit: Promise<number>;
   waiters: number;
   orphanTimer: NodeJS.Timeout | undefined;
@@ -42,7 +38,7 @@ export class LxcExecSessions extends ExecSessions {
     private readonly paths: LxcPaths,
     private readonly running: RunningContainers,
     private readonly records: InstanceRecords,
-    private readonly helper: RoostHelper,
+    private readonly server: SessionServer,
     private readonly logger: Logger,
   ) {
     super();
@@ -60,30 +56,31 @@ export class LxcExecSessions extends ExecSessions {
         rmSync(directory, { recursive: true, force: true });
         continue;
       }
-      const control = openSync(`${directory}/control`, constants.O_RDWR | constants.O_NONBLOCK);
-      this.register(id, directory, control, this.waitForHelper(helper).then(() => this.outcome(directory, null)));
+      this.register(id, directory, whenGone(helper).then(() => this.outcome(directory)));
     }
   }
 
   close(): void {
     for (const session of this.sessions.values()) {
       clearTimeout(session.orphanTimer);
-      closeSync(session.control);
     }
     this.sessions.clear();
+    this.server.close();
+    rmEmpty(this.paths.execs);
+    if (this.paths.sessionRun !== this.paths.run) rmEmpty(this.paths.sessionRun);
   }
 
   override async startExec(request: ExecRequest): Promise<ExecStarted> {
     const pid = this.reachable(request.projectName);
     if (request.command.length === 0) throw internal('A command is missing');
-    return this.start('exec', request.projectName, request.interactive, this.commandSpec(request, pid), request);
+    return this.start('exec', request.projectName, this.commandSpec(request, pid), request);
   }
 
   override async startConsole(request: ConsoleRequest): Promise<ExecStarted> {
     this.reachable(request.projectName);
     const size = { width: request.width || defaultWidth, height: request.height || defaultHeight };
-    const spec = { interactive: true, uid: 0, gid: 0, hostUid: 0, hostGid: 0, ...size, cwd: '/', environment: {}, command: [] };
-    return this.start('console', request.projectName, true, spec, request);
+    const spec: SessionSpec = { interactive: true, ends: 'all', uid: 0, gid: 0, hostUid: 0, hostGid: 0, ...size, cwd: '/', environment: {}, command: [] };
+    return this.start('console', request.projectName, spec, request);
   }
 
   /** The pid of its init. Both verbs talk to LXC's monitor. */
@@ -96,31 +93,24 @@ export class LxcExecSessions extends ExecSessions {
     return container.record.init.pid;
   }
 
-  private async start(verb: 'exec' | 'console', name: string, interactive: boolean, spec: SessionSpec, endpoints: Endpoints): Promise<ExecStarted> {
+  private async start(verb: 'exec' | 'console', name: string, spec: SessionSpec, { endpointUid, endpointGid }: Endpoints): Promise<ExecStarted> {
     const sessionId = randomHex(8);
     const directory = this.paths.exec(sessionId);
-    mkdirSync(directory, { mode: 0o711 });
-    const descriptors: number[] = [];
     try {
-      writeFileSync(`${directory}/spec`, formatSessionSpec(spec), { mode: 0o600 });
-      makeFifo(`${directory}/control`, 0o600);
-      descriptors.push(openSync(`${directory}/control`, constants.O_RDWR | constants.O_NONBLOCK));
-      descriptors.push(...(interactive ? [this.makeTerminal(endpoints, directory)] : this.makeStreams(endpoints, directory)));
-      const child = await this.helper.startSession(verb, { session: directory, lxcPath: this.paths.lxcPath, name, descriptors });
-      const stamp = readProcessStat(child.pid);
-      if (stamp !== null) writeFileSync(`${directory}/helper`, `${stamp.pid} ${stamp.startTicks}\n`, { mode: 0o600 });
-      const [control = -1] = descriptors.splice(0, 1);
-      this.register(sessionId, directory, control, this.exitOf(child, directory));
+      const started = await this.server.start({
+        id: sessionId, verb, directory, lxcPath: this.paths.lxcPath, name, endpointUid, endpointGid, spec: sessionFields(spec),
+      });
+      this.register(sessionId, directory, started.ended.then(() => this.outcome(directory)));
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
-    } finally {
-      for (const fd of descriptors) closeSync(fd);
     }
     const path = (file: string, wanted: boolean): string => (wanted ? `${directory}/${file}` : '');
+    const { interactive, ends } = spec;
     return {
-      sessionId, stdinPath: path('stdin', !interactive), stdoutPath: path('stdout', !interactive), stderrPath: path('stderr', !interactive),
-      terminalPath: path('terminal', interactive),
+      sessionId, stdinPath: path('stdin', !interactive && ends === 'all'), terminalPath: path('terminal', interactive),
+      stdoutPath: path('stdout', !interactive && ends !== 'none'), stderrPath: path('stderr', !interactive && ends !== 'none'),
+      gatePath: path('gate', !interactive && ends !== 'none'),
     };
   }
 
@@ -155,36 +145,15 @@ export class LxcExecSessions extends ExecSessions {
     const environment = execEnvironment(spec?.config ?? {}, request.environment, request.user, exists(`/proc/${pid}/root/snap`));
     const idmap = spec?.idmap ?? [];
     return {
-      interactive: request.interactive, uid: request.user, gid: request.group,
+      interactive: request.interactive, ends: request.ends, uid: request.user, gid: request.group,
       hostUid: hostId(idmap, request.user, 'uid') ?? 0, hostGid: hostId(idmap, request.group, 'gid') ?? 0,
       width: request.width || defaultWidth, height: request.height || defaultHeight,
       cwd: execDirectory(request.cwd, environment), environment, command: request.command,
     };
   }
 
-  /** Reading end of stdin, writing ends of stdout and stderr: held until the daemon has opened the others. */
-  private makeStreams({ endpointUid, endpointGid }: Endpoints, directory: string): number[] {
-    return ['stdin', 'stdout', 'stderr'].map((name) => {
-      const path = `${directory}/${name}`;
-      makeFifo(path, 0o600);
-      const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-      const end = name === 'stdin' ? reader : openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-      if (end !== reader) closeSync(reader);
-      chownSync(path, endpointUid, endpointGid);
-      return end;
-    });
-  }
-
-  private makeTerminal({ endpointUid, endpointGid }: Endpoints, directory: string): number {
-    const path = `${directory}/terminal`;
-    const fd = listenUnix(path);
-    chmodSync(path, 0o600);
-    chownSync(path, endpointUid, endpointGid);
-    return fd;
-  }
-
-  private register(id: string, directory: string, control: number, exit: Promise<number>): void {
-    const session: Session = { id, directory, control, exit, waiters: 0, orphanTimer: undefined };
+  private register(id: string, directory: string, exit: Promise<number>): void {
+    const session: Session = { id, directory, exit, waiters: 0, orphanTimer: undefined };
     exit.catch(() => {}); // It is told to whoever waits.
     this.sessions.set(id, session);
     this.watchForOrphan(session);
@@ -202,28 +171,17 @@ export class LxcExecSessions extends ExecSessions {
   private forget(session: Session): void {
     if (!this.sessions.delete(session.id)) return;
     clearTimeout(session.orphanTimer);
-    closeSync(session.control);
     rmSync(session.directory, { recursive: true, force: true });
   }
 
-  private async exitOf(child: RunningChild, directory: string): Promise<number> {
-    const { exitCode } = await child.exited;
-    return this.outcome(directory, exitCode);
-  }
-
-  private async waitForHelper(helper: ProcessStamp): Promise<void> {
-    while (isAlive(helper)) await sleep(adoptedPollMs, undefined, { ref: false });
-  }
-
   /** What the helper wrote down; a helper that was killed takes its command with it. */
-  private outcome(directory: string, exitCode: number | null): number {
+  private outcome(directory: string): number {
     const code = readText(`${directory}/exit`);
     if (code !== null) return Number(code);
     const error = readText(`${directory}/error`);
     if (error !== null) throw internal(error);
     this.killCommand(directory);
-    if (exitCode === null) return helperGone;
-    throw internal(`The command could not be started (exit code ${exitCode})`);
+    return helperGone;
   }
 
   private killCommand(directory: string): void {
@@ -235,9 +193,15 @@ export class LxcExecSessions extends ExecSessions {
     this.send(this.get(sessionId), line);
   }
 
+  /** The helper keeps the FIFO open, so this neither waits nor loses a line. */
   private send(session: Session, line: string): void {
     try {
-      writeSync(session.control, `${line}\n`);
+      const fd = openSync(`${session.directory}/control`, constants.O_WRONLY | constants.O_NONBLOCK);
+      try {
+        writeSync(fd, `${line}\n`);
+      } finally {
+        closeSync(fd);
+      }
     } catch (error) {
       this.logger.debug('Failed reaching a command', { session: session.id, error: messageOf(error) });
     }
@@ -261,6 +225,15 @@ function readText(path: string): string | null {
     return readFileSync(path, 'utf8').trim();
   } catch {
     return null;
+  }
+}
+
+/** Outside the state directory nothing may stay; a directory with sessions in it does. */
+function rmEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Sessions that outlive this agent.
   }
 }
 

@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { LxcTools, Netlink, readCgroupLayout, RoostHelper, Tc, type CommandRunner } from '#host';
+import { claimMemoryDirectory, LxcTools, Netlink, readCgroupLayout, RoostHelper, SessionServer, Tc, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
@@ -56,7 +56,7 @@ export class LxcHost {
     const helper = options.helper ?? new RoostHelper(commands);
     const layout = readCgroupLayout();
     const events = new InstanceEvents();
-    const paths = new LxcPaths(state, stateId);
+    const paths = new LxcPaths(state, stateId, claimMemoryDirectory(`roost-${stateId}`));
     const records = new InstanceRecords(paths);
     const cgroups = new ContainerCgroups(paths, layout);
     const disks = new DiskMounts(paths, state, policy);
@@ -73,7 +73,7 @@ export class LxcHost {
       update: new ContainerUpdate(limits, disks, helper, this.netlink),
       nicRules,
     });
-    this.exec = new LxcExecSessions(paths, running, records, helper, logger);
+    this.exec = new LxcExecSessions(paths, running, records, new SessionServer(commands, helper.path, logger), logger);
     this.logs = new LxcInstanceLogs(paths);
   }
 

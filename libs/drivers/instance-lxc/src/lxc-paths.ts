@@ -12,9 +12,13 @@ const longestLxcPath = 79;
  */
 export class LxcPaths {
   readonly run: string;
+  /** Sessions make and remove half a dozen small files each, which a journalling file system turns into milliseconds: in memory where possible. */
+  readonly sessionRun: string;
 
-  constructor(readonly state: StateDirectory, readonly stateId: string) {
+  /** `memory` is a directory in memory, if the host has one. */
+  constructor(readonly state: StateDirectory, readonly stateId: string, memory: string | null = null) {
     this.run = `${state.run}/lxc-${stateId}`.length <= longestLxcPath ? state.run : `/run/roost-${stateId}`;
+    this.sessionRun = memory === null ? this.run : `${memory}/roost-${stateId}`;
   }
 
   /** Always passed to LXC byte for byte the same. */
@@ -26,7 +30,7 @@ export class LxcPaths {
   record(projectName: string): string { return `${this.records}/${projectName}.json`; }
   /** LXC's hooks write here. */
   get hookFifo(): string { return `${this.run}/hooks`; }
-  get execs(): string { return `${this.run}/exec`; }
+  get execs(): string { return `${this.sessionRun}/exec`; }
   exec(sessionId: string): string { return `${this.execs}/${sessionId}`; }
 
   logs(projectName: string): string { return this.state.logs(projectName); }

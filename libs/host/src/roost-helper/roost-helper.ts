@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CommandFailedError } from '../command.errors.js';
-import type { CommandRunner, RunningChild } from '../command.js';
+import type { CommandRunner } from '../command.js';
 import { internal } from '#kernel';
 
 /** Ids inside a container and on the host, as the helper reads them. */
@@ -39,17 +39,6 @@ export function findRoostHelper(): string {
 /** The C helper for work that a process with threads cannot do: see libs/host/native/roost-helper.c. */
 export class RoostHelper {
   constructor(private readonly commands: CommandRunner, readonly path: string = findRoostHelper()) {}
-
-  /**
-   * Runs a command inside a container or attaches to its console, described by the session directory. Descriptors from 3 on: control FIFO, then the streams
-   * or the listening socket. The child outlives this process.
-   */
-  startSession(verb: 'exec' | 'console', options: { session: string; lxcPath: string; name: string; descriptors: readonly number[] }): Promise<RunningChild> {
-    return this.commands.spawn({
-      argv: [this.path, verb, options.session, options.lxcPath, options.name],
-      descriptors: ['ignore', 'ignore', 'ignore', ...options.descriptors], outlivesUs: true,
-    });
-  }
 
   async mountInside(mount: MountInside): Promise<void> {
     const options = [

@@ -9,8 +9,6 @@ const calls = {
   setns: libc.func('int setns(int fd, int kind)'),
   flock: libc.func('int flock(int fd, int operation)'),
   socket: libc.func('int socket(int domain, int type, int protocol)'),
-  bind: libc.func('int bind(int fd, const void *address, uint length)'),
-  listen: libc.func('int listen(int fd, int backlog)'),
   send: libc.func('long send(int fd, const void *bytes, ulong length, int flags)'),
   recv: libc.func('long recv(int fd, _Out_ void *bytes, ulong length, int flags)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
@@ -94,20 +92,6 @@ export function sendBytes(fd: number, bytes: Buffer): void {
 /** Waits for one message; returns its length. */
 export function receiveBytes(fd: number, into: Buffer): number {
   return checked(Number(calls.recv(fd, into, into.length, 0)), 'Failed to receive');
-}
-
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-
-/** A listening unix socket as a bare descriptor, to be handed to a child. The path must be at most 107 bytes. */
-export function listenUnix(path: string): number {
-  const address = Buffer.alloc(110);
-  address.writeUInt16LE(AF_UNIX, 0);
-  address.write(path, 2);
-  const fd = openSocket(AF_UNIX, SOCK_STREAM, 0);
-  checked(calls.bind(fd, address, address.length), `Failed to bind "${path}"`);
-  checked(calls.listen(fd, 1), `Failed to listen on "${path}"`);
-  return fd;
 }
 
 /** A descriptor that stays with this very process, whatever happens to its number; null when there is no such process. */

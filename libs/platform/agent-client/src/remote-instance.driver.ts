@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { unavailable } from '#kernel';
 import {
   ExecSessions, InstanceDriver, InstanceLogs,
   type ConsoleRequest, type ExecRequest, type ExecStarted, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage,
@@ -39,12 +40,51 @@ export class RemoteInstanceDriver extends InstanceDriver {
   private call<Reply>(method: string, request: object): Promise<Reply> { return this.agent.call<Reply>('Instance', method, request); }
 }
 
+/** One of the two. */
+interface ExecProgress {
+  readonly started?: ExecStarted | null;
+  readonly result?: { readonly exitCode: number } | null;
+}
+
+interface ComingResult {
+  readonly exitCode: Promise<number>;
+  readonly cancel: () => void;
+}
+
+/** How long the result of a command is kept that nobody asks for, because its streams could not be opened. */
+const unclaimedMs = 30_000;
+
 /** Commands inside instances, started by the local agent; their bytes go through the endpoints it names. */
 @Injectable()
 export class RemoteExecSessions extends ExecSessions {
+  private readonly results = new Map<string, ComingResult>();
+
   constructor(private readonly agent: AgentChannel) { super(); }
 
-  override async startExec(request: ExecRequest): Promise<ExecStarted> { return this.agent.call('Instance', 'startExec', request); }
+  /** How it ends comes with the same call; `waitExec` finds it here. */
+  override async startExec(request: ExecRequest): Promise<ExecStarted> {
+    const started = Promise.withResolvers<ExecStarted>();
+    const result = Promise.withResolvers<number>();
+    result.promise.catch(() => {}); // It is told to whoever waits.
+    let sessionId = '';
+    const call = this.agent.follow<ExecProgress>('Instance', 'runExec', request, {
+      message: (progress) => {
+        if (progress.started) {
+          ({ sessionId } = progress.started);
+          this.results.set(sessionId, { exitCode: result.promise, cancel: () => call.cancel() });
+          started.resolve(progress.started);
+        }
+        if (progress.result) result.resolve(progress.result.exitCode);
+      },
+      end: (error) => {
+        const reason = error ?? unavailable('The agent did not say how a command ended');
+        started.reject(reason);
+        result.reject(reason);
+        setTimeout(() => this.results.delete(sessionId), unclaimedMs).unref();
+      },
+    });
+    return started.promise;
+  }
 
   override async startConsole(request: ConsoleRequest): Promise<ExecStarted> { return this.agent.call('Instance', 'startConsole', request); }
 
@@ -57,7 +97,20 @@ export class RemoteExecSessions extends ExecSessions {
   }
 
   override async waitExec(sessionId: string, signal: AbortSignal): Promise<number> {
+    const result = this.results.get(sessionId);
+    this.results.delete(sessionId);
+    if (result !== undefined) return resultOf(result, signal);
     return (await this.agent.call<{ exitCode: number }>('Instance', 'waitExec', { sessionId }, { signal })).exitCode;
+  }
+}
+
+async function resultOf({ exitCode, cancel }: ComingResult, signal: AbortSignal): Promise<number> {
+  signal.addEventListener('abort', cancel, { once: true });
+  if (signal.aborted) cancel();
+  try {
+    return await exitCode;
+  } finally {
+    signal.removeEventListener('abort', cancel);
   }
 }
 

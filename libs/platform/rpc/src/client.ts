@@ -1,5 +1,5 @@
 import { connectivityState, credentials, Metadata, status, type ClientReadableStream, type ServiceError, type Client } from '@grpc/grpc-js';
-import { unavailable } from '#kernel';
+import { AppError, unavailable, wrap } from '#kernel';
 import { fromServiceError, isAnswer } from './errors.js';
 import { agentService, type AgentServiceName } from './protocol.js';
 
@@ -7,6 +7,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds until the call is given up; 0 or absent waits as long as it takes. */
   readonly timeoutMs?: number;
+}
+
+export interface StreamListener<Message> {
+  message(message: Message): void;
+  /** Called once. */
+  end(error?: AppError): void;
 }
 
 type UnaryMethod = (
@@ -100,6 +106,25 @@ export class AgentChannel {
       signal.removeEventListener('abort', cancel);
       call.cancel();
     }
+  }
+
+  /** A stream for which an async iterator costs too much: each message as it comes, then the end, with the reason unless all went well. */
+  follow<Message>(service: AgentServiceName, method: string, request: object, listener: StreamListener<Message>): { cancel(): void } {
+    const abort = new AbortController();
+    let ended = false;
+    const end = (error?: AppError): void => {
+      if (!ended) listener.end(error);
+      ended = true;
+    };
+    void this.connected(service, { signal: abort.signal }).then(() => {
+      const client = this.client(service) as unknown as Record<string, (request: unknown) => ClientReadableStream<Message>>;
+      const call = client[method]!(request);
+      abort.signal.addEventListener('abort', () => call.cancel(), { once: true });
+      call.on('data', (message: Message) => listener.message(message));
+      call.on('error', (error) => end(fromServiceError(error as ServiceError)));
+      call.on('end', () => end());
+    }).catch((error: unknown) => end(AppError.is(error) ? error : wrap(error, 'Failed asking the agent')));
+    return { cancel: () => abort.abort() };
   }
 
   close(): void {

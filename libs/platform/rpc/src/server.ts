@@ -54,10 +54,16 @@ export class AgentServer {
   private unary(label: string, handler: UnaryHandler) {
     return (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>): void => {
       const abort = new AbortController();
-      call.on('cancelled', () => abort.abort());
+      let answered = false;
+      // Told of every call whose stream closes, so of those that were answered as well.
+      call.on('cancelled', () => { if (!answered) abort.abort(); });
       handler(call.request, abort.signal).then(
-        (reply) => done(null, reply),
+        (reply) => {
+          answered = true;
+          done(null, reply);
+        },
         (error: unknown) => {
+          answered = true;
           this.logger.debug('Call failed', { call: label, error: String(error) });
           done(toServiceError(error));
         },
@@ -68,10 +74,12 @@ export class AgentServer {
   private stream(label: string, handler: StreamHandler) {
     return (call: ServerWritableStream<object, object>): void => {
       const abort = new AbortController();
-      call.on('cancelled', () => abort.abort());
+      let ended = false;
+      call.on('cancelled', () => { if (!ended) abort.abort(); });
       void (async () => {
         try {
           for await (const message of handler(call.request, abort.signal)) call.write(message);
+          ended = true;
           call.end();
         } catch (error) {
           this.logger.debug('Stream failed', { call: label, error: String(error) });

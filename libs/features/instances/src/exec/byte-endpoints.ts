@@ -36,6 +36,11 @@ export function openTerminal(path: string): Promise<net.Socket> {
   return connect(path);
 }
 
+/** Tells the command's parent that the ends above are open. Without a gate nobody waits. */
+export function openGate(path: string): void {
+  if (path !== '') fs.closeSync(fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK));
+}
+
 /** Looking at and opening what the agent has just made takes microseconds; a thread of the pool would take longer to wake up. */
 function isSocket(path: string): boolean {
   return fs.statSync(path).isSocket();

@@ -4,7 +4,7 @@ import { AppError, internal, Logger, messageOf } from '#kernel';
 import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
 import type { Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { openReader, openTerminal, openWriter } from './byte-endpoints.js';
+import { openGate, openReader, openTerminal, openWriter } from './byte-endpoints.js';
 import type { ExecChannels } from './exec-channels.js';
 import { OutputPump } from './output-pump.js';
 import { drain, pumpInput, pumpTerminal } from './websocket-pump.js';
@@ -15,10 +15,10 @@ const sigkill = 9;
 const agentPatienceMs = 15_000;
 const agentPollMs = 100;
 
-/** Files (or nothing) for the output of a command without websockets. */
+/** Files for the output of a command without websockets. */
 export interface ExecOutputs {
-  readonly stdout: Writable | null;
-  readonly stderr: Writable | null;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
 }
 
 /** A command's output on its way, and how to let go of what is still open when it has ended. */
@@ -26,6 +26,8 @@ interface Output {
   readonly done: Promise<unknown>;
   readonly release: () => void;
 }
+
+const nothing: Output = { done: Promise.resolve(), release: () => {} };
 
 /** One command inside an instance, from its start to its end, and the way of its bytes. Lives in this process only. */
 export class ExecCommand {
@@ -44,10 +46,10 @@ export class ExecCommand {
     return this.outcome(started, output, () => channels.closeControl());
   }
 
-  /** Without: input is empty, output goes to files or nowhere. */
-  async runDetached(request: ExecRequest, outputs: ExecOutputs): Promise<number> {
-    const started = await this.sessions.startExec(request);
-    const output = request.interactive ? await this.drainTerminal(started, outputs) : await this.drainPipes(started, outputs);
+  /** Without: there is no terminal, input is empty, output goes to files or nowhere. */
+  async runDetached(request: ExecRequest, outputs: ExecOutputs | null): Promise<number> {
+    const started = await this.sessions.startExec({ ...request, interactive: false, ends: outputs === null ? 'none' : 'output' });
+    const output = outputs === null ? nothing : await this.record(started, outputs);
     return this.outcome(started, output, () => {});
   }
 
@@ -85,6 +87,7 @@ export class ExecCommand {
     const [stdin, stdout, stderr] = await Promise.all([
       openWriter(started.stdinPath), openReader(started.stdoutPath, pumps[0].onread), openReader(started.stderrPath, pumps[1].onread),
     ]);
+    openGate(started.gatePath);
     pumpInput(channels.get('0'), stdin);
     const done = Promise.all([pumps[0].follow(stdout), pumps[1].follow(stderr)]);
     for (const name of ['0', '1', '2'] as const) channels.get(name).resume();
@@ -103,17 +106,10 @@ export class ExecCommand {
     return { done, release: () => terminal.destroy() };
   }
 
-  private async drainPipes(started: ExecStarted, outputs: ExecOutputs): Promise<Output> {
-    const [stdin, stdout, stderr] = await Promise.all([openWriter(started.stdinPath), openReader(started.stdoutPath), openReader(started.stderrPath)]);
-    stdin.on('error', () => {});
-    stdin.end();
-    return { done: Promise.all([drain(stdout, outputs.stdout), drain(stderr, outputs.stderr)]), release: () => stdin.destroy() };
-  }
-
-  private async drainTerminal(started: ExecStarted, outputs: ExecOutputs): Promise<Output> {
-    const terminal = await openTerminal(started.terminalPath);
-    outputs.stderr?.end();
-    return { done: drain(terminal, outputs.stdout), release: () => terminal.destroy() };
+  private async record(started: ExecStarted, outputs: ExecOutputs): Promise<Output> {
+    const [stdout, stderr] = await Promise.all([openReader(started.stdoutPath), openReader(started.stderrPath)]);
+    openGate(started.gatePath);
+    return { done: Promise.all([drain(stdout, outputs.stdout), drain(stderr, outputs.stderr)]), release: () => {} };
   }
 
   /** Resizes and signals; a control channel that breaks takes the command with it. */

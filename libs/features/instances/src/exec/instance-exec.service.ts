@@ -45,7 +45,7 @@ export class InstanceExec {
     const environment = execEnvironment(request.environment ?? {}, this.catalog.fullConfig(instance), user);
     return {
       projectName: hostName(instance.row), command: request.command ?? [], environment, user, group: request.group ?? 0,
-      cwd: execDirectory(request.cwd ?? '', environment), interactive: request.interactive ?? false,
+      cwd: execDirectory(request.cwd ?? '', environment), interactive: request.interactive ?? false, ends: 'all',
       width: request.width ?? 0, height: request.height ?? 0, endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
     };
   }
@@ -74,8 +74,7 @@ export class InstanceExec {
       run: async (operation) => {
         const files = record ? await this.outputFiles(instance, operation.id) : null;
         if (files) operation.update({ output: files.urls });
-        return this.finish(instance, command, operation, () =>
-          new ExecCommand(this.sessions, this.logger).runDetached(command, { stdout: files?.stdout ?? null, stderr: files?.stderr ?? null }));
+        return this.finish(instance, command, operation, () => new ExecCommand(this.sessions, this.logger).runDetached(command, files));
       },
     });
   }

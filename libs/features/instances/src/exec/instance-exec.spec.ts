@@ -155,6 +155,13 @@ describe('exec without websockets', () => {
     expect(await logs.list(await instance())).toEqual([output['2']]);
   });
 
+  it('has no terminal and no input, and no ends outside for output that nobody keeps', async () => {
+    await ended(await exec({ command: ['true'], interactive: true }));
+    expect(member.host.exec.requests.at(-1)).toMatchObject({ interactive: false, ends: 'none' });
+    await ended(await exec({ command: ['true'], interactive: true, 'record-output': true }));
+    expect(member.host.exec.requests.at(-1)).toMatchObject({ interactive: false, ends: 'output' });
+  });
+
   it('refuses what does not run', async () => {
     await member.create('c2');
     const stopped = await member.get(InstancesService).get('default', 'c2', anyTree);

@@ -70,24 +70,16 @@ export function pumpTerminal(terminal: net.Socket, client: WebSocket, lastWords:
   return promise;
 }
 
-/** Output nobody wants, or that goes to a file; resolves at its end. */
-export function drain(source: net.Socket, target: Writable | null): Promise<void> {
+/** Output that goes to a file; resolves when all of it is there. */
+export function drain(source: net.Socket, target: Writable): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   source.once('error', () => source.destroy());
-  if (source.readableEnded) {
-    target?.end();
-    resolve();
-  } else if (target === null) {
+  target.once('finish', () => resolve());
+  target.once('error', () => {
     source.resume();
-    source.once('end', () => resolve());
-    source.once('close', () => resolve());
-  } else {
-    source.pipe(target);
-    target.once('finish', () => resolve());
-    target.once('error', () => {
-      source.resume();
-      resolve();
-    });
-  }
+    resolve();
+  });
+  if (source.readableEnded) target.end();
+  else source.pipe(target);
   return promise;
 }
