@@ -182,7 +182,8 @@ export interface Instance {
 /** An instance with all that hangs on it (`recursion=2`). */
 export interface InstanceFull extends Instance {
   readonly backups: null;
-  readonly state: InstanceState;
+  /** Null where its member does not answer. */
+  readonly state: InstanceState | null;
   readonly snapshots: null;
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ConfigMap, InstancesPost, InstanceSource, InstanceType } from '#api-types';
 import { findRootDisk } from '#config-schema';
-import { AppError, defaultProject, internal, invalid, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import { AppError, defaultProject, internal, invalid, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
 import type { IdmapEntry } from '#ports';
 import type { Tx } from '#platform/database';
 import { OperationsService, type OperationHandle } from '#platform/operations';
@@ -18,13 +18,21 @@ import { imageConfig } from './rules/image-config.rules.js';
 import { checkInstanceName, makeUpName } from './rules/instance-name.rules.js';
 import { limitsOfSize } from './rules/instance-size.rules.js';
 
-/** This member's `nodes.id`; 1 until there are others. */
-const memberId = 1;
 /** LXD's words for a fingerprint that fits no image, found only when the operation runs. */
 const imageMissing = 'Image not provided for instance creation';
 
+/** This member was chosen for an instance, and will not do any more: another is to be chosen. Nothing was written. */
+export class PlacementRefused extends AppError {
+  constructor(reason: string) {
+    super('unavailable', reason);
+  }
+}
+
+/** Why this member will not do, seen in the transaction that would reserve the rows; null if it does. */
+export type PlacementCheck = (tx: Tx) => string | null;
+
 /**
- * `POST /1.0/instances`. What LXD refuses at once is refused at once; what it finds wrong only while working (a taken name, a bad key)
+ * `POST /1.0/instances`, on the member that is to have it. What LXD refuses at once is refused at once; what it finds wrong only while working (a taken name, a bad key)
  * ends an operation as Failure here too, because clients print the two differently. Nothing is written in either case.
  */
 @Injectable()
@@ -34,10 +42,10 @@ export class InstanceCreation {
     private readonly catalog: InstanceCatalog,
     private readonly rows: InstanceRows,
     private readonly neighbors: InstanceNeighbors,
+    private readonly self: LocalMember,
   ) {}
 
-  async create(ctx: RequestContext, request: InstancesPost, defaultType: InstanceType | null, target: string): Promise<OperationHandle> {
-    if (target !== '') throw invalid('Target only allowed when clustered');
+  async create(ctx: RequestContext, request: InstancesPost, defaultType: InstanceType | null, check: PlacementCheck | null): Promise<OperationHandle> {
     this.checkProject(ctx.project);
     const type = this.typeOf(request.type || defaultType || 'container');
     const source = request.source ?? {};
@@ -55,7 +63,7 @@ export class InstanceCreation {
       ...(image ? { 'volatile.base_image': image.fingerprint } : {}), 'volatile.apply_template': 'create',
     };
     const draft = {
-      memberId, name, type, architecture: request.architecture || image?.architecture || host.architectures[0] || 'x86_64',
+      memberId: this.self.id, name, type, architecture: request.architecture || image?.architecture || host.architectures[0] || 'x86_64',
       ephemeral: request.ephemeral ?? false, description: request.description ?? '', config: sorted(config), devices: request.devices ?? {},
       profileNames: profiles ?? image?.profiles ?? [defaultProject],
     };
@@ -63,6 +71,8 @@ export class InstanceCreation {
       project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote,
     };
     return this.schedule(ctx, params, (tx) => {
+      const refusal = check === null ? null : check(tx);
+      if (refusal !== null) throw new PlacementRefused(refusal);
       if (type !== 'container') throw invalid(`Instance type "${type}" is not supported on this server: QEMU is not available`);
       if (source.type === 'image' && remote === null && image === null) throw notFound(imageMissing);
       if (!host.architectures.includes(draft.architecture)) throw invalid("Requested architecture isn't supported by this host");

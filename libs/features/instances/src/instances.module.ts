@@ -1,5 +1,6 @@
 import { Module, type OnModuleInit, type Type } from '@nestjs/common';
 import { OperationRegistry } from '#platform/operations';
+import { ClusterModule } from '#features/cluster';
 import { ImagesModule } from '#features/images';
 import { NetworksModule } from '#features/networks';
 import { ProfilesModule } from '#features/profiles';
@@ -40,6 +41,8 @@ import { createInstance } from './operations/create-instance.operation.js';
 import { deleteInstance } from './operations/delete-instance.operation.js';
 import { renameInstance } from './operations/rename-instance.operation.js';
 import { updateInstance } from './operations/update-instance.operation.js';
+import { memberProviders } from './members/index.js';
+import { InstancePeers } from './members/instance-peers.js';
 import { PowerStates } from './power-states.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
@@ -47,11 +50,12 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
-  imports: [ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
+  imports: [ClusterModule, ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
   controllers: [
     InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, MetricsController,
   ],
   providers: [
+    ...memberProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
@@ -63,6 +67,7 @@ export class InstancesModule implements OnModuleInit {
     private readonly registry: OperationRegistry,
     private readonly usage: InstanceUsage,
     private readonly profiles: InstanceProfiles,
+    private readonly peers: InstancePeers,
   ) {}
 
   onModuleInit(): void {
@@ -72,5 +77,6 @@ export class InstancesModule implements OnModuleInit {
     this.registry.register(updateInstance);
     this.usage.register();
     this.profiles.register();
+    this.peers.register();
   }
 }

@@ -1,20 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import type { Instance, InstanceFull, InstancePost, InstanceState, InstanceType } from '#api-types';
-import { conflict, internal, invalid, notFound, notImplemented, type RequestContext } from '#kernel';
-import { InstanceDriver, type InstanceUsage } from '#ports';
+import { conflict, internal, invalid, notFound, notImplemented, unavailable, type RequestContext } from '#kernel';
 import { apiUrl, filterList, parseRecursion } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
-import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceRemoval } from './instance-removal.service.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName, instanceResources } from './instance-urls.js';
 import { renameInstance } from './operations/rename-instance.operation.js';
 import type { RenameInstanceParams } from './operations/instance-operation.params.js';
+import { InstanceFacts } from './members/instance-facts.js';
+import { InstanceStates } from './members/instance-states.js';
 import { PowerStates } from './power-states.js';
 import { checkInstanceName, checkNameInPath } from './rules/instance-name.rules.js';
 import { mergeVolatile } from './rules/volatile.rules.js';
-import { etagFields, stoppedState, toApi, toStateApi, type InstanceView } from './rules/wire.rules.js';
+import { etagFields, toApi, type InstanceView } from './rules/wire.rules.js';
 
 export interface ListOptions {
   /** Null: all. */
@@ -34,17 +34,17 @@ export interface InstanceTree {
 export class InstancesService {
   constructor(
     private readonly catalog: InstanceCatalog,
-    private readonly member: MemberVolatileStore,
+    private readonly facts: InstanceFacts,
+    private readonly usage: InstanceStates,
     private readonly states: PowerStates,
     private readonly specs: InstanceSpecs,
-    private readonly driver: InstanceDriver,
     private readonly operations: OperationsService,
     private readonly removal: InstanceRemoval,
   ) {}
 
   /** URLs, in order of creation. */
   async listUrls(tree: InstanceTree, options: ListOptions): Promise<string[]> {
-    const list = await this.select(options);
+    const list = await this.select(options, { ask: false });
     return list.map(({ row }) => apiUrl(['1.0', tree.collection, row.name], row.project));
   }
 
@@ -54,42 +54,51 @@ export class InstancesService {
     return list.sort(byName).map((instance) => this.api(instance));
   }
 
-  /** With state; one question to the host, whatever the length of the list. */
+  /** With state. */
   async listFull(options: ListOptions): Promise<InstanceFull[]> {
     const list = (await this.select(options)).sort(byName);
-    const running = list.filter((instance) => this.states.isRunning(hostName(instance.row)));
-    const usages = running.length === 0 ? [] : await this.driver.describeUsage(running.map((instance) => this.specs.usageRequest(instance)));
-    const byInstance = new Map(running.map((instance, index) => [instance, usages[index]]));
-    return list.map((instance) => ({ ...this.api(instance), backups: null, state: this.stateOf(byInstance.get(instance)), snapshots: null }));
+    const stateOf = await this.usage.of(list);
+    return list.map((instance) => ({ ...this.api(instance), backups: null, state: stateOf(instance), snapshots: null }));
   }
 
-  /** @throws `not-found` for none of that name in the project, or one of another type than the collection's. */
+  /**
+   * One of this member, to work on. Requests come to the member of the instance, so `unavailable` means that it has just moved.
+   * @throws `not-found` for none of that name in the project, or one of another type than the collection's.
+   */
   async get(project: string, name: string, tree: InstanceTree): Promise<ExpandedInstance> {
+    const instance = await this.find(project, name, tree);
+    if (!this.catalog.isLocal(instance)) throw unavailable(`Instance "${name}" is on cluster member "${instance.row.location}"`);
+    return instance;
+  }
+
+  /** One of any member, to show. */
+  async find(project: string, name: string, tree: InstanceTree): Promise<ExpandedInstance> {
     checkNameInPath(name);
-    await this.states.ready();
     const instance = this.catalog.get(project, name);
     if (tree.type !== null && instance.row.type !== tree.type) throw notFound('Instance not found');
+    await this.facts.refresh([instance]);
     return instance;
   }
 
   /** With `recursion=1` everything that hangs on it too. */
   async show(instance: ExpandedInstance, recursion: string | undefined): Promise<Instance | InstanceFull> {
     if (parseRecursion(recursion) === 0) return this.api(instance);
-    return { ...this.api(instance), backups: null, state: await this.state(instance), snapshots: null };
+    return { ...this.api(instance), backups: null, state: (await this.usage.of([instance]))(instance), snapshots: null };
   }
 
   api(instance: ExpandedInstance): Instance {
-    return toApi(this.view(instance), this.states.get(hostName(instance.row)).power);
+    return toApi(this.view(instance), this.facts.of(instance).power);
   }
 
   etag(instance: ExpandedInstance): unknown {
     return etagFields(this.view(instance));
   }
 
+  /** @throws `unavailable` when its member does not answer. */
   async state(instance: ExpandedInstance): Promise<InstanceState> {
-    if (!this.states.isRunning(hostName(instance.row))) return stoppedState();
-    const [usage] = await this.driver.describeUsage([this.specs.usageRequest(instance)]);
-    return this.stateOf(usage);
+    const state = (await this.usage.of([instance]))(instance);
+    if (state === null) throw unavailable(`Cluster member "${instance.row.location}" does not answer`);
+    return state;
   }
 
   async delete(ctx: RequestContext, instance: ExpandedInstance): Promise<OperationHandle> {
@@ -114,25 +123,21 @@ export class InstancesService {
     return this.operations.schedule(ctx, renameInstance.kind, params, { resources: instanceResources(row) });
   }
 
-  private async select({ project, type, filter }: ListOptions): Promise<ExpandedInstance[]> {
-    await this.states.ready();
+  private async select({ project, type, filter }: ListOptions, options: { ask: boolean } = { ask: true }): Promise<ExpandedInstance[]> {
     const all = this.catalog.ofProject(project).filter(({ row }) => type === null || row.type === type);
+    if (options.ask || (filter ?? '') !== '') await this.facts.refresh(all);
     return filterList(filter, all, (instance) => this.api(instance));
   }
 
   private view(instance: ExpandedInstance): InstanceView {
     const { row } = instance;
-    const local = this.member.get(row.id);
+    const local = this.facts.of(instance);
     return {
       architecture: row.architecture, config: mergeVolatile(row.config, local.volatile), devices: row.devices, ephemeral: row.ephemeral,
       profiles: instance.profileNames, stateful: row.stateful, description: row.description, createdAt: row.createdAt,
       expandedConfig: mergeVolatile(instance.expandedConfig, local.volatile), expandedDevices: instance.expandedDevices, name: row.name,
-      lastUsedAt: local.lastUsedAt || row.lastUsedAt, location: 'none', type: row.type, project: row.project,
+      lastUsedAt: local.lastUsedAt || row.lastUsedAt, location: row.location, type: row.type, project: row.project,
     };
-  }
-
-  private stateOf(usage: InstanceUsage | undefined): InstanceState {
-    return usage === undefined ? stoppedState() : toStateApi(usage);
   }
 }
 

@@ -25,6 +25,7 @@ export class PowerStates implements OnModuleDestroy {
   private readonly ended = new Map<string, number>();
   private readonly listeners: ((event: InstanceEvent) => void)[] = [];
   private readonly resyncListeners: (() => void)[] = [];
+  private readonly changeListeners: ((projectName: string) => void)[] = [];
   private readonly abort = new AbortController();
   private changes = 0;
   private synced: Promise<void> | undefined;
@@ -48,8 +49,10 @@ export class PowerStates implements OnModuleDestroy {
     this.changes++;
     // An init may be gone before the answer to its start arrives.
     const gone = power !== 'Stopped' && this.ended.get(projectName) === pid;
+    const before = this.get(projectName).power;
     if (power === 'Stopped' || gone) this.known.delete(projectName);
     else this.known.set(projectName, { power, pid });
+    if (this.get(projectName).power !== before) this.changed(projectName);
   }
 
   /** Resolves once the host was asked at least once; later calls cost nothing. */
@@ -68,6 +71,11 @@ export class PowerStates implements OnModuleDestroy {
   /** Called after each full look at the host: events may have been missed before it. */
   onResync(listener: () => void): void {
     this.resyncListeners.push(listener);
+  }
+
+  /** Called with the name of each instance whose power state is another now. */
+  onChange(listener: (projectName: string) => void): void {
+    this.changeListeners.push(listener);
   }
 
   /** Begins to follow the host's events until the module is destroyed. */
@@ -107,11 +115,17 @@ export class PowerStates implements OnModuleDestroy {
       const changesBefore = this.changes;
       const statuses = await this.driver.describeStatus([]);
       if (this.changes !== changesBefore) continue;
+      const before = new Map(this.known);
       this.known.clear();
       for (const { projectName, power, pid } of statuses) if (power !== 'Stopped') this.known.set(projectName, { power, pid });
+      for (const name of new Set([...before.keys(), ...this.known.keys()])) if (before.get(name)?.power !== this.known.get(name)?.power) this.changed(name);
       break;
     }
     for (const listener of this.resyncListeners) listener();
+  }
+
+  private changed(projectName: string): void {
+    for (const listener of this.changeListeners) listener(projectName);
   }
 
   private async follow(): Promise<void> {

@@ -2,10 +2,16 @@ import { Duplex, duplexPair } from 'node:stream';
 import { AppError, internal, messageOf, notFound, unavailable, type Requestor } from '#kernel';
 import { Peers, type PeerCallOptions, type PeerCaller, type PeerHandler, type PeerMember, type PeerStreamHandler } from '../peers.port.js';
 
-/** Members of one process that reach each other; `down` holds those that do not answer. */
+/** Members of one process that reach each other; `down` holds those that are known not to. */
 export class FakePeerNetwork {
   readonly members = new Map<number, FakePeers>();
   readonly down = new Set<number>();
+  /** Cannot be reached, which nobody has noticed yet. */
+  readonly unreachable = new Set<number>();
+  /** Take calls and never answer. */
+  readonly silent = new Set<number>();
+  /** `2 instances.describe`: every call to another member, in order. */
+  readonly calls: string[] = [];
 
   /** A member of the network; `others()` lists those that were added. */
   add(member: PeerMember): FakePeers {
@@ -29,8 +35,10 @@ export class FakePeers extends Peers {
   }
 
   override async call<Reply>(memberId: number, name: string, request: object, options: PeerCallOptions = {}): Promise<Reply> {
+    if (memberId !== this.member.id) this.network.calls.push(`${memberId} ${name}`);
     const handler = this.target(memberId).handlers.get(name);
     if (handler === undefined) throw notFound(`No handler for "${name}"`);
+    if (memberId !== this.member.id && this.network.silent.has(memberId)) await silence(options);
     try {
       const reply = await handler(copy(request) as never, this.caller(options));
       return copy(reply ?? {}) as Reply;
@@ -67,7 +75,9 @@ export class FakePeers extends Peers {
   private target(memberId: number): FakePeers {
     if (memberId === this.member.id) return this;
     const peers = this.network.members.get(memberId);
-    if (peers === undefined || this.network.down.has(memberId) || this.network.down.has(this.member.id)) throw unavailable(`Member ${memberId} cannot be reached`);
+    if (peers === undefined || [memberId, this.member.id].some((id) => this.network.down.has(id) || this.network.unreachable.has(id))) {
+      throw unavailable(`Member ${memberId} cannot be reached`);
+    }
     return peers;
   }
 
@@ -75,6 +85,15 @@ export class FakePeers extends Peers {
     const nobody: Requestor = { username: '', protocol: 'internal', address: '' };
     return { memberId: this.member.id, memberName: this.member.name, requestor: requestor ?? nobody, signal: signal ?? new AbortController().signal };
   }
+}
+
+async function silence({ timeoutMs = 10_000, signal }: PeerCallOptions): Promise<never> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = timeoutMs === 0 ? undefined : setTimeout(resolve, timeoutMs);
+  signal?.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+  throw unavailable('The member did not answer in time');
 }
 
 function copy(value: object): unknown {

@@ -15,7 +15,7 @@ export class InstanceStateController {
 
   @Get()
   async get(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<InstanceState> {
-    return this.instances.state(await this.instances.get(ctx.project, name, tree));
+    return this.instances.state(await this.instances.find(ctx.project, name, tree));
   }
 
   @Put()

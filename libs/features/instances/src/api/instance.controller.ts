@@ -15,7 +15,7 @@ export class InstanceController {
 
   @Get()
   async get(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Query('recursion') recursion: string | undefined): Promise<ApiResponse> {
-    const instance = await this.instances.get(ctx.project, name, tree);
+    const instance = await this.instances.find(ctx.project, name, tree);
     return syncResponse(await this.instances.show(instance, recursion), { etag: this.instances.etag(instance) });
   }
 

@@ -2,7 +2,7 @@ import { Controller } from '@nestjs/common';
 import { instancesPost, instancesPut, type Instance, type InstanceFull, type InstancesPost, type InstancesPut } from '#api-types';
 import { invalid, type RequestContext } from '#kernel';
 import { Body, Ctx, Get, isAllProjects, operationResponse, parseRecursion, Post, Put, Query, type ApiResponse } from '#platform/http';
-import { InstanceCreation } from '../instance-creation.service.js';
+import { InstancePlacement } from '../members/instance-placement.service.js';
 import { InstanceStateChanges } from '../instance-state.service.js';
 import { InstancesService, type InstanceTree, type ListOptions } from '../instances.service.js';
 import { collections, Tree, typeFilter } from './instance-tree.js';
@@ -13,7 +13,7 @@ type ListQuery = Readonly<Record<string, string | undefined>>;
 export class InstancesController {
   constructor(
     private readonly instances: InstancesService,
-    private readonly creation: InstanceCreation,
+    private readonly placement: InstancePlacement,
     private readonly states: InstanceStateChanges,
   ) {}
 
@@ -27,7 +27,7 @@ export class InstancesController {
 
   @Post()
   async create(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Query('target') target: string | undefined, @Body({ schema: instancesPost }) body: InstancesPost): Promise<ApiResponse> {
-    return operationResponse(await this.creation.create(ctx, body, tree.type, target ?? ''));
+    return operationResponse(await this.placement.create(ctx, body, tree.type, target ?? ''));
   }
 
   @Put()

@@ -46,6 +46,7 @@ export class InstanceCatalog implements OnModuleDestroy {
         for (const change of changes) this.stale.add(Number(change.key[0]));
       }),
       feed.subscribe(['profiles', 'projects', 'nodes'], () => this.forgetAll()),
+      feed.onReset(() => this.forgetAll()),
     ];
   }
 

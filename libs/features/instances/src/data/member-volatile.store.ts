@@ -23,6 +23,7 @@ const unknown: MemberState = { volatile: {}, lastUsedAt: '' };
 export class MemberVolatileStore {
   private known: Map<number, MemberState> | undefined;
   private deferred: Map<number, MemberState | null> | undefined;
+  private readonly listeners: ((id: number) => void)[] = [];
 
   constructor(
     private readonly store: LocalStore,
@@ -31,6 +32,11 @@ export class MemberVolatileStore {
 
   get(id: number): MemberState {
     return this.states().get(id) ?? unknown;
+  }
+
+  /** Called with the id of each instance of which something else is known now. */
+  onChange(listener: (id: number) => void): void {
+    this.listeners.push(listener);
   }
 
   ids(): number[] {
@@ -63,6 +69,7 @@ export class MemberVolatileStore {
 
   /** Writes of one turn of the event loop become one commit. */
   private write(id: number, state: MemberState | null): void {
+    for (const listener of this.listeners) listener(id);
     if (this.deferred === undefined) {
       this.deferred = new Map();
       queueMicrotask(() => this.flush());

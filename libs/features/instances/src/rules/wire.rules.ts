@@ -22,7 +22,7 @@ export interface InstanceView {
 }
 
 /** Fields in LXD's order. */
-export function toApi(view: InstanceView, power: PowerState): Instance {
+export function toApi(view: InstanceView, power: PowerState | 'Error'): Instance {
   return {
     architecture: view.architecture,
     config: view.config,

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { Global, Module, type DynamicModule, type INestApplication, type Type } from '@nestjs/common';
 import type { Instance } from '#api-types';
 import { internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, MemberLiveness, NetworkDriver, Peers, StorageDriver, VolumeSnapshots } from '#ports';
+import { FakePeers, type FakePeerNetwork } from '#ports/testing';
 import {
   FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeSnapshots,
 } from '#drivers/fake';
 import { AuthModule } from '#platform/auth';
-import { Database, DatabaseModule, ChangeFeed, TransactionRunner } from '#platform/database';
+import { Database, DatabaseModule, ChangeFeed, TransactionRunner, type OpenOptions } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, HttpServer } from '#platform/http';
 import { OperationsModule, OperationsService, type OperationHandle } from '#platform/operations';
@@ -49,11 +50,50 @@ export class FakeHost {
   }
 }
 
+export interface FakeMemberOptions {
+  /** False: `startUp` is the test's to call. */
+  readonly startUp?: boolean;
+  /** Wires to other members of this process. */
+  readonly network?: FakePeerNetwork;
+  /** Instead of making a pool. */
+  readonly prepare?: (member: FakeMember) => Promise<void>;
+  readonly database?: Pick<OpenOptions, 'log' | 'incarnation'>;
+}
+
+function peersOf({ id, name }: LocalMember, network?: FakePeerNetwork): FakePeers {
+  return network === undefined ? new FakePeers() : network.add({ id, name, address: `127.0.0.${id}:8443` });
+}
+
+/** Who is online by what the wires say. */
+class FakeLiveness extends MemberLiveness {
+  constructor(private readonly peers: Peers) {
+    super();
+  }
+
+  override isOnline(memberId: number): boolean {
+    return this.peers.isOnline(memberId);
+  }
+
+  override lastSeenMs(): null {
+    return null;
+  }
+
+  override leaderId(): null {
+    return null;
+  }
+
+  override onChange(): () => void {
+    return () => {};
+  }
+}
+
 @Global()
 @Module({})
 class HostModule {
-  static of(host: FakeHost): DynamicModule {
+  static of(host: FakeHost, network?: FakePeerNetwork): DynamicModule {
     const providers = [
+      { provide: MemberLiveness, useFactory: (peers: Peers) => new FakeLiveness(peers), inject: [Peers] },
+      { provide: Peers, useValue: peersOf(host.member, network) },
       { provide: StateDirectory, useValue: host.state }, { provide: LocalMember, useValue: host.member }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
       { provide: StorageDriver, useValue: host.storage }, { provide: VolumeSnapshots, useValue: host.snapshots }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
       { provide: InstanceDriver, useValue: host.instances }, { provide: ExecSessions, useValue: host.exec }, { provide: InstanceLogs, useValue: host.logs },
@@ -65,11 +105,11 @@ class HostModule {
 
 @Module({})
 class MemberModule {
-  static of(host: FakeHost): DynamicModule {
+  static of(host: FakeHost, { network, database }: FakeMemberOptions): DynamicModule {
     return {
       module: MemberModule,
       imports: [
-        HostModule.of(host), DatabaseModule.forRoot({ directory: host.state.database, synchronous: 'OFF', ballast: { bytes: 0 } }),
+        HostModule.of(host, network), DatabaseModule.forRoot({ directory: host.state.database, synchronous: 'OFF', ballast: { bytes: 0 }, ...database }),
         AuthModule.forRoot({ directory: host.state }), EventBusModule, OperationsModule.forRoot({ undoRetryDelaysMs: [1], progressIntervalMs: 0 }), ReconcileModule, HttpModule, ServerModule, OperationsApiModule,
         InstancesModule,
       ],
@@ -89,15 +129,15 @@ export class FakeMember {
     private readonly server: HttpServer,
   ) {}
 
-  static async start(host = new FakeHost(), options: { startUp?: boolean } = {}): Promise<FakeMember> {
-    const { app, server } = await createApiApp(MemberModule.of(host));
+  static async start(host = new FakeHost(), options: FakeMemberOptions = {}): Promise<FakeMember> {
+    const { app, server } = await createApiApp(MemberModule.of(host, options));
     const member = new FakeMember(host, app, server);
     member.get(EventBus).subscribe({ types: ['lifecycle'], project: null }, (json) => {
       const { metadata } = JSON.parse(json) as { metadata: { action: string; source: string } };
       member.events.push(metadata);
       member.seen.push(`${metadata.action} ${metadata.source}`);
     });
-    await member.prepare();
+    await (options.prepare === undefined ? member.preparePool() : options.prepare(member));
     if (options.startUp !== false) await member.startUp();
     member.seen.length = 0;
     return member;
@@ -135,7 +175,7 @@ export class FakeMember {
 
   /** An empty instance; throws when its operation failed. */
   async create(name: string, body: Parameters<InstanceCreation['create']>[1] = {}, project = 'default'): Promise<void> {
-    const operation = await this.get(InstanceCreation).create(this.ctx(project), { name, source: { type: 'none' }, ...body }, null, '');
+    const operation = await this.get(InstanceCreation).create(this.ctx(project), { name, source: { type: 'none' }, ...body }, null, null);
     await settled(operation);
   }
 
@@ -155,7 +195,8 @@ export class FakeMember {
     this.host.remove();
   }
 
-  private async prepare(): Promise<void> {
+  /** A pool `default` and a root disk on it in the default profile. */
+  async preparePool(): Promise<void> {
     const pools = this.get(PoolsService);
     await pools.mountAll();
     if (pools.list().length > 0) return;

@@ -1,0 +1,1 @@
+export { MemoryLog } from './memory-log.js';
