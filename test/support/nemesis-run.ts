@@ -39,7 +39,11 @@ export async function nemesisRound(cluster: Cluster, name: string, run: NemesisR
   await new Promise((done) => setTimeout(done, run.seconds * 1000));
   await nemesis.stop();
   const mended = performance.now();
-  await whole(cluster);
+  try {
+    await whole(cluster);
+  } catch (error) {
+    throw new Error(`seed ${run.seed}: ${nemesis.events.map(({ at, what }) => `${at.toFixed(0)} ${what}`).join('; ')}`, { cause: error });
+  }
   const report = await workload.finish();
   const difference = await differing(cluster);
   return { ...report, seed: run.seed, events: nemesis.events, recoveryMs: performance.now() - mended, difference };
@@ -47,7 +51,8 @@ export async function nemesisRound(cluster: Cluster, name: string, run: NemesisR
 
 async function whole(cluster: Cluster): Promise<void> {
   for (const member of cluster.members) {
-    if (!member.alive()) await member.start();
+    const ready = member.daemon(['waitready', '--timeout=60']);
+    if (ready.code !== 0) throw new Error(`${member.name} does not come back: ${ready.stderr}`);
     await cluster.settled(member, 120_000);
   }
 }

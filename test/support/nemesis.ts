@@ -1,10 +1,10 @@
 import type { Cluster } from './cluster.js';
 import type { ClusterMember, Part } from './cluster-member.js';
 
-/** Something that goes wrong for a while. `begin` returns what mends it. */
+/** Something that goes wrong for a while. `begin` returns what mends it; daemons that ended are started afterwards anyway. */
 export interface Fault {
   readonly name: string;
-  readonly begin: (cluster: Cluster, chance: Chance) => Promise<() => Promise<void>>;
+  readonly begin: (cluster: Cluster, chance: Chance) => Promise<() => void>;
 }
 
 export interface NemesisEvent {
@@ -31,13 +31,11 @@ export class Chance {
 const killAndStart = (part: Part, choose: (cluster: Cluster, chance: Chance) => ClusterMember[]): Fault['begin'] => async (cluster, chance) => {
   const victims = choose(cluster, chance);
   await Promise.all(victims.map((member) => member.kill(part)));
-  // Agents and etcd are started again by their daemon.
-  return async () => { if (part === 'daemon') await startAll(victims); };
+  return startedLater;
 };
 
-async function startAll(members: readonly ClusterMember[]): Promise<void> {
-  await Promise.all(members.filter((member) => !member.alive()).map((member) => member.start()));
-}
+/** Agents and etcd are started again by their daemon, daemons by the nemesis once everything else is mended. */
+const startedLater = (): void => undefined;
 
 const one = (cluster: Cluster, chance: Chance): ClusterMember[] => [chance.pick(cluster.members)];
 const all = (cluster: Cluster): ClusterMember[] => cluster.members;
@@ -54,12 +52,12 @@ function leader(cluster: Cluster, chance: Chance): ClusterMember[] {
 const paused = (part: Part, choose: typeof one): Fault['begin'] => async (cluster, chance) => {
   const victims = choose(cluster, chance);
   for (const member of victims) member.pause(part);
-  return async () => { for (const member of victims) member.resume(); };
+  return () => { for (const member of victims) member.resume(); };
 };
 
 const parted = (cut: (cluster: Cluster, chance: Chance) => void): Fault['begin'] => async (cluster, chance) => {
   cut(cluster, chance);
-  return async () => { cluster.heal(); };
+  return () => cluster.heal();
 };
 
 /** Everything issue trackers of databases are full of. */
@@ -74,7 +72,7 @@ export const faults: readonly Fault[] = [
   { name: 'crash a member', begin: async (cluster, chance) => {
     const [victim] = one(cluster, chance);
     await victim!.crash();
-    return async () => startAll([victim!]);
+    return startedLater;
   } },
   { name: 'pause a daemon', begin: paused('daemon', one) },
   { name: 'pause the leader\'s etcd', begin: paused('etcd', leader) },
@@ -95,15 +93,12 @@ export const faults: readonly Fault[] = [
   { name: 'fill a disk', begin: async (cluster, chance) => {
     const victim = chance.pick(cluster.members);
     victim.fillDisk();
-    return async () => {
-      victim.freeDisk();
-      await startAll([victim]);
-    };
+    return () => victim.freeDisk();
   } },
   { name: 'shift a clock', begin: async (cluster, chance) => {
     const victim = chance.pick(cluster.members);
     victim.shiftClock(chance.pick([-1, 1]) * chance.between(1, 4000));
-    return async () => victim.shiftClock(0);
+    return () => victim.shiftClock(0);
   } },
 ];
 
@@ -112,36 +107,39 @@ export class Nemesis {
   readonly events: NemesisEvent[] = [];
   private stopping = false;
   private running: Promise<void> | undefined;
+  private trouble: unknown;
 
   constructor(private readonly cluster: Cluster, private readonly chance: Chance, private readonly chosen: readonly Fault[] = faults) {}
 
   start(): void {
-    this.running = this.run();
+    this.running = this.run().catch((error: unknown) => { this.trouble = error; });
   }
 
   /** Mends what is broken and returns when nothing is any more. */
   async stop(): Promise<void> {
     this.stopping = true;
     await this.running;
+    if (this.trouble !== undefined) throw this.trouble;
   }
 
   private async run(): Promise<void> {
     let queue: Fault[] = [];
     while (!this.stopping) {
-      const mends: (() => Promise<void>)[] = [];
+      const mends: (() => void)[] = [];
       for (let together = this.chance.next() < 0.25 ? 2 : 1; together > 0; together--) {
         // Every fault has its turn before one comes again.
         if (queue.length === 0) queue = this.shuffled();
         mends.push(await this.begin(queue.pop()!));
       }
       await this.pause(this.chance.between(1500, 5000));
-      for (const mend of mends) await mend();
+      for (const mend of mends) mend();
+      for (const member of this.cluster.members) if (!member.alive()) member.launch();
       this.note('mended');
       await this.pause(this.chance.between(1000, 4000));
     }
   }
 
-  private async begin(fault: Fault): Promise<() => Promise<void>> {
+  private async begin(fault: Fault): Promise<() => void> {
     this.note(fault.name);
     return fault.begin(this.cluster, this.chance);
   }

@@ -50,10 +50,15 @@ export class Target {
     return pid;
   }
 
-  async start(): Promise<void> {
+  /** Starts the daemon without waiting for it. */
+  launch(): void {
     const log = openSync(this.logFile, 'a');
     this.child = this.spawnDaemon(log);
     closeSync(log);
+  }
+
+  async start(): Promise<void> {
+    this.launch();
     const ready = this.daemon(['waitready', '--timeout=30']);
     if (ready.code !== 0) throw new Error(`${this.kind} did not start: ${ready.stderr}\n${readFileSync(this.logFile, 'utf8').slice(-4000)}`);
   }

@@ -15,6 +15,8 @@ export interface WorkloadOptions {
 export interface WorkloadReport {
   readonly operations: number;
   readonly acknowledgedWrites: number;
+  /** Not sent, as the daemon was not there. */
+  readonly unreached: number;
   readonly unknown: number;
   readonly refused: number;
   readonly staleReads: number;
@@ -36,7 +38,7 @@ export class Workload {
   private readonly adds: Add[] = [];
   private readonly lists: List[] = [];
   private readonly acknowledged: number[] = [];
-  private readonly counts = { unknown: 0, refused: 0, staleReads: 0 };
+  private readonly counts = { unreached: 0, unknown: 0, refused: 0, staleReads: 0 };
   private readonly strange = new Set<string>();
   private readonly workers: Promise<void>[] = [];
   private stopping = false;
@@ -109,7 +111,7 @@ export class Workload {
   private async read(api: UnixApi, index: number, process: string): Promise<{ value: string; etag: string } | undefined> {
     const call = performance.now();
     const answer = await this.ask(api.call('GET', `/1.0/profiles/${this.register(index)}`), 200);
-    if (answer?.status !== 200) return undefined;
+    if (answer === 'unreached' || answer?.status !== 200) return undefined;
     if (isStale(answer)) {
       this.counts.staleReads++;
       return undefined;
@@ -123,6 +125,7 @@ export class Workload {
     const value = this.fresh(process);
     const call = performance.now();
     const answer = await this.ask(api.call('PATCH', `/1.0/profiles/${this.register(index)}`, { body: { config: { 'user.v': value } } }), 200);
+    if (answer === 'unreached') return;
     this.record(index, process, { kind: 'write', value }, answer?.status === 200 ? true : undefined, call);
   }
 
@@ -132,6 +135,7 @@ export class Workload {
     const value = this.fresh(process);
     const call = performance.now();
     const answer = await this.ask(api.call('PUT', `/1.0/profiles/${this.register(index)}`, { body: { config: { 'user.v': value }, description: '', devices: {} }, ifMatch: before.etag }), 200, 412);
+    if (answer === 'unreached') return;
     const output = answer?.status === 200 ? true : answer?.status === 412 ? false : undefined;
     this.record(index, process, { kind: 'cas', old: before.value, value }, output, call);
   }
@@ -140,6 +144,7 @@ export class Workload {
     const element = `${this.options.run}-s-${this.fresh(process)}`;
     const call = performance.now();
     const answer = await this.ask(api.call('POST', '/1.0/profiles', { body: { name: element } }), 201);
+    if (answer === 'unreached') return;
     const done = answer?.status === 201;
     this.adds.push({ element, call, ...(done ? { outcome: true, return: this.acknowledge() } : { return: Infinity }) });
   }
@@ -147,7 +152,7 @@ export class Workload {
   private async list(api: UnixApi, process: string): Promise<void> {
     const call = performance.now();
     const answer = await this.ask(api.call('GET', '/1.0/profiles'), 200);
-    if (answer?.status !== 200) return;
+    if (answer === 'unreached' || answer?.status !== 200) return;
     if (isStale(answer)) {
       this.counts.staleReads++;
       return;
@@ -167,15 +172,21 @@ export class Workload {
     return now;
   }
 
-  /** Undefined where no answer came. Errors are not trusted to mean that nothing happened. */
-  private async ask(call: Promise<Answer>, ...expected: readonly number[]): Promise<Answer | undefined> {
+  /** Undefined where no answer came. Errors are not trusted to mean that nothing happened, but for those of connecting. */
+  private async ask(call: Promise<Answer>, ...expected: readonly number[]): Promise<Answer | undefined | 'unreached'> {
     try {
       const answer = await call;
       if (answer.status >= 500) this.counts.refused++;
       // A name that was never used cannot be taken, and a register cannot be missing.
       else if (!expected.includes(answer.status)) this.strange.add(`an answer nobody could expect: ${answer.status} ${answer.body.error}`);
       return answer;
-    } catch {
+    } catch (error) {
+      // Nobody listens: nothing can have happened.
+      if (['ECONNREFUSED', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+        this.counts.unreached++;
+        await new Promise((done) => setTimeout(done, 100));
+        return 'unreached';
+      }
       this.counts.unknown++;
       return undefined;
     }
