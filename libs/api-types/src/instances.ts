@@ -98,6 +98,28 @@ export const instancePost = z
   .meta({ id: 'InstancePost' });
 export type InstancePost = z.infer<typeof instancePost>;
 
+/** Body of `POST /1.0/instances/{name}/snapshots`. */
+export const instanceSnapshotsPost = z
+  .object({
+    /** Empty for the next by `snapshots.pattern`. */
+    name: z.string().optional(),
+    stateful: z.boolean().optional(),
+    /** RFC 3339; the year 1 for never, absent for `snapshots.expiry`. */
+    expires_at: z.string().nullish(),
+  })
+  .meta({ id: 'InstanceSnapshotsPost' });
+export type InstanceSnapshotsPost = z.infer<typeof instanceSnapshotsPost>;
+
+/** Body of `PUT` and `PATCH /1.0/instances/{name}/snapshots/{snapshot}`. */
+export const instanceSnapshotPut = z.object({ expires_at: z.string().nullish() }).meta({ id: 'InstanceSnapshotPut' });
+export type InstanceSnapshotPut = z.infer<typeof instanceSnapshotPut>;
+
+/** Body of `POST /1.0/instances/{name}/snapshots/{snapshot}`: a rename. */
+export const instanceSnapshotPost = z
+  .object({ name: z.string().optional(), migration: z.boolean().optional(), live: z.boolean().optional(), target: z.looseObject({}).nullish() })
+  .meta({ id: 'InstanceSnapshotPost' });
+export type InstanceSnapshotPost = z.infer<typeof instanceSnapshotPost>;
+
 /** Body of `PUT /1.0/instances/{name}/state`. */
 export const instanceStatePut = z
   .object({
@@ -184,7 +206,26 @@ export interface InstanceFull extends Instance {
   readonly backups: null;
   /** Null where its member does not answer. */
   readonly state: InstanceState | null;
-  readonly snapshots: null;
+  readonly snapshots: readonly InstanceSnapshot[] | null;
+}
+
+/** A snapshot of an instance; fields in LXD's order. */
+export interface InstanceSnapshot {
+  /** RFC 3339; the year 1 where it is kept. */
+  readonly expires_at: string;
+  readonly architecture: string;
+  readonly config: Readonly<ConfigMap>;
+  readonly created_at: string;
+  readonly devices: Readonly<DeviceMap>;
+  readonly ephemeral: boolean;
+  readonly expanded_config: Readonly<ConfigMap>;
+  readonly expanded_devices: Readonly<DeviceMap>;
+  readonly last_used_at: string;
+  readonly name: string;
+  readonly profiles: readonly string[];
+  readonly stateful: boolean;
+  /** Bytes it holds by itself; -1 where that cannot be told. */
+  readonly size: number;
 }
 
 export interface InstanceStateAddress {

@@ -76,8 +76,8 @@ export class InstanceRows {
     return this.catalog.expand(this.repository.findById(id, tx.sql)!, tx.sql);
   }
 
-  /** Checks and writes a change. Throws in LXD's words, before anything was written. */
-  update(tx: Tx, row: InstanceRow, wanted: WantedChange, hostIdmap: readonly IdmapEntry[]): AppliedChange {
+  /** Checks and writes a change. Throws in LXD's words, before anything was written. Keys that users may not drop may go where we drop them. */
+  update(tx: Tx, row: InstanceRow, wanted: WantedChange, hostIdmap: readonly IdmapEntry[], byUser = true): AppliedChange {
     const before = this.catalog.expand(row, tx.sql);
     const known = { row: row.config, local: this.member.get(row.id).volatile };
     const current = mergeVolatile(known.row, known.local);
@@ -87,7 +87,7 @@ export class InstanceRows {
     const network = this.neighbors.networkLookup(tx.sql, row.project);
     const checked: CheckedInstance = { ...draft, expandedConfig: after.expandedConfig, expandedDevices: after.expandedDevices };
     checkOwn(checked, network, updatePrefixes);
-    if (dropsIdmapKeys(current, draft.config)) throw internal("Volatile idmap keys can't be deleted by the user");
+    if (byUser && dropsIdmapKeys(current, draft.config)) throw internal("Volatile idmap keys can't be deleted by the user");
     checkExpanded(checked, network, expandedPrefixes);
     this.checkRootStays(before, after);
     checkAddedNics(row.name, before.expandedDevices, after.expandedDevices);

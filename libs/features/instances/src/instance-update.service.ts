@@ -12,6 +12,7 @@ import { InstanceLocks } from './instance-locks.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { InstanceRows, type AppliedChange, type WantedChange } from './instance-rows.service.js';
 import { hostName, instanceResources } from './instance-urls.js';
+import { SnapshotRequests } from './snapshots/snapshot-requests.service.js';
 import { updateInstance } from './operations/update-instance.operation.js';
 import type { UpdateInstanceParams } from './operations/instance-operation.params.js';
 import { PowerStates } from './power-states.js';
@@ -48,6 +49,7 @@ export class InstanceUpdate {
     private readonly states: PowerStates,
     private readonly locks: InstanceLocks,
     private readonly events: InstanceLifecycleEvents,
+    private readonly snapshots: SnapshotRequests,
   ) {}
 
   /** `PUT`: an operation, whatever becomes of it. */
@@ -55,7 +57,7 @@ export class InstanceUpdate {
     const instance = this.catalog.get(request.project, request.name);
     this.checkSharp(instance, request);
     const resources = instanceResources(instance.row);
-    if (request.body.restore) return this.refuseRestore(ctx, instance, request.body.restore);
+    if (request.body.restore) return this.snapshots.restore(ctx, instance, request.body.restore, request.body.stateful === true);
     try {
       if (this.reachesHost(instance, request.body)) return await this.schedule(ctx, instance, request);
       await this.writeRow(ctx, instance, request);
@@ -167,12 +169,5 @@ export class InstanceUpdate {
     if (body.devices && Object.keys(instance.row.devices).some((name) => !Object.hasOwn(body.devices!, name))) return true;
     const config = this.catalog.ownConfig(instance);
     return Object.entries(body.config ?? {}).some(([key, value]) => key.endsWith('.hwaddr') && config[key] !== value);
-  }
-
-  private refuseRestore(ctx: RequestContext, { row }: ExpandedInstance, snapshot: string): Promise<OperationHandle> {
-    return this.operations.runInMemory(ctx, {
-      kind: 'instance.restore', class: 'task', description: 'Restoring snapshot', resources: instanceResources(row),
-      run: () => Promise.reject(notFound(`Snapshot ${row.name}/${snapshot} does not exist`)),
-    });
   }
 }

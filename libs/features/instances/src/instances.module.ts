@@ -1,5 +1,5 @@
 import { Module, type OnModuleInit, type Type } from '@nestjs/common';
-import { OperationRegistry } from '#platform/operations';
+import { OperationRegistry, type OperationDefinition } from '#platform/operations';
 import { ClusterModule } from '#features/cluster';
 import { ImagesModule } from '#features/images';
 import { NetworksModule } from '#features/networks';
@@ -43,19 +43,21 @@ import { renameInstance } from './operations/rename-instance.operation.js';
 import { updateInstance } from './operations/update-instance.operation.js';
 import { memberProviders } from './members/index.js';
 import { InstancePeers } from './members/instance-peers.js';
+import { snapshotControllers, snapshotOperations, snapshotProviders } from './snapshots/index.js';
 import { PowerStates } from './power-states.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
-const operations = [createInstance, deleteInstance, renameInstance, updateInstance];
+const operations = [createInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations] as const;
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
   imports: [ClusterModule, ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
   controllers: [
     InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, MetricsController,
+    ...snapshotControllers,
   ],
   providers: [
-    ...memberProviders,
+    ...memberProviders, ...snapshotProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
@@ -71,10 +73,7 @@ export class InstancesModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.registry.register(createInstance);
-    this.registry.register(deleteInstance);
-    this.registry.register(renameInstance);
-    this.registry.register(updateInstance);
+    for (const definition of operations) this.registry.register(definition as OperationDefinition);
     this.usage.register();
     this.profiles.register();
     this.peers.register();

@@ -5,6 +5,7 @@ import { apiUrl, filterList, parseRecursion } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceRemoval } from './instance-removal.service.js';
+import { InstanceSnapshots } from './snapshots/instance-snapshots.service.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName, instanceResources } from './instance-urls.js';
 import { renameInstance } from './operations/rename-instance.operation.js';
@@ -40,6 +41,7 @@ export class InstancesService {
     private readonly specs: InstanceSpecs,
     private readonly operations: OperationsService,
     private readonly removal: InstanceRemoval,
+    private readonly snapshots: InstanceSnapshots,
   ) {}
 
   /** URLs, in order of creation. */
@@ -58,7 +60,11 @@ export class InstancesService {
   async listFull(options: ListOptions): Promise<InstanceFull[]> {
     const list = (await this.select(options)).sort(byName);
     const stateOf = await this.usage.of(list);
-    return list.map((instance) => ({ ...this.api(instance), backups: null, state: stateOf(instance), snapshots: null }));
+    const snapshots = this.snapshots.listAll(list);
+    return list.map((instance) => {
+      const own = snapshots.get(instance.row.id)?.map((snapshot) => this.snapshots.api(instance, snapshot)) ?? [];
+      return { ...this.api(instance), backups: null, state: stateOf(instance), snapshots: own.length === 0 ? null : own };
+    });
   }
 
   /**
@@ -83,7 +89,8 @@ export class InstancesService {
   /** With `recursion=1` everything that hangs on it too. */
   async show(instance: ExpandedInstance, recursion: string | undefined): Promise<Instance | InstanceFull> {
     if (parseRecursion(recursion) === 0) return this.api(instance);
-    return { ...this.api(instance), backups: null, state: (await this.usage.of([instance]))(instance), snapshots: null };
+    const snapshots = this.snapshots.full(instance, undefined);
+    return { ...this.api(instance), backups: null, state: (await this.usage.of([instance]))(instance), snapshots: snapshots.length === 0 ? null : snapshots };
   }
 
   api(instance: ExpandedInstance): Instance {
@@ -124,6 +131,7 @@ export class InstancesService {
   }
 
   private async select({ project, type, filter }: ListOptions, options: { ask: boolean } = { ask: true }): Promise<ExpandedInstance[]> {
+    await this.states.ready();
     const all = this.catalog.ofProject(project).filter(({ row }) => type === null || row.type === type);
     if (options.ask || (filter ?? '') !== '') await this.facts.refresh(all);
     return filterList(filter, all, (instance) => this.api(instance));

@@ -98,7 +98,11 @@ export class Execution {
       ...this.context(),
       save: (tx, output) => {
         this.save(tx, { ...this.outputs, [step.name]: output ?? null });
-        tx.afterCommit(() => { saved = true; });
+        // What is in the row is the output, whatever becomes of the rest of the step: its undoing needs it.
+        tx.afterCommit(() => {
+          saved = true;
+          this.outputs[step.name] = output ?? null;
+        });
       },
     };
     const output = await step.run(context, this.row.params, this.outputs);

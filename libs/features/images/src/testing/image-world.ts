@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { Global, Module } from '@nestjs/common';
 import type { Operation } from '#api-types';
 import { ApiClient } from '#client';
-import { FakeFaults, FakeHostInfo, FakeImageStore, FakeStorageDriver } from '#drivers/fake';
+import { FakeFaults, FakeHostInfo, FakeImageStore, FakeStorageDriver, FakeVolumeSnapshots } from '#drivers/fake';
 import { OperationsApiModule } from '#features/operations';
 import { PoolsService } from '#features/storage';
 import { ServerModule } from '#features/server';
@@ -14,7 +14,7 @@ import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule } from '#platform/operations';
 import { ReconcileModule } from '#platform/reconcile';
-import { HostInfo, ImageStore, StorageDriver } from '#ports';
+import { HostInfo, ImageStore, StorageDriver, VolumeSnapshots } from '#ports';
 import { ImagesModule } from '../images.module.js';
 
 /** A server with images on a host in memory, its API on a unix socket and, after `listenTls`, on loopback. */
@@ -33,7 +33,7 @@ export class ImageWorld {
     const { store, host } = this;
     const ports = [
       { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock }, { provide: StateDirectory, useValue: this.state },
-      { provide: HostInfo, useFactory: () => new FakeHostInfo() }, { provide: StorageDriver, useValue: host }, { provide: ImageStore, useValue: store },
+      { provide: HostInfo, useFactory: () => new FakeHostInfo() }, { provide: StorageDriver, useValue: host }, { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(host) }, { provide: ImageStore, useValue: store },
     ];
     @Global()
     @Module({ providers: ports, exports: ports.map((port) => port.provide) })

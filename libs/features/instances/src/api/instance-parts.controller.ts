@@ -9,18 +9,6 @@ import { collections, Tree } from './instance-tree.js';
 export class InstancePartsController {
   constructor(private readonly instances: InstancesService) {}
 
-  @Get('snapshots')
-  async snapshots(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<string[]> {
-    await this.instances.get(ctx.project, name, tree);
-    return [];
-  }
-
-  @Get('snapshots/:snapshot')
-  async snapshot(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('snapshot') snapshot: string): Promise<never> {
-    await this.instances.get(ctx.project, name, tree);
-    throw notFound(`Failed to fetch snapshot "${snapshot}" of instance "${name}" in project "${ctx.project}": InstanceSnapshot not found`);
-  }
-
   @Get('backups')
   async backups(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<string[]> {
     await this.instances.get(ctx.project, name, tree);

@@ -100,6 +100,19 @@ export function staleLocalKeys(local: Readonly<ConfigMap>, expandedDevices: Read
   });
 }
 
+/**
+ * A snapshot's config as its instance gets it back: how ids lie in the files comes with the files, but whether it runs and by which links is the
+ * present's.
+ */
+export function restoredConfig(snapshot: Readonly<ConfigMap>, local: Readonly<ConfigMap>): ConfigMap {
+  const kept = Object.entries(snapshot).filter(([key]) => !isOfTheMoment(key));
+  return Object.fromEntries([...kept, ...Object.entries(local).filter(([key]) => isOfTheMoment(key))]);
+}
+
+function isOfTheMoment(key: string): boolean {
+  return key === 'volatile.last_state.power' || (key.startsWith('volatile.') && key.endsWith('.host_name'));
+}
+
 const protectedKeys = ['volatile.idmap.base', 'volatile.idmap.current', 'volatile.idmap.next', 'volatile.last_state.idmap'];
 
 /** True when a request would drop one of the keys that say how ids lie on disk. */

@@ -3,6 +3,7 @@ import { TransactionRunner } from '#platform/database';
 import { nothingToUndo, Step, type StepContext } from '#platform/operations';
 import { VolumesService } from '#features/storage';
 import { InstanceRepository } from '../../data/instance.repository.js';
+import { InstanceSnapshotRepository } from '../../data/instance-snapshot.repository.js';
 import { MemberVolatileStore } from '../../data/member-volatile.store.js';
 import { InstanceLifecycleEvents } from '../../instance-lifecycle-events.js';
 import { rootVolumeKey, type DeleteInstanceParams } from '../instance-operation.params.js';
@@ -16,6 +17,7 @@ export class RemoveInstanceRowsStep extends Step<DeleteInstanceParams, void> {
     private readonly runner: TransactionRunner,
     private readonly repository: InstanceRepository,
     private readonly volumes: VolumesService,
+    private readonly snapshots: InstanceSnapshotRepository,
     private readonly member: MemberVolatileStore,
     private readonly events: InstanceLifecycleEvents,
   ) {
@@ -27,9 +29,11 @@ export class RemoveInstanceRowsStep extends Step<DeleteInstanceParams, void> {
       const row = this.repository.findById(params.id, tx.sql);
       this.volumes.releaseInstanceVolume(tx, rootVolumeKey(params));
       if (row === undefined) return;
+      const snapshots = this.snapshots.listByInstance(params.id, tx.sql).reverse();
       this.repository.remove(tx, params.id);
       tx.afterCommit(() => {
         this.member.forget(params.id);
+        for (const snapshot of snapshots) this.events.send('snapshot-deleted', params, { path: ['snapshots', snapshot.name] });
         this.events.send('deleted', params);
       });
     });

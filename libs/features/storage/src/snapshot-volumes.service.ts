@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { VolumeSnapshots } from '#ports';
+import { Database, type Tx } from '#platform/database';
+import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
+import { VolumesRepository, type VolumeRow } from './data/volumes.repository.js';
+import { PoolsService } from './pools.service.js';
+import { VolumesService, type InstanceVolumeKey } from './volumes.service.js';
+
+export interface NewVolumeSnapshot {
+  readonly name: string;
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+}
+
+/**
+ * Snapshots of instance volumes, for the feature above: rows in the caller's transactions, host work for steps, each repeatable. A volume that is
+ * not there has no snapshots and no row to change; its release has taken them.
+ */
+@Injectable()
+export class SnapshotVolumes {
+  constructor(
+    private readonly database: Database,
+    private readonly volumes: VolumesRepository,
+    private readonly rows: VolumeSnapshotsRepository,
+    private readonly specs: VolumesService,
+    private readonly pools: PoolsService,
+    private readonly driver: VolumeSnapshots,
+  ) {}
+
+  reserve(tx: Tx, key: InstanceVolumeKey, snapshot: NewVolumeSnapshot): void {
+    this.rows.insert(tx, this.volumes.get(tx.sql, key).id, snapshot);
+  }
+
+  release(tx: Tx, key: InstanceVolumeKey, name: string): void {
+    this.onVolume(tx, key, ({ id }) => this.rows.delete(tx, id, name));
+  }
+
+  renameRow(tx: Tx, key: InstanceVolumeKey, name: string, newName: string): void {
+    this.onVolume(tx, key, ({ id }) => this.rows.rename(tx, id, name, newName));
+  }
+
+  /** Names, oldest first. */
+  names(key: InstanceVolumeKey): string[] {
+    const volume = this.volumes.find(this.database.read, key);
+    return volume === undefined ? [] : this.rows.list(this.database.read, volume.id).map(({ name }) => name);
+  }
+
+  /** Whether what runs on a volume of the pool must hold still while it is copied. */
+  async freezesToCopy(pool: string): Promise<boolean> {
+    return (await this.pools.capabilitiesOf(this.pools.spec(pool).driver))?.freezeToCopy === true;
+  }
+
+  create(key: InstanceVolumeKey, name: string): Promise<void> { return this.driver.createSnapshot(this.specs.volumeSpec(key), name); }
+  destroy(key: InstanceVolumeKey, name: string): Promise<void> { return this.driver.destroySnapshot(this.specs.volumeSpec(key), name); }
+  rename(key: InstanceVolumeKey, name: string, newName: string): Promise<void> { return this.driver.renameSnapshot(this.specs.volumeSpec(key), name, newName); }
+  restore(key: InstanceVolumeKey, name: string, token: string): Promise<void> { return this.driver.restoreSnapshot(this.specs.volumeSpec(key), name, token); }
+  undoRestore(key: InstanceVolumeKey, token: string): Promise<void> { return this.driver.undoRestore(this.specs.volumeSpec(key), token); }
+  finishRestore(key: InstanceVolumeKey, token: string): Promise<void> { return this.driver.finishRestore(this.specs.volumeSpec(key), token); }
+
+  private onVolume(tx: Tx, key: InstanceVolumeKey, work: (volume: VolumeRow) => void): void {
+    const volume = this.volumes.find(tx.sql, key);
+    if (volume !== undefined) work(volume);
+  }
+}

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { same, type CompareOptions } from '../support/compare.js';
+import { must, Pair } from '../support/pair.js';
+
+/** Snapshots say and do the same on Roost and on real LXD, command by command, on plain directories and on btrfs. */
+const pair = new Pair();
+
+beforeAll(async () => {
+  await pair.start();
+  pair.prepare();
+  for (const target of pair.both) must(target, 'lxc storage create bt btrfs size=1GiB');
+});
+afterAll(() => pair.destroy());
+
+const options: CompareOptions = {
+  normalise: (text) => text.replace(/^ +/gm, ' ').trim()
+    .replaceAll(/\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| UTC)/g, (time) => (/^(0001|20[3-9])/.test(time) ? time : '<time>'))
+    .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>').replaceAll(/"Hostid":\d+/g, '"Hostid":<id>').replaceAll(/"Maprange":\d+/g, '"Maprange":<n>'),
+};
+
+function lines(title: string, commands: string): void {
+  describe(title, () => {
+    for (const command of commands.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))) {
+      it(command, () => { same(pair.roost, pair.lxd, command, options); });
+    }
+  });
+}
+
+for (const pool of ['default', 'bt']) {
+  lines(`snapshots in pool ${pool}`, `
+    lxc init bb c1 -q -s ${pool} -c user.mark=one
+    lxc query /1.0/instances/c1/snapshots
+    lxc snapshot c1
+    lxc snapshot c1 foo
+    lxc snapshot c1 foo
+    lxc snapshot c1 bar --no-expiry
+    lxc snapshot c1 bar --reuse
+    lxc snapshot c1 'a b'
+    lxc snapshot c1 'a?b'
+    lxc snapshot c1 st --stateful
+    lxc snapshot nope
+    lxc info c1
+    lxc list -f csv
+    lxc query /1.0/instances/c1/snapshots
+    lxc query '/1.0/instances/c1/snapshots?recursion=1'
+    lxc query '/1.0/instances/c1?recursion=1'
+    lxc query /1.0/instances/c1/snapshots/foo
+    lxc query /1.0/instances/c1/snapshots/nope
+    lxc query /1.0/containers/c1/snapshots
+    lxc config show c1/foo
+    lxc query -X PUT -d '{"expires_at":"2035-01-01T00:00:00Z"}' --wait /1.0/instances/c1/snapshots/foo
+    lxc query -X PATCH -d '{}' --wait /1.0/instances/c1/snapshots/foo
+    lxc query /1.0/instances/c1/snapshots/foo
+    lxc query -X PUT -d '{"expires_at":"soon"}' /1.0/instances/c1/snapshots/foo
+    lxc query -X POST -d '{"name":"x","expires_at":"2036-01-01T00:00:00Z"}' --wait /1.0/instances/c1/snapshots
+    lxc query /1.0/instances/c1/snapshots/x
+    lxc rename c1/foo c1/foo2
+    lxc rename c1/foo2 c1/bar
+    lxc rename c1/foo2 c2/bar
+    lxc move c1/foo2 c1/foo
+    lxc query -X POST -d '{"name":"a b"}' --wait /1.0/instances/c1/snapshots/foo
+    lxc query -X POST -d '{"name":"a/b"}' /1.0/instances/c1/snapshots/foo
+    lxc query -X POST -d '{}' /1.0/instances/c1/snapshots/foo
+    lxc config set c1 user.mark=two
+    lxc config set c1 snapshots.pattern=p%d
+    lxc snapshot c1
+    lxc config set c1 snapshots.pattern=fix
+    lxc snapshot c1
+    lxc snapshot c1
+    lxc config unset c1 snapshots.pattern
+    lxc query /1.0/instances/c1/snapshots
+    lxc restore c1 nope
+    lxc restore nope foo
+    lxc restore c1 foo --stateful
+    lxc restore c1 foo
+    lxc config get c1 user.mark
+    lxc config show c1
+    lxc query /1.0/instances/c1/snapshots
+    lxc rename c1 c2
+    lxc query /1.0/instances/c2/snapshots
+    lxc query /1.0/instances/c2/snapshots/foo
+    lxc delete c2/p0
+    lxc delete c2/p0
+    lxc query -X DELETE --wait /1.0/instances/c2/snapshots/x
+    lxc query /1.0/instances/c2/snapshots
+    lxc info c2
+    lxc delete c2
+  `);
+
+  lines(`a running instance in pool ${pool}`, `
+    lxc launch bb r1 -q -s ${pool} 2>/dev/null
+    lxc exec r1 -- sh -c 'echo one >/root/mark; ln -s nowhere /root/link; mkfifo /root/fifo; chown 1000:1000 /root/mark; chmod 4755 /root/mark'
+    lxc snapshot r1 s0
+    lxc exec r1 -- sh -c 'echo two >/root/mark; rm /root/link; echo new >/root/new'
+    lxc list -f csv -c nsS
+    lxc restore r1 s0
+    lxc list -f csv -c nsS
+    lxc exec r1 -- sh -c 'cat /root/mark; stat -c "%n %a %u %g %F" /root/*'
+    lxc exec r1 -- sh -c 'echo three >/root/mark'
+    lxc stop -f r1
+    lxc restore r1 s0
+    lxc list -f csv -c nsS
+    lxc start r1 2>/dev/null
+    lxc exec r1 -- cat /root/mark
+    lxc delete -f r1
+    lxc list -f csv
+  `);
+}
