@@ -28,12 +28,16 @@ export interface MountInside {
   readonly gid: number;
 }
 
-/** `dist/native/roost-helper` of the tree this code runs from (as TypeScript source or compiled). */
-export function findRoostHelper(): string {
+/** A file of `dist/native` of the tree this code runs from (as TypeScript source or compiled). */
+export function nativeFile(name: string): string {
   for (let directory = import.meta.dirname; directory !== '/'; directory = dirname(directory)) {
-    if (existsSync(`${directory}/package.json`)) return `${directory}/dist/native/roost-helper`;
+    if (existsSync(`${directory}/package.json`)) return `${directory}/dist/native/${name}`;
   }
   throw internal('Cannot find the installation of this program');
+}
+
+export function findRoostHelper(): string {
+  return nativeFile('roost-helper');
 }
 
 /** The C helper for work that a process with threads cannot do: see libs/host/native/roost-helper.c. */

@@ -31,6 +31,8 @@ export class Execution {
   private readonly requestContext: RequestContext;
   private cancelled: boolean;
   private committed: boolean;
+  /** When the last step's transaction ended the operation. */
+  private endedAt: Date | null = null;
 
   constructor(
     private readonly environment: ExecutionEnvironment,
@@ -79,10 +81,16 @@ export class Execution {
       }
       const result = definition.result?.(this.row.params, this.outputs);
       if (result !== undefined) this.live.metadata = { ...this.live.metadata, ...result };
+      if (this.endedAt !== null) return this.live.end('Success', this.endedAt);
       if (await this.finish('Success', '')) return;
       // Nothing had a commit point and a cancel came first.
       this.cancelled = true;
     } catch (error) {
+      if (this.endedAt !== null) {
+        const { logger } = this.environment;
+        if (!(error instanceof Abandoned)) logger.error('A step failed after it had ended its operation', { operation: this.row.id, kind: this.row.kind, error: messageOf(error) });
+        return this.live.end('Success', this.endedAt);
+      }
       if (error instanceof Abandoned || this.environment.stopped()) throw new Abandoned();
       if (this.live.abort.signal.aborted && !this.committed) this.cancelled = true;
       return this.unwind(begun, messageOf(error), error);
@@ -104,6 +112,7 @@ export class Execution {
           this.outputs[step.name] = output ?? null;
         });
       },
+      finish: (tx) => this.finishWith(tx, index),
     };
     const output = await step.run(context, this.row.params, this.outputs);
     if (this.environment.stopped()) throw new Abandoned();
@@ -163,6 +172,18 @@ export class Execution {
     return true;
   }
 
+  private finishWith(tx: Tx, index: number): void {
+    const { repository } = this.environment;
+    // Results are made from all outputs, so there the end has a write of its own.
+    if (index !== this.operation.steps.length - 1 || this.operation.definition.result !== undefined) return;
+    if (!repository.finish(tx, this.row.id, this.epoch, { status: 'Success', error: '', metadata: this.live.metadata })) {
+      if (!repository.cancelRequested(this.row.id)) throw new Abandoned();
+      this.cancelled = true;
+      throw conflict('Operation was cancelled');
+    }
+    tx.afterCommit(() => { this.endedAt = tx.now; });
+  }
+
   private context(signal: AbortSignal = this.live.abort.signal): StepContext {
     return {
       operationId: this.row.id,
@@ -171,6 +192,7 @@ export class Execution {
       progress: (metadata) => this.live.update(metadata, new Date()),
       commitPoint: (tx) => this.commitPoint(tx),
       save: () => {},
+      finish: () => {},
     };
   }
 

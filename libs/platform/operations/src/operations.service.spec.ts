@@ -193,6 +193,40 @@ describe('the runner', () => {
     expect(row(id)).toMatchObject({ status: 'Running', epoch: 2, outputs: '{}' });
   });
 
+  it('ends with the last transaction where its last step asks for that, and stays ended', async () => {
+    let undone = 0;
+    first.onRun = (context) => world.runner.run(ctx, (tx) => context.finish(tx)).then(() => undefined);
+    first.onUndo = () => { undone++; };
+    second.onRun = async (context) => {
+      await world.runner.run(ctx, (tx) => {
+        tx.sql.run(`UPDATE projects SET description = 'with it' WHERE id = 1`);
+        context.finish(tx);
+      });
+      expect(row(context.operationId)).toMatchObject({ status: 'Success', params: '{}' });
+      throw new TypeError('too late');
+    };
+
+    const handle = await start();
+
+    expect(await handle.wait()).toMatchObject({ status: 'Success', err: '' });
+    expect(row(handle.id)).toMatchObject({ status: 'Success' });
+    expect(world.database.read.get('SELECT description FROM projects WHERE id = 1')).toEqual({ description: 'with it' });
+    expect(undone).toBe(0);
+  });
+
+  it('does nothing of that last transaction when a cancel came first', async () => {
+    second.onRun = async (context) => {
+      await operations.service.cancel(ctx, context.operationId);
+      await world.runner.run(ctx, (tx) => {
+        tx.sql.run(`UPDATE projects SET description = 'with it' WHERE id = 1`);
+        context.finish(tx);
+      });
+    };
+
+    expect((await (await start()).wait()).status).toBe('Cancelled');
+    expect(world.database.read.get('SELECT description FROM projects WHERE id = 1')).not.toEqual({ description: 'with it' });
+  });
+
   it('aborts when a cancel arrives as a row, as from another member', async () => {
     first.onRun = (context) => new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(new TypeError('aborted'))));
     const handle = await start();

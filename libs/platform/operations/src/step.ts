@@ -20,6 +20,8 @@ export interface StepContext {
   commitPoint(tx: Tx): void;
   /** Saves the step's output inside its own transaction, which saves the write at its boundary. Return the same output. */
   save(tx: Tx, output?: unknown): void;
+  /** In the last step: ends the operation inside the step's own transaction, which saves the write of its end. Nothing may fail after that one. */
+  finish(tx: Tx): void;
 }
 
 /**

@@ -32,6 +32,12 @@ type Around<P> = (run: () => Promise<unknown>, context: StepContext, params: P) 
 interface Faults<P> {
   readonly run?: (step: string) => Around<P> | undefined;
   readonly undoTimes?: number;
+  /** False keeps the last step from ending the operation with its own transaction: after that nothing would be undone. */
+  readonly mayFinish?: boolean;
+}
+
+function unfinished(context: StepContext): StepContext {
+  return { ...context, finish: () => {} };
 }
 
 /** The same step, with something done around it. */
@@ -45,7 +51,7 @@ class WrappedStep<P> {
   }
 
   async run(context: StepContext, params: P, outputs: Readonly<Record<string, unknown>>): Promise<unknown> {
-    const run = (): Promise<unknown> => this.inner.run(context, params, outputs);
+    const run = (): Promise<unknown> => this.inner.run(this.faults.mayFinish === false ? unfinished(context) : context, params, outputs);
     const around = this.faults.run?.(this.name);
     return around === undefined ? run() : around(run, context, params);
   }
@@ -126,6 +132,7 @@ export function describeOperation<P>(options: OperationTestOptions<P>): void {
               if (when === 'after') await run();
               throw new TypeError('planted failure');
             }),
+            mayFinish: false,
           });
 
           const result = await (await schedule(operations, world)).wait();
@@ -185,7 +192,7 @@ export function describeOperation<P>(options: OperationTestOptions<P>): void {
       const steps = world.steps.map((step, index) => Object.assign(Object.create(step) as Step<P, any>, {
         name: step.name,
         saveOutput: step.saveOutput,
-        ...(index === last ? { run: async (...args: Parameters<typeof step.run>) => { await step.run(...args); throw new TypeError('planted failure'); } } : {}),
+        ...(index === last ? { run: async (context: StepContext, params: P, outputs: Record<string, unknown>) => { await step.run(unfinished(context), params, outputs); throw new TypeError('planted failure'); } } : {}),
         ...(index === 0 ? { undo: () => { reach(); return never; } } : {}),
       }));
       operations.registry.add(definition, steps);

@@ -26,6 +26,7 @@ export class RemoveInstanceRowsStep extends Step<DeleteInstanceParams, void> {
 
   override async run(context: StepContext, params: DeleteInstanceParams): Promise<void> {
     await this.runner.run(context.ctx, (tx) => {
+      context.finish(tx);
       const row = this.repository.findById(params.id, tx.sql);
       this.volumes.releaseInstanceVolume(tx, rootVolumeKey(params));
       if (row === undefined) return;
