@@ -5,6 +5,7 @@ import { DatabaseModule } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule, OperationsService } from '#platform/operations';
+import { PeersModule } from '#platform/peers';
 import { ReconcileModule } from '#platform/reconcile';
 import type { AgentChannel } from '#platform/rpc';
 import { agentBindings, FoundationModule, type PortBindings } from './bindings.js';
@@ -35,6 +36,7 @@ class DaemonModule {
         OperationsModule.forRoot(),
         ReconcileModule,
         HttpModule,
+        PeersModule,
         ...featureModules(),
       ],
     };

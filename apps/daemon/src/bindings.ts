@@ -1,8 +1,10 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Clock, LocalMember, Logger, StateDirectory, SystemClock } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, LocalPeers, NetworkDriver, Peers, StorageDriver, VolumeSnapshots } from '#ports';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
 import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver, RemoteVolumeSnapshots } from '#platform/agent-client';
+import { EtcdLauncher } from '#platform/raft';
 import { AgentChannel } from '#platform/rpc';
+import { EtcdSupervisor } from './supervise/etcd-supervisor.js';
 
 /** Ports by class, bound to whatever carries them out: the local agent in the daemon, the fake host in tests. */
 export type PortBindings = readonly Provider[];
@@ -33,10 +35,10 @@ export class FoundationModule {
         { provide: Logger, useValue: options.logger },
         { provide: LocalMember, useValue: new LocalMember() },
         { provide: Clock, useValue: options.clock ?? new SystemClock() },
-        { provide: Peers, useFactory: (member: LocalMember) => new LocalPeers(member), inject: [LocalMember] },
+        { provide: EtcdLauncher, useFactory: (logger: Logger) => new EtcdSupervisor(logger), inject: [Logger] },
         ...options.ports,
       ],
-      exports: [StateDirectory, LocalMember, Logger, Clock, Peers, ...tokens],
+      exports: [StateDirectory, LocalMember, Logger, Clock, EtcdLauncher, ...tokens],
     };
   }
 }

@@ -41,6 +41,16 @@ export class LocalPeers extends Peers {
     return memberId === this.member.id;
   }
 
+  /** A call that came from another member. */
+  async dispatch(name: string, request: unknown, caller: PeerCaller): Promise<object> {
+    return (await this.find(this.handlers, this.member.id, name)(request as never, caller)) ?? {};
+  }
+
+  /** A stream that another member opens; throws `not-found` before anything is opened. */
+  streamHandler(name: string): PeerStreamHandler {
+    return this.find(this.streams, this.member.id, name);
+  }
+
   private find<H>(handlers: ReadonlyMap<string, H>, memberId: number, name: string): H {
     if (memberId !== this.member.id) throw unavailable(`Member ${memberId} cannot be reached`);
     const handler = handlers.get(name);

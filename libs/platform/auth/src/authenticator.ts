@@ -64,14 +64,17 @@ export class Authenticator {
     return { username: certificate.fingerprint, protocol: 'tls', address, trusted: true, ...known };
   }
 
-  private lookUp(certificate: PeerCertificate): Pick<Identity, 'certificateType' | 'allowedProjects'> | undefined {
+  private lookUp(certificate: PeerCertificate): Pick<Identity, 'certificateType' | 'memberId' | 'allowedProjects'> | undefined {
     const now = this.clock.now().getTime();
     if (now < certificate.notBefore || now > certificate.notAfter) return undefined;
     const signed = this.isSignedByCa(certificate);
     if (signed === false) return undefined;
     const entry = this.trust.find(certificate.fingerprint);
     if (entry !== undefined) {
-      return { certificateType: entry.type, allowedProjects: entry.restricted && entry.type === 'client' ? entry.projects : null };
+      return {
+        certificateType: entry.type, allowedProjects: entry.restricted && entry.type === 'client' ? entry.projects : null,
+        ...(entry.memberId === undefined ? {} : { memberId: entry.memberId }),
+      };
     }
     return signed === true && this.settings.trustCaCertificates ? { certificateType: 'client', allowedProjects: null } : undefined;
   }

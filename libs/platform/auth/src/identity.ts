@@ -10,6 +10,8 @@ export interface Identity {
   readonly trusted: boolean;
   /** Kind of certificate; absent on the unix socket and for the untrusted. `metrics` may only scrape metrics. */
   readonly certificateType?: 'client' | 'server' | 'metrics';
+  /** Set when the peer is a member of this cluster: `nodes.id`. */
+  readonly memberId?: number;
   /** Projects of a restricted certificate; null = no restriction. */
   readonly allowedProjects: readonly string[] | null;
 }

@@ -6,3 +6,4 @@ export * from './cluster-certificates.js';
 export * from './authenticator.js';
 export * from './auth.module.js';
 export * from './restricted-access.rules.js';
+export { forwardingHeaders, isForwarded, originalIdentity, withoutForwarding } from './forwarded-identity.js';

@@ -1,6 +1,10 @@
+import { dirname } from 'node:path';
 import { Module, type DynamicModule } from '@nestjs/common';
-import { Clock, LocalMember, Logger } from '#kernel';
+import { Clock, LocalMember, Logger, SilentLogger, StateDirectory } from '#kernel';
+import { EtcdLauncher, NoEtcdLauncher } from '#platform/raft';
 import { ChangeFeed } from './change-feed.js';
+import { ClusterLog } from './cluster-log.js';
+import { EtcdClusterLog } from './cluster/etcd-cluster-log.js';
 import { Database } from './database.js';
 import { LocalStore } from './local-store.js';
 import { OpenDatabase, type OpenOptions } from './open-database.js';
@@ -9,7 +13,8 @@ import { TransactionRunner } from './transaction-runner.js';
 
 /**
  * Opens the database while the application starts, before any provider that needs it, and closes it as the application's very last
- * act. `Logger` and `Clock` are used when a global module provides them.
+ * act. `Logger`, `Clock`, `LocalMember`, `StateDirectory` and `EtcdLauncher` are used when a global module provides them; without the last, this member
+ * cannot be part of a cluster.
  */
 @Module({})
 export class DatabaseModule {
@@ -32,8 +37,19 @@ export class DatabaseModule {
           inject: [Logger, Clock, LocalMember].map((token) => ({ token, optional: true })),
         },
         ...parts,
+        {
+          provide: EtcdClusterLog,
+          useFactory: async (open: OpenDatabase, member = new LocalMember(), logger: Logger = new SilentLogger(), launcher: EtcdLauncher = new NoEtcdLauncher(), state?: StateDirectory) => {
+            const cluster = new EtcdClusterLog({ open, launcher, member, logger, state: state ?? new StateDirectory(dirname(options.directory)) });
+            await cluster.start();
+            open.beforeClose(() => cluster.stop());
+            return cluster;
+          },
+          inject: [OpenDatabase, ...[LocalMember, Logger, EtcdLauncher, StateDirectory].map((token) => ({ token, optional: true }))],
+        },
+        { provide: ClusterLog, useExisting: EtcdClusterLog },
       ],
-      exports: [OpenDatabase, ...parts.map(({ provide }) => provide)],
+      exports: [ClusterLog, EtcdClusterLog, OpenDatabase, ...parts.map(({ provide }) => provide)],
     };
   }
 }

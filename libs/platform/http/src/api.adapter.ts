@@ -3,7 +3,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { createServer, type RequestListener } from 'node:http';
 import type { Readable } from 'node:stream';
 import { forbidden, internal, notFound, notImplemented, type Logger } from '#kernel';
-import { admit, type Authenticator, type Identity } from '#platform/auth';
+import { admit, originalIdentity, type Authenticator, type Identity } from '#platform/auth';
 import type { CorsSettings } from './cors.js';
 import { describeError, encodeError } from './error-response.js';
 import { maxJsonBytes, readText } from './json-body.js';
@@ -11,6 +11,7 @@ import { parseJsonBody } from './json-syntax.rules.js';
 import { isAllProjects } from './query-parameters.js';
 import { declaredSizeOf } from './raw-body.js';
 import { contextOf, HttpRequestContext, setContext } from './request-context.js';
+import type { RequestRouter } from './request-router.js';
 import type { ApiRouteConfig } from './route-config.js';
 import { sendJson, sendResult } from './send-response.js';
 import type { WebSocketRouter } from './websocket-router.js';
@@ -19,6 +20,7 @@ import type { WebSocketRouter } from './websocket-router.js';
 export interface AdapterServices {
   readonly authenticator: Authenticator;
   readonly websockets: WebSocketRouter;
+  readonly router: RequestRouter;
   /** What the configuration says about access; read for each request. */
   readonly policy: { readonly cors: CorsSettings; readonly openPaths: readonly string[] };
   readonly logger: Logger;
@@ -112,8 +114,9 @@ export class ApiAdapter extends FastifyAdapter {
     });
     instance.addHook('onRequest', (request, reply, done) => {
       try {
-        this.admit(request, reply);
-        done();
+        const identity = this.admit(request, reply);
+        if (this.bound().router.barrier === null) done();
+        else this.route(request, reply, identity).then((here) => here && done(), (error: unknown) => done(error as Error));
       } catch (error) {
         done(error as Error);
       }
@@ -123,14 +126,30 @@ export class ApiAdapter extends FastifyAdapter {
   }
 
   /** Who asks, for which project, and may they? Runs before the body is read. */
-  private admit(request: FastifyRequest, reply: FastifyReply): void {
+  private admit(request: FastifyRequest, reply: FastifyReply): Identity {
     const { raw } = request;
-    const identity = this.bound().authenticator.identify(raw.socket);
+    const identity = originalIdentity(this.bound().authenticator.identify(raw.socket), raw.headers);
     const project = projectOf(request.query);
     const { policy } = this.bound();
     if (policy.cors.origin !== '' && raw.headers.origin !== undefined) sendCors(reply, policy.cors);
     const route = request.is404 ? unrouted : (request.routeOptions.config as ApiRouteConfig);
-    setContext(raw, new HttpRequestContext(raw, project, confine(identity, route, request, project, policy.openPaths), reply.raw));
+    const confined = confine(identity, route, request, project, policy.openPaths);
+    setContext(raw, new HttpRequestContext(raw, project, confined, reply.raw));
+    return confined;
+  }
+
+  /** In a cluster: waits until what was acknowledged anywhere is seen here, and sends the request on if another member has to answer it. True = here. */
+  private async route(request: FastifyRequest, reply: FastifyReply, identity: Identity): Promise<boolean> {
+    const { router } = this.bound();
+    const { raw } = request;
+    if (!identity.trusted || !raw.url?.startsWith('/1.0')) return true;
+    const context = contextOf(raw);
+    if ((await router.barrier?.(context)) === 'stale') reply.header('X-Roost-Stale', '1');
+    const memberId = router.memberFor({ method: request.method, url: raw.url, headers: raw.headers, identity, project: context.project });
+    if (memberId === null) return true;
+    reply.hijack();
+    await router.forwarder!.forward(memberId, raw, reply.raw, identity);
+    return false;
   }
 
   private readBody(request: FastifyRequest, payload: Readable, done: Done): void {

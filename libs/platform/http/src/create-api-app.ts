@@ -6,6 +6,7 @@ import { ApiAdapter } from './api.adapter.js';
 import { BodyPipe } from './body.pipe.js';
 import { ErrorFilter } from './error.filter.js';
 import { HttpServer } from './http-server.js';
+import { RequestRouter } from './request-router.js';
 import { WebSocketRouter } from './websocket-router.js';
 
 /** An application ready to listen: call `server.listenUnix(...)`, and `app.close()` at the end. */
@@ -25,7 +26,7 @@ export async function createApiApp(root: Type | DynamicModule): Promise<ApiApp> 
   const app = await NestFactory.create(root, adapter, { bodyParser: false, logger: new QuietNestLogger(), abortOnError: false });
   const logger = app.get(Logger);
   const server = app.get(HttpServer);
-  adapter.bind({ authenticator: app.get(Authenticator), websockets: app.get(WebSocketRouter), policy: server, logger });
+  adapter.bind({ authenticator: app.get(Authenticator), websockets: app.get(WebSocketRouter), router: app.get(RequestRouter), policy: server, logger });
   server.attach(adapter.requestListener);
   app.useGlobalPipes(new BodyPipe());
   app.useGlobalFilters(new ErrorFilter(adapter));

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server a
 import { createServer as createTlsServer, type Server as HttpsListener } from 'node:https';
 import type { Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { Injectable } from '@nestjs/common';
 import { AppError, Logger, internal } from '#kernel';
 import { Authenticator, ClusterCertificates } from '#platform/auth';
@@ -9,6 +10,7 @@ import type { CorsSettings } from './cors.js';
 import { encodeError, rawErrorResponse } from './error-response.js';
 import { parseListenAddress, type ListenAddress } from './listen-address.js';
 import { bound, listenOnUnixSocket } from './unix-listener.js';
+import { RequestRouter } from './request-router.js';
 import { WebSocketRouter } from './websocket-router.js';
 import { WebSocketUpgrades } from './websocket-upgrades.js';
 
@@ -37,6 +39,8 @@ export class HttpServer {
   readonly cors: CorsSettings = { origin: '', methods: '', headers: '', credentials: false };
   /** Paths anybody may use, as if trusted (`core.metrics_authentication` off). */
   openPaths: readonly string[] = [];
+  /** Takes over connections on which only HTTP/2 was offered, once the peer has shown a member's certificate; bound by platform/peers. */
+  memberConnections: ((socket: TLSSocket) => void) | null = null;
   private handler: RequestListener | undefined;
   private readonly upgrades: WebSocketUpgrades;
   private readonly locals: HttpListener[] = [];
@@ -45,12 +49,13 @@ export class HttpServer {
 
   constructor(
     router: WebSocketRouter,
-    authenticator: Authenticator,
+    private readonly authenticator: Authenticator,
     private readonly certificates: ClusterCertificates,
     private readonly logger: Logger,
+    members: RequestRouter,
   ) {
     certificates.onChange(() => this.showCertificate());
-    this.upgrades = new WebSocketUpgrades(router, authenticator, logger);
+    this.upgrades = new WebSocketUpgrades(router, authenticator, members, logger);
   }
 
   /** The routing; called by the app factory. */
@@ -144,16 +149,30 @@ export class HttpServer {
         minVersion: 'TLSv1.3',
         requestCert: true,
         rejectUnauthorized: false,
-        // Browsers and curl offer h2 first; REST is HTTP/1.1 here, and h2 alone is refused (hazards F1).
-        ALPNCallback: ({ protocols }) => (protocols.includes('http/1.1') ? 'http/1.1' : undefined),
+        // Browsers and curl offer h2 first; REST is HTTP/1.1 here, and h2 alone is what members speak with each other (hazards F1).
+        ALPNCallback: ({ protocols }) => (protocols.includes('http/1.1') ? 'http/1.1' : protocols.length === 1 && protocols[0] === 'h2' && this.memberConnections ? 'h2' : undefined),
         keepAliveTimeout: keepAliveMs,
         shouldUpgradeCallback: isWebSocketRequest,
       },
       this.route(options.onlyPath),
     );
     server.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.divert(server);
     this.prepare(server);
     return server;
+  }
+
+  /** Who speaks HTTP/2 is a member or is refused. */
+  private divert(server: HttpsListener): void {
+    const others = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[];
+    server.removeAllListeners('secureConnection');
+    server.on('secureConnection', (socket) => {
+      if (socket.alpnProtocol !== 'h2') {
+        for (const listener of others) listener.call(server, socket);
+      } else if (this.memberConnections && this.authenticator.identify(socket).memberId !== undefined) {
+        this.memberConnections(socket);
+      } else socket.destroy();
+    });
   }
 
   private prepare(server: HttpListener | HttpsListener): void {

@@ -3,9 +3,10 @@ import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { forbidden, internal, notFound, type Logger } from '#kernel';
-import { admit, type Authenticator, type Identity } from '#platform/auth';
+import { admit, originalIdentity, type Authenticator, type Identity } from '#platform/auth';
 import { describeError, rawErrorResponse } from './error-response.js';
 import { HttpRequestContext } from './request-context.js';
+import type { RequestRouter } from './request-router.js';
 import type { UpgradeQuery, UpgradeRoute, WebSocketRouter } from './websocket-router.js';
 
 /** Answers upgrade requests: who asks, which route, and only then the handshake. */
@@ -22,6 +23,7 @@ export class WebSocketUpgrades {
   constructor(
     private readonly router: WebSocketRouter,
     private readonly authenticator: Authenticator,
+    private readonly members: RequestRouter,
     private readonly logger: Logger,
   ) {}
 
@@ -38,7 +40,7 @@ export class WebSocketUpgrades {
           resolve(ws);
         });
       });
-    this.serve(request, accept).catch((error: unknown) => {
+    this.serve(request, socket, head, accept).catch((error: unknown) => {
       const { status, body } = describeError(error, this.logger, request.url ?? '');
       if (accepted === undefined) {
         if (!socket.destroyed) socket.end(rawErrorResponse(status, body));
@@ -49,14 +51,16 @@ export class WebSocketUpgrades {
     });
   }
 
-  private async serve(request: IncomingMessage, accept: () => Promise<WebSocket>): Promise<void> {
+  private async serve(request: IncomingMessage, socket: Duplex, head: Buffer, accept: () => Promise<WebSocket>): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const found = this.router.match(url.pathname);
     if (found === undefined) throw notFound('not found');
     const query = Object.fromEntries(url.searchParams);
-    const identity = this.authenticator.identify(request.socket as Socket);
+    const identity = originalIdentity(this.authenticator.identify(request.socket as Socket), request.headers);
     const project = query.project || 'default';
     const trusted = this.isAllowed(identity, found.route, url.pathname, project, query);
+    const memberId = this.members.memberFor({ method: 'GET', url: request.url ?? '/', headers: request.headers, identity, project });
+    if (memberId !== null) return this.members.forwarder!.tunnel(memberId, request, socket, head, identity);
     const context = new HttpRequestContext(request, project, trusted ? identity : { ...identity, trusted: false }, null);
     await found.route.handler(context, found.params, query, accept);
   }

@@ -1,3 +1,4 @@
+import { unavailable } from '#kernel';
 import type { EtcdExit } from './etcd-exit.rules.js';
 
 /** What a process of etcd is started with. */
@@ -26,4 +27,15 @@ export abstract class EtcdLauncher {
   /** Version of the installed etcd, as `3.4.23`. `unavailable` when there is none. */
   abstract version(): Promise<string>;
   abstract start(launch: EtcdLaunch): Promise<RunningEtcd>;
+}
+
+/** For a process that may not start any: asking for a cluster fails with words. */
+export class NoEtcdLauncher extends EtcdLauncher {
+  override version(): Promise<string> {
+    return Promise.reject(unavailable('This server cannot run etcd, which a cluster needs'));
+  }
+
+  override start(): Promise<RunningEtcd> {
+    return Promise.reject(unavailable('This server cannot run etcd, which a cluster needs'));
+  }
 }

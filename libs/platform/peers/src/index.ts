@@ -1,0 +1,3 @@
+export { MemberDirectory } from './member-directory.js';
+export { MembersServer } from './members-server.js';
+export { PeersModule } from './peers.module.js';

@@ -1,0 +1,50 @@
+import { pipeline } from 'node:stream/promises';
+import { Global, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { LocalMember, Logger, memberOfOperation, unavailable } from '#kernel';
+import { Database, EtcdClusterLog } from '#platform/database';
+import { RequestRouter } from '#platform/http';
+import { MemberLiveness, Peers } from '#ports';
+import { createLiveness } from './liveness.js';
+import { MemberDirectory } from './member-directory.js';
+import { MemberForwarder } from './member-forwarder.js';
+import { MemberPeers } from './member-peers.js';
+import { MembersServer } from './members-server.js';
+
+/** Members among each other: calls, streams, forwarded requests. Needs database, auth, http and liveness modules. */
+@Global()
+@Module({
+  providers: [
+    MemberDirectory, MemberForwarder, MemberPeers, MembersServer, { provide: Peers, useExisting: MemberPeers },
+    { provide: MemberLiveness, useFactory: createLiveness, inject: [LocalMember, Logger, Database, EtcdClusterLog] },
+  ],
+  exports: [MemberDirectory, MemberLiveness, MembersServer, Peers],
+})
+export class PeersModule implements OnApplicationBootstrap {
+  constructor(
+    private readonly peers: MemberPeers,
+    private readonly forwarder: MemberForwarder,
+    private readonly directory: MemberDirectory,
+    private readonly router: RequestRouter,
+    private readonly cluster: EtcdClusterLog,
+    private readonly database: Database,
+    private readonly local: LocalMember,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.peers.handleStream('database.snapshot', async (_request, stream) => pipeline(await this.cluster.snapshot(), stream));
+    this.cluster.useSnapshots(async () => {
+      const source = this.peers.others().find(({ id }) => this.peers.isOnline(id));
+      if (!source) throw unavailable('No other member is there to fetch the database from');
+      return this.peers.openStream(source.id, 'database.snapshot', {});
+    });
+    // A member that stands alone has nobody to wait for or to send requests to.
+    this.cluster.onConnection((connection) => {
+      this.router.barrier = connection ? (ctx) => this.database.barrier(ctx) : null;
+      this.router.forwarder = connection ? this.forwarder : null;
+    });
+    this.router.register('/1.0/operations/:id', ({ params }) => {
+      const owner = memberOfOperation(params['id']!);
+      return owner === null || owner === this.local.id || !this.directory.has(owner) ? null : owner;
+    }, { below: true });
+  }
+}
