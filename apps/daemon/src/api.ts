@@ -8,6 +8,7 @@ import { OperationsModule, OperationsService } from '#platform/operations';
 import { PeersModule } from '#platform/peers';
 import { ReconcileModule } from '#platform/reconcile';
 import type { AgentChannel } from '#platform/rpc';
+import { ClusterVotersModule } from './cluster-voters.js';
 import { agentBindings, FoundationModule, type PortBindings } from './bindings.js';
 import { featureModules, startFeatures, stopInstances } from './features.js';
 
@@ -32,6 +33,7 @@ class DaemonModule {
         FoundationModule.forRoot({ state: options.state, logger: options.logger, ports: options.ports ?? agentBindings(options.channel) }),
         DatabaseModule.forRoot({ directory: options.state.database }),
         AuthModule.forRoot({ directory: options.state }),
+        ClusterVotersModule,
         EventBusModule,
         OperationsModule.forRoot(),
         ReconcileModule,

@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, fstatSync, mkdirSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, fstatSync, mkdirSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const maxBytes = 4 * 1024 * 1024;
@@ -27,6 +27,7 @@ export class EtcdLogFile {
 
   /** What was written since this object was made, the end of it. */
   tail(): string {
+    if (!existsSync(this.path)) return '';
     const fd = openSync(this.path, 'r');
     try {
       const { size } = fstatSync(fd);

@@ -2,7 +2,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { messageOf, unavailable, type Logger } from '#kernel';
-import { EtcdLauncher, parseEtcdVersion, type EtcdExit, type EtcdLaunch, type RunningEtcd } from '#platform/raft';
+import { EtcdLauncher, isSameRun, parseEtcdVersion, type EtcdExit, type EtcdLaunch, type RunningEtcd } from '#platform/raft';
 import { EtcdLogFile } from './etcd-log-file.js';
 import { findEtcd, runs, startTicksOf, type FoundEtcd, type FoundProcess } from './etcd-processes.js';
 
@@ -39,7 +39,7 @@ export class EtcdSupervisor extends EtcdLauncher {
   /** The one to keep, if there is one; whatever else uses the data directory is ended. */
   private async findOrEnd(launch: EtcdLaunch): Promise<FoundEtcd | undefined> {
     const found = findEtcd(launch.dataDirectory);
-    const usable = found.find((etcd) => etcd.sameNetwork && etcd.arguments.join('\n') === launch.arguments.join('\n'));
+    const usable = found.find((etcd) => etcd.sameNetwork && isSameRun(etcd.arguments, launch.arguments));
     for (const other of found.filter((etcd) => etcd !== usable)) {
       this.logger.info('Replacing an etcd that was started otherwise', { pid: other.pid });
       await end(other, replaceTimeoutMs);

@@ -11,6 +11,7 @@ export { OpenDatabase, type OpenOptions } from './open-database.js';
 export { openTemporaryDatabase } from './temporary-database.js';
 export { isConstraintViolation, isUniqueViolation } from './sqlite-errors.js';
 export { EtcdClusterLog, type SnapshotSource } from './cluster/etcd-cluster-log.js';
+export { SqlVoterRoster } from './cluster/sql-voter-roster.js';
 export type { LogConnection } from './cluster/log-connection.js';
 export type { Freshness } from './database.js';
 export type { RefusalReason } from './entry-applier.js';

@@ -1,10 +1,9 @@
 import { pipeline } from 'node:stream/promises';
 import { Global, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { LocalMember, Logger, memberOfOperation, unavailable } from '#kernel';
+import { LocalMember, memberOfOperation, unavailable } from '#kernel';
 import { Database, EtcdClusterLog } from '#platform/database';
 import { RequestRouter } from '#platform/http';
-import { MemberLiveness, Peers } from '#ports';
-import { createLiveness } from './liveness.js';
+import { Peers } from '#ports';
 import { MemberDirectory } from './member-directory.js';
 import { MemberForwarder } from './member-forwarder.js';
 import { MemberPeers } from './member-peers.js';
@@ -15,9 +14,8 @@ import { MembersServer } from './members-server.js';
 @Module({
   providers: [
     MemberDirectory, MemberForwarder, MemberPeers, MembersServer, { provide: Peers, useExisting: MemberPeers },
-    { provide: MemberLiveness, useFactory: createLiveness, inject: [LocalMember, Logger, Database, EtcdClusterLog] },
   ],
-  exports: [MemberDirectory, MemberLiveness, MembersServer, Peers],
+  exports: [MemberDirectory, MembersServer, Peers],
 })
 export class PeersModule implements OnApplicationBootstrap {
   constructor(

@@ -5,7 +5,7 @@ export { EtcdPki, type EtcdCertificateFiles } from './pki/etcd-pki.js';
 export type { KeyPair } from './pki/certificate-authority.js';
 export { EtcdLauncher, NoEtcdLauncher, type EtcdLaunch, type RunningEtcd } from './process/etcd-launcher.js';
 export type { EtcdExit } from './process/etcd-exit.rules.js';
-export { hostPort, memberOfVoter, parseEtcdVersion, splitHostPort, voterName } from './process/etcd-arguments.rules.js';
+export { hostPort, isSameRun, memberOfVoter, parseEtcdVersion, splitHostPort, voterName } from './process/etcd-arguments.rules.js';
 export { EtcdLog, type EtcdLogParts } from './log/etcd-log.js';
 export { LogKeys } from './log/log-keys.js';
 export { QuorumMonitor, type QuorumState } from './log/quorum-monitor.js';
@@ -15,3 +15,8 @@ export { LeaseLiveness, type LeaseLivenessOptions } from './liveness/lease-liven
 export { bootTimeMs } from './liveness/pause-watch.js';
 export { decodeHead, encodeHead } from './log/entry-codec.js';
 export { floorFor, LogTrimmer } from './log/log-trimmer.js';
+export { VoterDuties, type ClusterPart, type VoterDutiesParts } from './voters/voter-duties.js';
+export { VoterManager, type VoterManagerParts } from './voters/voter-manager.js';
+export { VoterBoots } from './voters/voter-boots.js';
+export { databaseRoles, type VoterPart } from './voters/voter-choice.rules.js';
+export { VoterRoster, type RosterChange, type RosterMember, type VoterAddress, type VoterSettings } from './voters/voter-roster.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError, internalContext, invalid, messageOf, randomHex, wrap, type LocalMember, type Logger, type RequestContext, type StateDirectory } from '#kernel';
-import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, voterName, type EtcdKeeperEvents, type EtcdLauncher } from '#platform/raft';
+import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, VoterBoots, voterName, type EtcdKeeperEvents, type EtcdLauncher } from '#platform/raft';
 import { ClusterLog, type Admission, type ClusterLogState } from '../cluster-log.js';
 import type { RefusalReason } from '../entry-applier.js';
 import type { OpenDatabase } from '../open-database.js';
@@ -43,6 +43,8 @@ export class EtcdClusterLog extends ClusterLog {
   private readonly connected = new Set<(connection: LogConnection | null) => void>();
   /** Set by who manages voters; told what became of this member's etcd. */
   voterEvents: Partial<EtcdKeeperEvents> = {};
+  /** Why this member's voter was not started with the data it had; whoever manages voters replaces it. */
+  voterDamage: string | undefined;
 
   constructor(private readonly parts: EtcdClusterLogParts) {
     super();
@@ -88,10 +90,19 @@ export class EtcdClusterLog extends ClusterLog {
     const settings = readSettings(saved);
     const self = memberRow(open.database.read, settings.memberId);
     Object.assign(member, { id: settings.memberId, name: self?.name ?? member.name, clustered: true });
-    if (self?.voter && self.ports && this.voter.hasData(settings.incarnation)) {
-      await this.voter.resume(settings.incarnation, self, self.ports).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
-    }
-    await this.connect(settings, this.endpoints(settings));
+    const client = await this.client(settings.memberId, this.endpoints(settings), settings.clusterId);
+    if (self) await this.resumeVoter(settings, self, client).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
+    await this.connect(settings, client);
+  }
+
+  /** Only with data that is not of the past (hazards A6). */
+  private async resumeVoter({ incarnation, memberId }: ClusterSettings, self: MemberRow, client: EtcdClient): Promise<void> {
+    if ((self.voter !== 'voter' && self.voter !== 'learner') || self.ports === null) return;
+    const { read, head } = this.parts.open.database;
+    const others = voterEndpoints(memberRows(read).filter(({ id }) => id !== memberId), memberId);
+    const reason = await new VoterBoots(incarnation, memberId, this.voter.dataDirectory(incarnation)).admit(client, others, head.index);
+    if (reason === null) await this.voter.resume(incarnation, self, self.ports);
+    else this.voterDamage = reason;
   }
 
   async stop(): Promise<void> {
@@ -213,8 +224,7 @@ export class EtcdClusterLog extends ClusterLog {
     }
   }
 
-  private async connect(settings: ClusterSettings, endpoints: readonly string[]): Promise<void> {
-    const client = await this.client(settings.memberId, endpoints, settings.clusterId);
+  private async connect(settings: ClusterSettings, client: EtcdClient): Promise<void> {
     const connection = this.makeConnection(settings, client);
     await this.parts.open.replica.follow(connection.log);
     this.use(connection);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { etcdArguments, hostPort, mayVoteBeside, memberOfVoter, parseEtcdVersion, refusalOfVersion, splitHostPort, voterName, type EtcdNode } from './etcd-arguments.rules.js';
+import { etcdArguments, hostPort, isSameRun, mayVoteBeside, memberOfVoter, parseEtcdVersion, refusalOfVersion, splitHostPort, voterName, type EtcdNode } from './etcd-arguments.rules.js';
 import { explainExit } from './etcd-exit.rules.js';
 
 const node: EtcdNode = {
@@ -26,6 +26,16 @@ describe('arguments of etcd', () => {
     expect(['3.4.23', '3.5.16', '3.6.1'].map((version) => etcdArguments(node, version).find((flag) => flag.includes('skip-client-san')))).toEqual([
       '--experimental-peer-skip-client-san-verification=true', '--experimental-peer-skip-client-san-verification=true', '--peer-skip-client-san-verification=true',
     ]);
+  });
+});
+
+describe('an etcd that was found', () => {
+  const run = (changed: Partial<EtcdNode>) => etcdArguments({ ...node, ...changed }, '3.4.23');
+
+  it('runs as wanted when only what counts at its first start differs', () => {
+    expect(isSameRun(run({ initialState: 'new', initialCluster: {} }), run({}))).toBe(true);
+    expect(isSameRun(run({ peerPort: 9000 }), run({}))).toBe(false);
+    expect(isSameRun(run({ incarnation: 'def' }), run({}))).toBe(false);
   });
 });
 

@@ -1,13 +1,13 @@
 import { lookup } from 'node:dns/promises';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
 import { unavailable, type Logger } from '#kernel';
 import { voterServerName } from '../etcd/etcd-client.js';
 import type { EtcdPki } from '../pki/etcd-pki.js';
 import { EtcdKeeper, type EtcdKeeperEvents } from '../process/etcd-keeper.js';
-import { hostPort, peerUrl, splitHostPort, voterName, type EtcdNode } from '../process/etcd-arguments.rules.js';
+import { hostPort, peerUrl, refusalOfVersion, splitHostPort, voterName, type EtcdNode } from '../process/etcd-arguments.rules.js';
 import type { EtcdLauncher } from '../process/etcd-launcher.js';
 
 /** Where a member's etcd listens: what `nodes.raft` holds, without etcd's own id. */
@@ -48,6 +48,18 @@ export class LocalVoter {
 
   get pid(): number | undefined {
     return this.keeper?.pid;
+  }
+
+  /** Version of the installed etcd; `unavailable` when there is none that may vote. */
+  async version(): Promise<string> {
+    const version = await this.parts.launcher.version();
+    const refusal = refusalOfVersion(version);
+    if (refusal !== null) throw unavailable(refusal);
+    return version;
+  }
+
+  isRunning(incarnation: string): boolean {
+    return this.keeper?.node.incarnation === incarnation;
   }
 
   dataDirectory(incarnation: string): string {
@@ -103,9 +115,17 @@ export class LocalVoter {
     await rm(incarnation === undefined ? this.parts.directory : this.dataDirectory(incarnation), { recursive: true, force: true });
   }
 
+  /** Keeps the data of one history where nothing uses it; of several only the last. */
+  async setAside(incarnation: string): Promise<void> {
+    const [from, to] = [this.dataDirectory(incarnation), `${this.dataDirectory(incarnation)}.damaged`];
+    await rm(to, { recursive: true, force: true });
+    if (existsSync(from)) await rename(from, to);
+  }
+
   private async run(node: EtcdNode): Promise<void> {
     const { launcher, logger, events, directory } = this.parts;
-    this.keeper = new EtcdKeeper({ launcher, logger, node, logFile: join(directory, 'etcd.log'), events });
+    await this.version();
+    this.keeper = new EtcdKeeper({ launcher, logger, node, logFile: join(directory, 'log', 'etcd.log'), events });
     await this.keeper.start();
   }
 

@@ -1,0 +1,69 @@
+import { Global, Injectable, Module, type BeforeApplicationShutdown } from '@nestjs/common';
+import { LocalMember, Logger, messageOf } from '#kernel';
+import { MemberLiveness, Peers } from '#ports';
+import { EtcdClusterLog, OpenDatabase, SqlVoterRoster, type LogConnection } from '#platform/database';
+import { LeaseLiveness, VoterDuties, VoterManager, VoterRoster } from '#platform/raft';
+
+/** Has voters looked after for as long as this member is part of a cluster, and hands over before it stops. */
+@Injectable()
+export class ClusterVoters implements BeforeApplicationShutdown {
+  private readonly end: () => void;
+
+  constructor(
+    cluster: EtcdClusterLog,
+    private readonly liveness: LeaseLiveness,
+    private readonly duties: VoterDuties,
+    private readonly manager: VoterManager,
+    private readonly logger: Logger,
+  ) {
+    cluster.voterEvents = duties;
+    if (cluster.voterDamage !== undefined) duties.onDamaged(cluster.voterDamage);
+    this.end = cluster.onConnection((connection) => void this.follow(connection).catch((error: unknown) => this.logger.error('Failed looking after the voters', { error: messageOf(error) })));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.end();
+    await this.manager.handOver().catch((error: unknown) => this.logger.debug('Failed handing over the lead of the log', { error: messageOf(error) }));
+    this.unfollow();
+    await this.liveness.unfollow();
+  }
+
+  private async follow(connection: LogConnection | null): Promise<void> {
+    if (connection === null) {
+      this.unfollow();
+      return this.liveness.unfollow();
+    }
+    const part = { client: connection.client, incarnation: connection.settings.incarnation };
+    this.duties.follow(part);
+    this.manager.follow(part);
+    await this.liveness.follow(part.client, part.incarnation);
+  }
+
+  private unfollow(): void {
+    this.duties.unfollow();
+    this.manager.unfollow();
+  }
+}
+
+const voterParts = [LocalMember, EtcdClusterLog, VoterRoster, Peers, LeaseLiveness, Logger];
+type VoterParts = [LocalMember, EtcdClusterLog, VoterRoster, Peers, LeaseLiveness, Logger];
+const named = ([member, { voter }, roster, peers, liveness, logger]: VoterParts) => ({ member, voter, roster, peers, liveness, logger });
+
+/** Who is there, and who votes. */
+@Global()
+@Module({
+  providers: [
+    { provide: VoterRoster, useFactory: (open: OpenDatabase) => new SqlVoterRoster(open), inject: [OpenDatabase] },
+    {
+      provide: LeaseLiveness,
+      useFactory: (member: LocalMember, logger: Logger, roster: VoterRoster) => new LeaseLiveness({ member, logger, offlineThresholdMs: () => roster.settings().offlineThresholdMs }),
+      inject: [LocalMember, Logger, VoterRoster],
+    },
+    { provide: MemberLiveness, useExisting: LeaseLiveness },
+    { provide: VoterDuties, useFactory: (...parts: VoterParts) => new VoterDuties(named(parts)), inject: voterParts },
+    { provide: VoterManager, useFactory: (...parts: VoterParts) => new VoterManager(named(parts)), inject: voterParts },
+    ClusterVoters,
+  ],
+  exports: [LeaseLiveness, MemberLiveness, VoterManager, VoterRoster],
+})
+export class ClusterVotersModule {}

@@ -1,0 +1,49 @@
+import { internalContext, unavailable } from '#kernel';
+import { VoterRoster, type RosterChange, type RosterMember, type VoterAddress, type VoterPart, type VoterSettings } from '#platform/raft';
+import type { OpenDatabase } from '../open-database.js';
+
+interface Row { id: number; name: string; address: string; failure_domain: string; state: string; voter: string; raft: string }
+
+/** What `config` holds nothing of is as LXD has it by default. */
+const defaults: Readonly<Record<string, number>> = { 'cluster.max_voters': 3, 'cluster.max_standby': 2, 'cluster.offline_threshold': 20 };
+
+/** The voters in the rows of `nodes`, and the settings that decide about them. */
+export class SqlVoterRoster extends VoterRoster {
+  constructor(private readonly open: OpenDatabase) {
+    super();
+  }
+
+  override members(): readonly RosterMember[] {
+    return this.open.database.read.all<Row>('SELECT id, name, address, failure_domain, state, voter, raft FROM nodes ORDER BY id').map((row) => ({
+      id: row.id, name: row.name, address: row.address, failureDomain: row.failure_domain, created: row.state !== 'pending', evacuated: row.state === 'evacuated',
+      part: row.voter as VoterPart, raft: addressIn(row.raft),
+    }));
+  }
+
+  override settings(): VoterSettings {
+    const rows = this.open.database.read.all<{ key: string; value: string }>("SELECT key, value FROM config WHERE key LIKE 'cluster.%'");
+    const value = (key: string): number => Number(rows.find((row) => row.key === key)?.value || defaults[key]);
+    return { maxVoters: value('cluster.max_voters'), maxStandby: value('cluster.max_standby'), offlineThresholdMs: value('cluster.offline_threshold') * 1000 };
+  }
+
+  override async upToDate(): Promise<void> {
+    if ((await this.open.database.barrier(internalContext())) === 'stale') throw unavailable('The rows of the cluster may be old');
+  }
+
+  override async record(changes: readonly RosterChange[]): Promise<void> {
+    await this.open.runner.run(internalContext(), (tx) => {
+      for (const { memberId, part, raft } of changes) tx.sql.run('UPDATE nodes SET voter = ?, raft = ? WHERE id = ?', part, JSON.stringify(raft ?? {}), memberId);
+    });
+  }
+
+  override onChange(listener: () => void): () => void {
+    const { feed } = this.open;
+    const ends = [feed.subscribe(['nodes', 'config'], listener), feed.onReset(listener)];
+    return () => { for (const end of ends) end(); };
+  }
+}
+
+function addressIn(text: string): VoterAddress | null {
+  const { peerPort, clientPort, id } = JSON.parse(text) as Partial<VoterAddress>;
+  return peerPort && clientPort ? { peerPort, clientPort, id: id ?? '' } : null;
+}
