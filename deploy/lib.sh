@@ -15,6 +15,9 @@ die() { printf '%s\n' "$*" >&2; exit 1; }
 need_root() { [ "$(id -u)" = 0 ] || die "$1 must run as root: it installs packages and starts a service that manages containers."; }
 has_systemd() { [ -d /run/systemd/system ] && [ -z "${ROOST_SUPERVISE:-}" ]; }
 
+# Whether the daemon LXD_DIR names belongs to a cluster.
+clustered() { lxc query /1.0/cluster 2>/dev/null | grep -q '"enabled": true'; }
+
 # Installs the Debian packages named that are not installed yet; says nothing when there are none.
 install_packages() {
   missing=
