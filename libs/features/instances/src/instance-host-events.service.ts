@@ -7,6 +7,7 @@ import { InstanceLifecycleEvents } from './instance-lifecycle-events.js';
 import { InstanceLocks } from './instance-locks.js';
 import { InstancePower } from './instance-power.service.js';
 import { hostName } from './instance-urls.js';
+import { MemberMaintenance } from './members/member-maintenance.js';
 import { PowerStates } from './power-states.js';
 
 /**
@@ -18,6 +19,7 @@ export class InstanceHostEvents {
   /** False until what ran before has been started again: until then "was running" means "start it", not "has stopped". */
   private settling = false;
   private deaf = false;
+  private readonly leaving = new Set<number>();
 
   constructor(
     private readonly catalog: InstanceCatalog,
@@ -26,6 +28,7 @@ export class InstanceHostEvents {
     private readonly power: InstancePower,
     private readonly locks: InstanceLocks,
     private readonly events: InstanceLifecycleEvents,
+    private readonly maintenance: MemberMaintenance,
     private readonly logger: Logger,
   ) {}
 
@@ -45,10 +48,16 @@ export class InstanceHostEvents {
     this.deaf = true;
   }
 
+  /** It is stopped in order to go elsewhere: its stop is no end. Call the result when it has gone, or not. */
+  overlook(id: number): () => void {
+    this.leaving.add(id);
+    return () => this.leaving.delete(id);
+  }
+
   private take(event: InstanceEvent): void {
     if (event.event === 'started' || this.deaf) return;
     const instance = this.catalog.local().find(({ row }) => hostName(row) === event.projectName);
-    if (instance === undefined) return;
+    if (instance === undefined || this.isKeptDown(instance)) return;
     const busy = this.locks.holder(instance.row.id);
     if (busy !== undefined) {
       // Most likely it is what that work did; if not, it shows when the work has ended.
@@ -65,7 +74,7 @@ export class InstanceHostEvents {
       if (this.isBusy(instance)) continue;
       const [runs, ran] = [this.host.isRunning(instance), this.host.wasRunning(instance)];
       if (runs && !ran) this.host.rememberRunning(instance);
-      else if (ran && !runs && this.settling) this.handle(instance, this.afterStop(instance));
+      else if (ran && !runs && this.settling && !this.isKeptDown(instance)) this.handle(instance, this.afterStop(instance));
     }
   }
 
@@ -87,6 +96,11 @@ export class InstanceHostEvents {
     } finally {
       lock.release();
     }
+  }
+
+  /** It does not run because this member is emptied, and is to run again afterwards. */
+  private isKeptDown({ row }: ExpandedInstance): boolean {
+    return this.leaving.has(row.id) || this.maintenance.evacuated();
   }
 
   private isBusy({ row }: ExpandedInstance): boolean {

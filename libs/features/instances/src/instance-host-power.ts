@@ -75,15 +75,21 @@ export class InstanceHostPower {
     this.states.set(request.projectName, 'Stopped', 0);
   }
 
-  /** For the host's own shutdown: remembered as running, so that the next daemon starts it again. */
-  async stopForHost(instance: ExpandedInstance, timeoutMs: number): Promise<void> {
+  /**
+   * For the host's own shutdown or evacuation: remembered as running, so that it is started again.
+   * @returns whether it stopped by itself.
+   */
+  async stopForHost(instance: ExpandedInstance, timeoutMs: number): Promise<boolean> {
+    let clean = true;
     try {
       await this.shutDown(instance, timeoutMs);
     } catch (error) {
       this.logger.warn('Failed shutting down an instance, forcing it', { instance: hostName(instance.row), error: messageOf(error) });
       await this.kill(instance);
+      clean = false;
     }
     this.member.merge(instance.row.id, { [power]: 'RUNNING' });
+    return clean;
   }
 
   async freeze({ row }: ExpandedInstance): Promise<void> {

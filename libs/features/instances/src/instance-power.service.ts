@@ -1,12 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import { conflict, internal, internalContext, type RequestContext } from '#kernel';
+import { AppError, conflict, internal, internalContext, type RequestContext } from '#kernel';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceHostPower } from './instance-host-power.js';
 import { InstanceLifecycleEvents } from './instance-lifecycle-events.js';
 import { InstanceLocks } from './instance-locks.js';
 import { InstanceRemoval } from './instance-removal.service.js';
 import { hostName } from './instance-urls.js';
+import { StartPermits } from './members/start-permits.js';
 import { PowerStates } from './power-states.js';
+
+export interface StartOptions {
+  readonly stateful?: boolean | undefined;
+  /** Also without a quorum. */
+  readonly force?: boolean;
+}
 
 export interface StopOptions {
   readonly force: boolean;
@@ -28,17 +35,20 @@ export class InstancePower {
     private readonly locks: InstanceLocks,
     private readonly events: InstanceLifecycleEvents,
     private readonly removal: InstanceRemoval,
+    private readonly permits: StartPermits,
   ) {}
 
   isRunning(instance: ExpandedInstance): boolean {
     return this.host.isRunning(instance);
   }
 
-  async start(ctx: RequestContext, instance: ExpandedInstance, stateful = false): Promise<void> {
+  /** @throws `unavailable` without a quorum for one that did not run here, unless `force`. */
+  async start(ctx: RequestContext, instance: ExpandedInstance, { stateful = false, force = false }: StartOptions = {}): Promise<void> {
     if (this.isRunning(instance)) throw conflict('The instance is already running');
     if (stateful) throw internal('Container has no existing state to restore');
     const lock = this.locks.acquire(instance.row.id, 'start');
     try {
+      await this.permits.assertStartable(ctx, instance, force);
       await this.host.start(instance.row.id);
       this.events.send('started', instance.row, { requestor: ctx.requestor });
     } finally {
@@ -53,6 +63,7 @@ export class InstancePower {
     try {
       await this.host.shutDown(instance, options.timeoutMs);
       this.host.rememberStopped(instance);
+      this.permits.noteStop(instance);
       this.events.send('shutdown', instance.row, { requestor: ctx.requestor });
     } finally {
       lock.release();
@@ -102,8 +113,13 @@ export class InstancePower {
   /** An ephemeral instance goes with its end. */
   async removeEphemeral({ row }: ExpandedInstance): Promise<void> {
     if (!row.ephemeral || this.catalog.findById(row.id) === undefined) return;
-    const operation = await this.removal.schedule(internalContext(undefined, row.project), row.project, row.name);
-    await operation.done;
+    try {
+      const operation = await this.removal.schedule(internalContext(undefined, row.project), row.project, row.name);
+      await operation.done;
+    } catch (error) {
+      // Without a quorum no row can go: the reconciler removes what has ended and should not be there.
+      if (!AppError.is(error, 'unavailable')) throw error;
+    }
   }
 
   private async stopByForce(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {
@@ -114,6 +130,7 @@ export class InstancePower {
     try {
       await this.host.kill(instance);
       this.host.rememberStopped(instance);
+      this.permits.noteStop(instance);
       this.events.send('stopped', instance.row, { requestor: ctx.requestor });
     } finally {
       lock.release();

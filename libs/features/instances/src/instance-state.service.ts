@@ -5,6 +5,7 @@ import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstancePower } from './instance-power.service.js';
 import { instanceUrl } from './instance-urls.js';
+import { MemberMaintenance } from './members/member-maintenance.js';
 
 interface Action {
   readonly kind: string;
@@ -26,27 +27,30 @@ export class InstanceStateChanges {
     private readonly catalog: InstanceCatalog,
     private readonly power: InstancePower,
     private readonly operations: OperationsService,
+    private readonly maintenance: MemberMaintenance,
   ) {}
 
   change(ctx: RequestContext, instance: ExpandedInstance, request: InstanceStatePut): Promise<OperationHandle> {
     const action = this.actionOf(request);
+    if (request.action === 'start') this.maintenance.assertInUse();
     return this.operations.runInMemory(ctx, {
       kind: action.kind, class: 'task', description: action.description, resources: { instances: [instanceUrl(instance.row)] },
       run: () => action.run(ctx, instance),
     });
   }
 
-  /** `PUT /1.0/instances`: all instances of the project that are not yet as wanted. */
-  changeAll(ctx: RequestContext, request: InstanceStatePut): Promise<OperationHandle> {
+  /** All instances of the project on this member that are not yet as wanted. */
+  changeAll(ctx: RequestContext, request: InstanceStatePut, alsoThere?: () => Promise<string[]>): Promise<OperationHandle> {
     const action = this.actionOf(request);
-    const concerned = this.catalog.ofProject(ctx.project).filter(action.concerns);
+    const concerned = this.catalog.local().filter((instance) => instance.row.project === ctx.project && action.concerns(instance));
     // An empty list is null on LXD's wire.
     const instances = concerned.length === 0 ? (null as unknown as string[]) : concerned.map(({ row }) => instanceUrl(row));
     return this.operations.runInMemory(ctx, {
       kind: action.kind, class: 'task', description: action.description, resources: { instances },
       run: async () => {
+        const others = alsoThere?.() ?? Promise.resolve([]);
         const failures = (await Promise.all(concerned.map((instance, index) => this.slots.run(String(index % bulkWidth), () => this.attempt(ctx, action, instance)))))
-          .filter((failure) => failure !== null);
+          .filter((failure) => failure !== null).concat(await others);
         if (failures.length > 0) throw internal(`The following instances failed to update state:\n${failures.join('')}`);
       },
     });
@@ -68,7 +72,7 @@ export class InstanceStateChanges {
       case 'start':
         return {
           kind: 'instance.start', description: 'Starting instance', concerns: (instance) => !runs(instance),
-          run: (ctx, instance) => this.power.start(ctx, instance, request.stateful),
+          run: (ctx, instance) => this.power.start(ctx, instance, { stateful: request.stateful, force: options.force }),
         };
       case 'stop':
         return {

@@ -1,20 +1,23 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { internalContext, Logger, messageOf } from '#kernel';
+import { Database } from '#platform/database';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceHostEvents } from './instance-host-events.service.js';
 import { InstanceHostPower } from './instance-host-power.js';
 import { InstancePower } from './instance-power.service.js';
 import { hostName } from './instance-urls.js';
+import { MemberMaintenance } from './members/member-maintenance.js';
 import { PowerStates } from './power-states.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 import { hostShutdownTimeoutMs, instancesToStart, startDelayMs, stopGroups } from './rules/boot-order.rules.js';
 
 const attempts = 3;
 const retryDelayMs = 5000;
+const quorumProbeMs = 1000;
 
 /** What the daemon's start and end mean for instances. */
 @Injectable()
-export class InstancesLifecycle {
+export class InstancesLifecycle implements OnModuleDestroy {
   private starting: AbortController | undefined;
 
   constructor(
@@ -24,8 +27,14 @@ export class InstancesLifecycle {
     private readonly host: InstanceHostPower,
     private readonly hostEvents: InstanceHostEvents,
     private readonly reconciler: InstancesReconciler,
+    private readonly database: Database,
+    private readonly maintenance: MemberMaintenance,
     private readonly logger: Logger,
   ) {}
+
+  onModuleDestroy(): void {
+    this.starting?.abort();
+  }
 
   /**
    * Call once the agent answers, pools are mounted, networks up and stored operations taken up again. Looks at the host, settles what
@@ -34,9 +43,36 @@ export class InstancesLifecycle {
    */
   async startUp(): Promise<void> {
     await this.states.ready();
-    await this.reconciler.run(new AbortController().signal);
-    this.hostEvents.follow();
     const abort = (this.starting = new AbortController());
+    const fresh = await this.isFresh();
+    if (fresh) await this.reconciler.run(abort.signal);
+    this.hostEvents.follow();
+    if (fresh) return this.startWhatRan(abort);
+    this.logger.warn('No quorum: instances are not started before there is one, unless somebody asks for it');
+    void this.startWhenFresh(abort);
+  }
+
+  /** Rows may say where an instance was yesterday: nothing is started by them before the log was seen (hazards B1). */
+  private async startWhenFresh(abort: AbortController): Promise<void> {
+    while (!abort.signal.aborted) {
+      await pause(quorumProbeMs, abort.signal);
+      if (abort.signal.aborted || !(await this.isFresh())) continue;
+      await this.reconciler.run(abort.signal).catch((error: unknown) => this.logger.error('Failed comparing instances with the host', { error: messageOf(error) }));
+      return this.startWhatRan(abort);
+    }
+  }
+
+  private async isFresh(): Promise<boolean> {
+    try {
+      return (await this.database.barrier(internalContext())) === 'fresh';
+    } catch (error) {
+      this.logger.warn('The log cannot be followed', { error: messageOf(error) });
+      return false;
+    }
+  }
+
+  private async startWhatRan(abort: AbortController): Promise<void> {
+    if (this.maintenance.evacuated()) return;
     for (const { instance } of instancesToStart(this.bootable((instance) => !this.power.isRunning(instance)))) {
       if (abort.signal.aborted) return;
       if (!(await this.tryStart(instance))) void this.retry(instance, abort.signal);

@@ -3,7 +3,7 @@ import { instancesPost, instancesPut, type Instance, type InstanceFull, type Ins
 import { invalid, type RequestContext } from '#kernel';
 import { Body, Ctx, Get, isAllProjects, operationResponse, parseRecursion, Post, Put, Query, type ApiResponse } from '#platform/http';
 import { InstancePlacement } from '../members/instance-placement.service.js';
-import { InstanceStateChanges } from '../instance-state.service.js';
+import { BulkStateChanges } from '../members/bulk-state-changes.js';
 import { InstancesService, type InstanceTree, type ListOptions } from '../instances.service.js';
 import { collections, Tree, typeFilter } from './instance-tree.js';
 
@@ -14,7 +14,7 @@ export class InstancesController {
   constructor(
     private readonly instances: InstancesService,
     private readonly placement: InstancePlacement,
-    private readonly states: InstanceStateChanges,
+    private readonly states: BulkStateChanges,
   ) {}
 
   @Get()
@@ -32,7 +32,7 @@ export class InstancesController {
 
   @Put()
   async changeStates(@Ctx() ctx: RequestContext, @Body({ schema: instancesPut }) body: InstancesPut): Promise<ApiResponse> {
-    return operationResponse(await this.states.changeAll(ctx, body.state ?? {}));
+    return operationResponse(await this.states.change(ctx, body.state ?? {}));
   }
 }
 

@@ -11,6 +11,8 @@ export interface MemberState {
   readonly volatile: Readonly<ConfigMap>;
   /** RFC 3339; empty where it never ran here. */
   readonly lastUsedAt: string;
+  /** It was stopped here while there was no quorum: it ran here when one was last seen. */
+  readonly ranWithoutQuorum?: boolean;
 }
 
 const unknown: MemberState = { volatile: {}, lastUsedAt: '' };
@@ -46,14 +48,19 @@ export class MemberVolatileStore {
   /** Lays keys over what is known; an empty value hides the row's key. */
   merge(id: number, volatile: Readonly<ConfigMap>, lastUsedAt?: string): void {
     const before = this.get(id);
-    const after = { volatile: { ...before.volatile, ...volatile }, lastUsedAt: lastUsedAt ?? before.lastUsedAt };
+    const after = { ...before, volatile: { ...before.volatile, ...volatile }, lastUsedAt: lastUsedAt ?? before.lastUsedAt };
     if (lastUsedAt === undefined && Object.keys(volatile).every((key) => before.volatile[key] === volatile[key])) return;
     this.put(id, after);
   }
 
   /** Replaces all keys. */
   replace(id: number, volatile: Readonly<ConfigMap>): void {
-    this.put(id, { volatile, lastUsedAt: this.get(id).lastUsedAt });
+    this.put(id, { ...this.get(id), volatile });
+  }
+
+  setRanWithoutQuorum(id: number, ranWithoutQuorum: boolean): void {
+    const before = this.get(id);
+    if ((before.ranWithoutQuorum ?? false) !== ranWithoutQuorum) this.put(id, { ...before, ranWithoutQuorum });
   }
 
   forget(id: number): void {

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { internalContext, Logger, messageOf } from '#kernel';
 import { InstanceDriver, type InstanceStatus } from '#ports';
+import { Database } from '#platform/database';
 import { OperationsService } from '#platform/operations';
 import { Reconciler } from '#platform/reconcile';
+import type { InstanceRow } from '../data/instance.repository.js';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { MemberVolatileStore } from '../data/member-volatile.store.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
@@ -21,6 +23,7 @@ export class InstancesReconciler extends Reconciler {
   readonly periodMs = 10 * 60_000;
 
   constructor(
+    private readonly database: Database,
     private readonly catalog: InstanceCatalog,
     private readonly member: MemberVolatileStore,
     private readonly driver: InstanceDriver,
@@ -34,11 +37,23 @@ export class InstancesReconciler extends Reconciler {
   }
 
   override async run(signal: AbortSignal): Promise<void> {
+    // What rows say is believed only when they are known to be the newest: traces are removed by their word.
+    if ((await this.database.barrier(internalContext(signal))) === 'stale') return;
     const statuses = await this.driver.describeStatus([]);
     await this.removeTraces(statuses, signal);
     await this.restoreTraces(new Set(statuses.map(({ projectName }) => projectName)), signal);
     await this.finishHalfMade(signal);
+    await this.removeEnded(new Map(statuses.map(({ projectName, power }) => [projectName, power])), signal);
     this.forgetStrangers();
+  }
+
+  /** Ephemeral instances that have ended but could not go then, as without a quorum. */
+  private async removeEnded(powers: ReadonlyMap<string, string>, signal: AbortSignal): Promise<void> {
+    for (const { row } of this.catalog.local()) {
+      if (signal.aborted) return;
+      const ended = this.member.get(row.id).volatile['volatile.last_state.power'] === 'STOPPED' && (powers.get(hostName(row)) ?? 'Stopped') === 'Stopped';
+      if (row.ephemeral && ended && row.state === 'Created' && !this.operations.isBusy(instanceConflictKey(row))) await this.remove(row);
+    }
   }
 
   /** Not while an operation moves the instance: it may be on its way to this member. */
@@ -92,12 +107,16 @@ export class InstancesReconciler extends Reconciler {
       if (signal.aborted) return;
       if (row.state === 'Created' || this.operations.isBusy(instanceConflictKey(row))) continue;
       this.logger.info('Removing an instance that was never finished', { instance: hostName(row), state: row.state });
-      try {
-        const operation = await this.removal.schedule(internalContext(undefined, row.project), row.project, row.name);
-        await operation.done;
-      } catch (error) {
-        this.logger.warn('Failed removing an instance that was never finished', { instance: hostName(row), error: messageOf(error) });
-      }
+      await this.remove(row);
+    }
+  }
+
+  private async remove(row: InstanceRow): Promise<void> {
+    try {
+      const operation = await this.removal.schedule(internalContext(undefined, row.project), row.project, row.name);
+      await operation.done;
+    } catch (error) {
+      this.logger.warn('Failed removing an instance that should be no more', { instance: hostName(row), error: messageOf(error) });
     }
   }
 }

@@ -1,15 +1,18 @@
 import { internalContext } from '#kernel';
 import { FakePeerNetwork } from '#ports/testing';
+import { PoolsService } from '#features/storage';
 import { OpenDatabase, openTemporaryDatabase } from '#platform/database';
 import { MemoryLog } from '#platform/database/testing';
+import { FakeMoves } from './fake-moves.js';
 import { FakeHost, FakeMember } from './fake-member.js';
 
 /** Several whole members in one process, `m1` first: one log in memory, a fake host each, a pool `default` on all. */
 export class FakeCluster {
   readonly network = new FakePeerNetwork();
+  readonly moves = new FakeMoves((id) => this.member(id));
 
   private constructor(
-    readonly members: readonly FakeMember[],
+    readonly members: FakeMember[],
     readonly log: MemoryLog,
   ) {}
 
@@ -28,6 +31,17 @@ export class FakeCluster {
   /** By number, from 1. */
   member(id: number): FakeMember {
     return this.members[id - 1]!;
+  }
+
+  /** As after `kill -9`; `meanwhile` happens to the host and the others. Its `startUp` is the caller's. */
+  async restart(id: number, meanwhile: () => Promise<void> | void = () => {}): Promise<FakeMember> {
+    const { host } = this.member(id);
+    await this.member(id).stop();
+    await meanwhile();
+    const { log, network, moves } = this;
+    return (this.members[id - 1] = await FakeMember.start(host, {
+      startUp: false, network, moves, database: { incarnation: log.incarnation, log: () => log }, prepare: (started) => started.get(PoolsService).mountAll(),
+    }));
   }
 
   /** Everybody has read all that was written. */
@@ -49,7 +63,7 @@ export class FakeCluster {
     await fetched.database.barrier(internalContext());
     await fetched.close();
     const member = await FakeMember.start(host, {
-      startUp: false, network, database,
+      startUp: false, network, database, moves: this.moves,
       prepare: async (started) => {
         if (id === 1) return this.writeMembers(started, count);
         await host.storage.createPool({ name: 'default', driver: 'btrfs', config: {} });

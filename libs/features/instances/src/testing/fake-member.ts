@@ -18,6 +18,7 @@ import { ReconcileModule } from '#platform/reconcile';
 import { PoolsService } from '#features/storage';
 import { OperationsApiModule } from '#features/operations';
 import { ServerModule } from '#features/server';
+import { InstanceMoves } from '../instance-moves.js';
 import { InstancesModule } from '../instances.module.js';
 import { InstancesLifecycle } from '../instances-lifecycle.service.js';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
@@ -53,6 +54,7 @@ export class FakeHost {
 export interface FakeMemberOptions {
   /** False: `startUp` is the test's to call. */
   readonly startUp?: boolean;
+  readonly moves?: InstanceMoves;
   /** Wires to other members of this process. */
   readonly network?: FakePeerNetwork;
   /** Instead of making a pool. */
@@ -90,8 +92,9 @@ class FakeLiveness extends MemberLiveness {
 @Global()
 @Module({})
 class HostModule {
-  static of(host: FakeHost, network?: FakePeerNetwork): DynamicModule {
+  static of(host: FakeHost, { network, moves }: FakeMemberOptions): DynamicModule {
     const providers = [
+      ...(moves === undefined ? [] : [{ provide: InstanceMoves, useValue: moves }]),
       { provide: MemberLiveness, useFactory: (peers: Peers) => new FakeLiveness(peers), inject: [Peers] },
       { provide: Peers, useValue: peersOf(host.member, network) },
       { provide: StateDirectory, useValue: host.state }, { provide: LocalMember, useValue: host.member }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
@@ -105,11 +108,11 @@ class HostModule {
 
 @Module({})
 class MemberModule {
-  static of(host: FakeHost, { network, database }: FakeMemberOptions): DynamicModule {
+  static of(host: FakeHost, options: FakeMemberOptions): DynamicModule {
     return {
       module: MemberModule,
       imports: [
-        HostModule.of(host, network), DatabaseModule.forRoot({ directory: host.state.database, synchronous: 'OFF', ballast: { bytes: 0 }, ...database }),
+        HostModule.of(host, options), DatabaseModule.forRoot({ directory: host.state.database, synchronous: 'OFF', ballast: { bytes: 0 }, ...options.database }),
         AuthModule.forRoot({ directory: host.state }), EventBusModule, OperationsModule.forRoot({ undoRetryDelaysMs: [1], progressIntervalMs: 0 }), ReconcileModule, HttpModule, ServerModule, OperationsApiModule,
         InstancesModule,
       ],
