@@ -5,13 +5,14 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
 import type { PoolSpec, VolumeSpec } from '#ports';
-import { describeStorageDriver, describeVolumeSnapshots } from '#ports/testing';
+import { describeStorageDriver, describeVolumeSnapshots, describeVolumeTransfer, type VolumeTransferFixture } from '#ports/testing';
 import { BtrfsSubvolumes, CommandRunner, parseMountTable } from '#host';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import { FileImageStore } from '#drivers/image-store';
 import { RoutingStorageDriver } from '../../apps/agent/src/routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from '../../apps/agent/src/routing-volume-snapshots.js';
+import { VolumeTransferSessions } from '../../apps/agent/src/volume-transfer-sessions.js';
 
 const fingerprint = 'b'.repeat(64);
 const sh = (...argv: [string, ...string[]]): string => execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -86,14 +87,18 @@ for (const name of ['dir', 'btrfs'] as const) {
 }
 
 /** Both drivers of a host behind one, as in the agent. */
-function routed(host: Host): { driver: RoutingStorageDriver; snapshots: RoutingVolumeSnapshots } {
+function routed(host: Host): Pick<VolumeTransferFixture, 'driver' | 'snapshots' | 'transfers'> {
   const drivers = { dir: new DirStorageDriver(host.options), btrfs: new BtrfsStorageDriver(host.options) };
   const driver = new RoutingStorageDriver(new Map(Object.entries(drivers)));
-  return { driver, snapshots: new RoutingVolumeSnapshots(new Map(Object.entries(drivers).map(([name, one]) => [name, one.snapshots])), driver) };
+  return {
+    driver,
+    snapshots: new RoutingVolumeSnapshots(new Map(Object.entries(drivers).map(([name, one]) => [name, one.snapshots])), driver),
+    transfers: new VolumeTransferSessions({ directory: join(host.root, 'transfer'), drivers: new Map(Object.entries(drivers).map(([name, one]) => [name, one.streams])), logger: new SilentLogger() }),
+  };
 }
 
 for (const name of ['dir', 'btrfs'] as const) {
-  describeVolumeSnapshots(`a real ${name} pool`, async () => {
+  const fixture = async (): Promise<VolumeTransferFixture> => {
     const host = new Host();
     const other = name === 'dir' ? 'btrfs' : 'dir';
     const place = (volume: VolumeSpec, snapshot?: string): string =>
@@ -107,7 +112,9 @@ for (const name of ['dir', 'btrfs'] as const) {
       scratch: async (volume) => [dirname(place(volume)), dirname(place(volume, 's0'))].flatMap((path) => (existsSync(path) ? readdirSync(path).filter((entry) => entry.startsWith('.')) : [])),
       close: async () => host.close(),
     };
-  });
+  };
+  describeVolumeSnapshots(`a real ${name} pool`, fixture);
+  describeVolumeTransfer(`a real ${name} pool`, fixture);
 }
 
 describe('storage on a real host', () => {

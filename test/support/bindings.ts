@@ -1,6 +1,6 @@
 import type { StateDirectory } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
-import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeSnapshots } from '#drivers/fake';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
 import type { PortBindings } from '../../apps/daemon/src/bindings.js';
 
 /** The ports, each carried out by a host in memory; `faults` makes it misbehave. */
@@ -11,6 +11,7 @@ export function fakeBindings(state: StateDirectory, faults = new FakeFaults()): 
   return [
     { provide: StorageDriver, useValue: storage },
     { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(storage, faults) },
+    { provide: VolumeTransfer, useValue: new FakeVolumeTransfer(storage, faults) },
     { provide: ImageStore, useValue: images },
     { provide: NetworkDriver, useValue: new FakeNetworkDriver(faults) },
     { provide: InstanceDriver, useValue: instances },

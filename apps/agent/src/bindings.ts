@@ -7,9 +7,10 @@ import { FileImageStore } from '#drivers/image-store';
 import { LxcHost, policyForPlainDaemon, policyForRootDaemon, readHostPolicy } from '#drivers/instance-lxc';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
-import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots } from '#ports';
+import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
+import { VolumeTransferSessions } from './volume-transfer-sessions.js';
 import type { DaemonUser } from './state-preparation.js';
 
 /** Root's own word on what a daemon may ask for (hazards E4); absent means the default. */
@@ -26,6 +27,7 @@ export interface BindingOptions {
 export interface BoundDrivers {
   readonly storage: StorageDriver;
   readonly snapshots: VolumeSnapshots;
+  readonly transfers: VolumeTransfer;
   readonly images: ImageStore;
   readonly network: NetworkDriver;
   readonly instances: InstanceDriver;
@@ -44,6 +46,9 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     ['dir', new DirStorageDriver({ state, command, logger })],
   ]);
   const storage = new RoutingStorageDriver(pools);
+  const transfers = new VolumeTransferSessions({
+    directory: `${state.run}/transfer`, drivers: new Map([...pools].map(([name, driver]) => [name, driver.streams])), logger,
+  });
   const containers = new LxcHost({
     state, stateId, commands: command, logger, daemon: options.daemon, firewall, volumeUsage: (volume) => storage.describeVolume(volume),
     policy: readHostPolicy(policyFile, options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon),
@@ -52,12 +57,16 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
   return {
     storage,
     snapshots: new RoutingVolumeSnapshots(new Map([...pools].map(([name, driver]) => [name, driver.snapshots])), storage),
+    transfers,
     images: new FileImageStore({ state, command, logger }),
     network: new BridgeNetworkDriver({ ip: new Ip(command), dnsmasq: new Dnsmasq(command), firewall, state, stateId, logger }),
     instances: containers.instances,
     exec: containers.exec,
     logs: containers.logs,
     host: new LinuxHostInfo({ state, command, logger, firewall: firewall.name }),
-    close: async () => containers.close(),
+    close: async () => {
+      await transfers.close();
+      containers.close();
+    },
   };
 }

@@ -43,7 +43,7 @@ async function main(options: AgentOptions): Promise<void> {
   };
   const stopped = Promise.withResolvers<void>();
   server.addService('Host', hostService(drivers.host, identity, stopped.resolve));
-  server.addService('Storage', storageService(drivers.storage, drivers.snapshots, drivers.images));
+  server.addService('Storage', storageService(drivers));
   server.addService('Network', networkService(drivers.network));
   server.addService('Instance', instanceService(drivers.instances, drivers.exec, drivers.logs));
   await server.listen(state.agentSocket, 0o660, user.gid);

@@ -6,3 +6,4 @@ export * from './network.port.js';
 export * from './peers.port.js';
 export * from './storage.port.js';
 export * from './volume-snapshots.port.js';
+export * from './volume-transfer.port.js';

@@ -1,8 +1,15 @@
-import type { CopyVolumeRequest, ImageStore, PoolSpec, StorageDriver, VolumeSnapshots, VolumeSpec } from '#ports';
+import type { CopyVolumeRequest, ImageStore, PoolSpec, ReceiveVolumeRequest, SendVolumeRequest, StorageDriver, VolumeSnapshots, VolumeSpec, VolumeTransfer } from '#ports';
 import type { ServiceTable } from '#platform/rpc';
 
-/** `roost.agent.v1.Storage`, answered by the storage, snapshot and image store ports. */
-export function storageService(storage: StorageDriver, snapshots: VolumeSnapshots, images: ImageStore): ServiceTable {
+export interface StoragePorts {
+  readonly storage: StorageDriver;
+  readonly snapshots: VolumeSnapshots;
+  readonly transfers: VolumeTransfer;
+  readonly images: ImageStore;
+}
+
+/** `roost.agent.v1.Storage`, answered by the storage, snapshot, transfer and image store ports. */
+export function storageService({ storage, snapshots, transfers, images }: StoragePorts): ServiceTable {
   const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
   type Pool = { pool: PoolSpec };
   type Volume = { volume: VolumeSpec };
@@ -31,6 +38,10 @@ export function storageService(storage: StorageDriver, snapshots: VolumeSnapshot
       undoRestore: ({ volume, token }: Restore) => done(snapshots.undoRestore(volume, token)),
       finishRestore: ({ volume, token }: Restore) => done(snapshots.finishRestore(volume, token)),
       copyVolume: (request: CopyVolumeRequest) => done(snapshots.copyVolume(request)),
+      transferFormats: async ({ pool }: Pool) => ({ formats: await transfers.transferFormats(pool) }),
+      sendVolume: (request: SendVolumeRequest) => transfers.sendVolume(request),
+      receiveVolume: (request: ReceiveVolumeRequest) => transfers.receiveVolume(request),
+      waitTransfer: ({ sessionId }: { sessionId: string }, signal) => done(transfers.waitTransfer(sessionId, signal)),
       inspectImage: ({ metaPath, rootfsPath }: { metaPath: string; rootfsPath: string }) => images.inspectImage(metaPath, rootfsPath),
       adoptImage: (r: { fingerprint: string; metaPath: string; rootfsPath: string }) => done(images.adoptImage(r.fingerprint, r.metaPath, r.rootfsPath)),
       removeImage: ({ fingerprint }: { fingerprint: string }) => done(images.removeImage(fingerprint)),

@@ -1,7 +1,8 @@
-import { describeStorageDriver, describeVolumeSnapshots } from '#ports/testing';
+import { describeStorageDriver, describeVolumeSnapshots, describeVolumeTransfer, type VolumeTransferFixture } from '#ports/testing';
 import { FakeFaults } from './fake-faults.js';
 import { FakeStorageDriver } from './fake-storage.driver.js';
 import { FakeVolumeSnapshots } from './fake-volume-snapshots.js';
+import { FakeVolumeTransfer } from './fake-volume-transfer.js';
 
 for (const driverName of ['dir', 'btrfs']) {
   describeStorageDriver(`fake ${driverName}`, async () => {
@@ -18,11 +19,12 @@ for (const driverName of ['dir', 'btrfs']) {
 }
 
 for (const driverName of ['dir', 'btrfs']) {
-  describeVolumeSnapshots(`the fake ${driverName}`, async () => {
+  const fixture = async (): Promise<VolumeTransferFixture> => {
     const driver = new FakeStorageDriver(new FakeFaults());
     return {
       driver,
       snapshots: new FakeVolumeSnapshots(driver),
+      transfers: new FakeVolumeTransfer(driver),
       pool: { name: 'p1', driver: driverName, config: {} },
       otherPool: { name: 'p2', driver: driverName === 'dir' ? 'btrfs' : 'dir', config: {} },
       write: async (volume, content) => { driver.volume(volume).content = content; },
@@ -30,5 +32,7 @@ for (const driverName of ['dir', 'btrfs']) {
       scratch: async (volume) => [...(driver.pools.get(volume.pool.name)?.volumes.get(`container/${volume.name}`)?.formers.keys() ?? [])],
       close: async () => {},
     };
-  });
+  };
+  describeVolumeSnapshots(`the fake ${driverName}`, fixture);
+  describeVolumeTransfer(`the fake ${driverName}`, fixture);
 }

@@ -5,3 +5,4 @@ export * from './fake-instance.driver.js';
 export * from './fake-network.driver.js';
 export * from './fake-storage.driver.js';
 export * from './fake-volume-snapshots.js';
+export * from './fake-volume-transfer.js';

@@ -6,6 +6,7 @@ import {
 } from '#ports';
 import { BtrfsPools } from './btrfs-pools.js';
 import { BtrfsVolumeSnapshots } from './btrfs-volume-snapshots.js';
+import { BtrfsVolumeStreams } from './btrfs-volume-streams.js';
 import { BtrfsVolumes } from './btrfs-volumes.js';
 
 export interface BtrfsStorageOptions {
@@ -20,6 +21,7 @@ export interface BtrfsStorageOptions {
  */
 export class BtrfsStorageDriver extends StorageDriver {
   readonly snapshots: BtrfsVolumeSnapshots;
+  readonly streams: BtrfsVolumeStreams;
   private readonly pools: BtrfsPools;
   private readonly volumes: BtrfsVolumes;
   private readonly locks = new KeyedMutex();
@@ -30,6 +32,9 @@ export class BtrfsStorageDriver extends StorageDriver {
     this.volumes = new BtrfsVolumes({ ...options, subvolumes: this.pools.subvolumes });
     this.snapshots = new BtrfsVolumeSnapshots({
       volumes: this.volumes, ensurePoolMounted: (pool) => this.ensurePoolMounted(pool),
+    });
+    this.streams = new BtrfsVolumeStreams({
+      ...options, subvolumes: this.pools.subvolumes, volumes: this.volumes, ensurePoolMounted: (pool) => this.ensurePoolMounted(pool),
     });
   }
 

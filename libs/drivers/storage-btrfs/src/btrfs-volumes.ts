@@ -132,7 +132,7 @@ export class BtrfsVolumes {
     await mkdir(`${path}/rootfs`, { mode: 0o755 });
   }
 
-  private limitAt(path: string, sizeBytes: number): Promise<void> {
+  limitAt(path: string, sizeBytes: number): Promise<void> {
     const name = path.slice(this.state.storagePools.length + 1).split('/', 1)[0] ?? '';
     return this.limit({ name }, path, sizeBytes);
   }

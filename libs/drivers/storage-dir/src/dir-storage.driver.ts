@@ -6,6 +6,7 @@ import {
   type CreateVolumeRequest, type PoolResources, type PoolSpec, type StorageCapabilities, type VolumeSpec, type VolumeUsage,
 } from '#ports';
 import { DirVolumeSnapshots } from './dir-volume-snapshots.js';
+import { DirVolumeStreams } from './dir-volume-streams.js';
 
 export interface DirStorageOptions {
   readonly state: StateDirectory;
@@ -23,6 +24,7 @@ const volumeMode = 0o100;
  */
 export class DirStorageDriver extends StorageDriver {
   readonly snapshots: DirVolumeSnapshots;
+  readonly streams: DirVolumeStreams;
   private readonly state: StateDirectory;
   private readonly logger: Logger;
   private readonly mounts: Mounts;
@@ -41,9 +43,12 @@ export class DirStorageDriver extends StorageDriver {
     this.images = new ImageUnpacker(options.command);
     this.trees = new RemoveTree(options.command);
     this.claims = new PoolClaims(options.state.storagePools);
-    this.snapshots = new DirVolumeSnapshots({
-      ...options, ensurePoolMounted: (pool) => this.ensurePoolMounted(pool), lock: (volume, work) => this.lockVolume(volume, work),
-    });
+    const shared = {
+      ...options, ensurePoolMounted: (pool: PoolSpec) => this.ensurePoolMounted(pool),
+      lock: <T>(volume: VolumeSpec, work: () => Promise<T>) => this.lockVolume(volume, work),
+    };
+    this.snapshots = new DirVolumeSnapshots(shared);
+    this.streams = new DirVolumeStreams({ ...shared, snapshots: this.snapshots });
   }
 
   override async capabilities(): Promise<StorageCapabilities[]> {

@@ -3,3 +3,4 @@ export { RemoteExecSessions, RemoteInstanceDriver, RemoteInstanceLogs } from './
 export { RemoteNetworkDriver } from './remote-network.driver.js';
 export { RemoteImageStore, RemoteStorageDriver } from './remote-storage.driver.js';
 export { RemoteVolumeSnapshots } from './remote-volume-snapshots.js';
+export { RemoteVolumeTransfer } from './remote-volume-transfer.js';
