@@ -1,0 +1,220 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { connect as connectH2 } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer, text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
+import { Controller, Global, Module, type INestApplication } from '@nestjs/common';
+import { WebSocket } from 'ws';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Clock, conflict, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, type RequestContext } from '#kernel';
+import { AuthModule, ClusterCertificates, ServerCertificates } from '#platform/auth';
+import { Database, DatabaseModule, TransactionRunner } from '#platform/database';
+import { createApiApp, Ctx, Get, HttpModule, Post, RawBody, RequestRouter, Streaming, WebSocketRouter, type ApiApp, type RawRequestBody } from '#platform/http';
+import { MemberLiveness, Peers } from '#ports';
+import { MemberForwarder } from './member-forwarder.js';
+import { PeersModule } from './peers.module.js';
+
+@Controller()
+class WhoController {
+  constructor(private readonly local: LocalMember) {}
+
+  @Get('/1.0/on/:member/who') who(@Ctx() ctx: RequestContext): unknown { return { member: this.local.name, requestor: ctx.requestor }; }
+
+  @Post('/1.0/on/:member/bytes') @Streaming()
+  async bytes(@RawBody() body: RawRequestBody): Promise<unknown> { return { member: this.local.name, bytes: (await buffer(body.stream)).length }; }
+}
+
+class Member {
+  readonly root = mkdtempSync(join(tmpdir(), 'roost-peers-'));
+  readonly local = new LocalMember();
+  api!: ApiApp;
+  incarnation = 'h';
+
+  constructor(readonly id: number, readonly address: string) {}
+
+  get app(): INestApplication { return this.api.app; }
+  get peers(): Peers { return this.app.get(Peers); }
+  get socket(): string { return join(this.root, 'unix.socket'); }
+
+  async start(): Promise<void> {
+    const state = new StateDirectory(this.root);
+    const provided = [
+      { provide: Logger, useValue: new SilentLogger() }, { provide: LocalMember, useValue: this.local }, { provide: Clock, useValue: new SystemClock() },
+      { provide: StateDirectory, useValue: state }, { provide: MemberLiveness, useValue: { isOnline: () => true } },
+    ];
+    @Global() @Module({ providers: provided, exports: provided.map(({ provide }) => provide) }) class Foundation {}
+    @Module({ imports: [Foundation, DatabaseModule.forRoot({ directory: state.database, synchronous: 'OFF', ballast: { bytes: 0 } }), AuthModule.forRoot({ directory: state }), HttpModule, PeersModule], controllers: [WhoController] }) class Root {}
+    this.api = await createApiApp(Root);
+    await this.api.server.listenUnix(this.socket);
+  }
+
+  /** As a member that joined: rows of all, the cluster's certificate, and what an open connection to the log brings about. */
+  async knows(members: readonly Member[], cluster: { certificate: string; key: string }): Promise<void> {
+    Object.assign(this.local, { id: this.id, name: `m${this.id}`, clustered: true });
+    await this.app.get(ClusterCertificates).install(cluster.certificate, cluster.key);
+    await this.app.get(TransactionRunner).run(internalContext(), (tx) => {
+      tx.sql.run('DELETE FROM nodes');
+      for (const { id, address, app } of members) {
+        tx.sql.run("INSERT INTO nodes (id, name, address, architecture, certificate) VALUES (?, ?, ?, 'x86_64', ?)", id, `m${id}`, address, app.get(ServerCertificates).current.certificate);
+      }
+    });
+    Object.defineProperty(this.app.get(Database), 'head', { get: () => ({ incarnation: this.incarnation, index: 1, hash: '', level: 1 }) });
+    await this.api.server.setListener('https', this.address);
+    const router = this.app.get(RequestRouter);
+    router.barrier = async () => 'fresh';
+    router.forwarder = this.app.get(MemberForwarder);
+    router.register('/1.0/on/:member', ({ params }) => (params['member'] === this.local.name ? null : Number(params['member']!.slice(1))), { below: true });
+    this.app.get(WebSocketRouter).register('/1.0/on/:member/echo', async (ctx, _params, _query, accept) => {
+      const socket = await accept();
+      socket.on('message', (data) => socket.send(`${this.local.name} ${ctx.requestor.protocol} ${String(data)}`));
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.api.server.close();
+    await this.app.close();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+describe('members among each other', () => {
+  let a: Member;
+  let b: Member;
+  beforeAll(async () => {
+    [a, b] = [new Member(1, '127.30.0.1:18443'), new Member(2, '127.30.0.2:18443')];
+    await Promise.all([a.start(), b.start()]);
+    const cluster = await a.app.get(ClusterCertificates).create();
+    for (const member of [a, b]) await member.knows([a, b], cluster);
+  });
+  afterAll(async () => { await Promise.all([a, b].map((member) => member.stop())); });
+
+  const ask = (member: Member, path: string, options: { method?: string; body?: Buffer } = {}): Promise<{ status: number; body: { metadata: Record<string, unknown>; error: string } }> =>
+    new Promise((resolve, reject) => {
+      const request = httpRequest({ socketPath: member.socket, path, method: options.method ?? 'GET' }, (response) => {
+        text(response).then((body) => resolve({ status: response.statusCode!, body: JSON.parse(body) }), reject);
+      });
+      request.on('error', reject);
+      request.end(options.body);
+    });
+
+  it('call each other by name and hear of errors as they were thrown', async () => {
+    b.peers.handle('thing.double', async ({ n }: { n: number }, caller) => ({ n: n * 2, from: caller.memberName, who: caller.requestor.username }));
+    b.peers.handle('thing.refuse', async () => { throw conflict('Instance "ä" is busy'); });
+
+    expect(await a.peers.call(2, 'thing.double', { n: 4 }, { requestor: { username: 'root', protocol: 'unix', address: '@' } })).toEqual({ n: 8, from: 'm1', who: 'root' });
+    await expect(a.peers.call(2, 'thing.refuse', {})).rejects.toMatchObject({ kind: 'conflict', message: 'Instance "ä" is busy' });
+    await expect(a.peers.call(2, 'thing.unknown', {})).rejects.toMatchObject({ kind: 'not-found' });
+  });
+
+  it('give up a call in time and tell the other side', async () => {
+    let aborted = false;
+    b.peers.handle('thing.wait', async (_request, { signal }) => {
+      signal.addEventListener('abort', () => { aborted = true; });
+      await sleep(5000, undefined, { signal }).catch(() => undefined);
+    });
+
+    await expect(a.peers.call(2, 'thing.wait', {}, { timeoutMs: 100 })).rejects.toMatchObject({ kind: 'unavailable' });
+    await expect.poll(() => aborted).toBe(true);
+  });
+
+  it('stream many bytes both ways, each direction with its own end', async () => {
+    const size = 8 * 1024 * 1024;
+    b.peers.handleStream('thing.echo', async ({ times }: { times: number }, stream) => {
+      // Reading by plain iteration would end the other direction, too.
+      const chunks: Buffer[] = [];
+      for await (const chunk of stream.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
+      const got = Buffer.concat(chunks);
+      for (let i = 0; i < times; i++) await new Promise<void>((resolve) => stream.write(got, () => resolve()));
+      stream.end();
+    });
+    const stream = await a.peers.openStream(2, 'thing.echo', { times: 2 });
+    stream.end(Buffer.alloc(size, 7));
+
+    const back = await buffer(stream);
+    expect(back.length).toBe(2 * size);
+    expect(back.every((byte) => byte === 7)).toBe(true);
+  });
+
+  it('hold a sender back that nobody reads from', async () => {
+    let written = 0;
+    b.peers.handleStream('thing.flood', async (_request, stream) => {
+      const chunk = Buffer.alloc(1024 * 1024);
+      for (let i = 0; i < 200 && !stream.destroyed; i++) {
+        await new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
+        written++;
+      }
+    });
+    const stream = await a.peers.openStream(2, 'thing.flood', {});
+    await sleep(500);
+    stream.destroy();
+
+    expect(written).toBeLessThan(60);
+  });
+
+  it('tell the reader of a stream why the other side gave up', async () => {
+    b.peers.handleStream('thing.fail', async (_request, stream) => {
+      stream.write('begun');
+      await sleep(20);
+      throw conflict('It went wrong');
+    });
+    const stream = await a.peers.openStream(2, 'thing.fail', {});
+    stream.end();
+
+    await expect(buffer(stream)).rejects.toMatchObject({ kind: 'conflict', message: 'It went wrong' });
+    await expect(a.peers.openStream(2, 'thing.unknown', {})).rejects.toMatchObject({ kind: 'not-found' });
+  });
+
+  it('send requests on, with who asked and bodies of any size', async () => {
+    expect((await ask(a, '/1.0/on/m2/who')).body.metadata).toEqual({ member: 'm2', requestor: expect.objectContaining({ protocol: 'unix', username: 'root' }) });
+    expect((await ask(a, '/1.0/on/m1/who')).body.metadata).toMatchObject({ member: 'm1' });
+    const sent = await ask(a, '/1.0/on/m2/bytes', { method: 'POST', body: Buffer.alloc(8 * 1024 * 1024) });
+    expect(sent.body.metadata).toEqual({ member: 'm2', bytes: 8 * 1024 * 1024 });
+  });
+
+  it('carry websockets through', async () => {
+    const socket = new WebSocket(`ws+unix://${a.socket}:/1.0/on/m2/echo`);
+    const answer = new Promise<string>((resolve, reject) => {
+      socket.on('open', () => socket.send('hello'));
+      socket.on('message', (data) => resolve(String(data)));
+      socket.on('error', reject);
+    });
+
+    expect(await answer).toBe('m2 unix hello');
+    socket.terminate();
+  });
+
+  it('say that a member cannot be reached, at once', async () => {
+    const before = performance.now();
+    await a.app.get(TransactionRunner).run(internalContext(), (tx) => tx.sql.run("INSERT INTO nodes (id, name, address, architecture) VALUES (3, 'm3', '127.30.0.3:18443', 'x86_64')"));
+
+    const { status, body } = await ask(a, '/1.0/on/m3/who');
+    expect(status).toBe(503);
+    expect(body.error).toContain('127.30.0.3:18443');
+    await expect(a.peers.call(3, 'x', {}, { timeoutMs: 3000 })).rejects.toMatchObject({ kind: 'unavailable' });
+    expect(performance.now() - before).toBeLessThan(4000);
+  });
+
+  it('refuse HTTP/2 to whoever is no member, and give HTTP/1.1 to whoever offers it', async () => {
+    const [host, port] = a.address.split(':');
+    const offered = (protocols: string[]): Promise<string | false | null> => new Promise((resolve, reject) => {
+      const socket = connectTls({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: protocols }, () => { resolve(socket.alpnProtocol); socket.destroy(); });
+      socket.on('error', reject);
+    });
+    expect(await offered(['h2', 'http/1.1'])).toBe('http/1.1');
+
+    const session = connectH2(`https://${a.address}`, { rejectUnauthorized: false });
+    const closed = new Promise((resolve) => { session.on('close', () => resolve('closed')); session.on('error', () => resolve('closed')); });
+    session.request({ ':path': '/' }).on('error', () => undefined);
+    expect(await closed).toBe('closed');
+  });
+
+  it('refuse members of another history, and say so', async () => {
+    b.peers.handle('thing.any', async () => ({}));
+    a.incarnation = 'other';
+
+    await expect(a.peers.call(2, 'thing.any', {})).rejects.toMatchObject({ kind: 'precondition' });
+  });
+});
