@@ -11,7 +11,7 @@ import { OperationsApiModule } from '#features/operations';
 import { ProfilesModule } from '#features/profiles';
 import { ProjectsModule } from '#features/projects';
 import { DaemonControl, ServerModule } from '#features/server';
-import { PoolsService, StorageModule } from '#features/storage';
+import { PoolPartsReconciler, PoolsService, StorageModule } from '#features/storage';
 import { WarningsModule } from '#features/warnings';
 
 /** The nouns of the API this daemon serves. */
@@ -40,6 +40,7 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   await app.get(InstancesLifecycle).startUp();
   const reconcilers = app.get(ReconcileRunner);
   reconcilers.add(app.get(NetworksReconciler), { firstMs: afterStartMs });
+  reconcilers.add(app.get(PoolPartsReconciler), { firstMs: 6 * afterStartMs });
   const instances = app.get(InstancesReconciler);
   reconcilers.add(instances, { firstMs: instances.periodMs });
   control.markReady();

@@ -4,6 +4,7 @@ export * from './local-peers.js';
 export * from './member-liveness.port.js';
 export * from './network.port.js';
 export * from './peers.port.js';
+export * from './peer-notices.js';
 export * from './storage.port.js';
 export * from './volume-snapshots.port.js';
 export * from './volume-transfer.port.js';

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { invalid, LocalMember } from '#kernel';
 import { apiUrl } from '#platform/http';
 import type { Sql } from '#platform/database';
 import { VolumesRepository, type VolumeKey } from './data/volumes.repository.js';
@@ -7,11 +8,11 @@ import { VolumeUsage } from './volume-usage.registry.js';
 /** Answers who uses a pool or a volume, as URLs. */
 @Injectable()
 export class PoolUsers {
-  constructor(private readonly volumes: VolumesRepository, private readonly usage: VolumeUsage) {}
+  constructor(private readonly volumes: VolumesRepository, private readonly usage: VolumeUsage, private readonly member: LocalMember) {}
 
   /** Everything in or on the pool, sorted, each once. */
   usersOfPool(sql: Sql, pool: string): string[] {
-    const volumes = this.volumes.keysByPool(sql, pool).map((volume) => (volume.type === 'custom' ? volumeUrl(volume) : ownerUrl(volume)));
+    const volumes = this.volumes.keysByPool(sql, pool).map((volume) => (volume.type === 'custom' ? this.volumeUrl(volume) : ownerUrl(volume)));
     const profiles = this.volumes.profilesOnPool(sql, pool).map(({ project, name }) => apiUrl(['1.0', 'profiles', name], project));
     return [...new Set([...volumes, ...profiles, ...this.usage.poolUsers(sql, pool)])].sort();
   }
@@ -22,14 +23,20 @@ export class PoolUsers {
     return this.usersOfPool(sql, pool).filter((url) => !images.has(url));
   }
 
+  refuseUsed(sql: Sql, pool: string): void {
+    if (this.blockersOfPool(sql, pool).length > 0) throw invalid('The storage pool is currently in use');
+  }
+
   usersOfVolume(sql: Sql, volume: VolumeKey): string[] {
     const own = volume.type === 'custom' ? [] : [ownerUrl(volume)];
     return [...new Set([...own, ...this.usage.volumeUsers(sql, volume)])].sort();
   }
-}
 
-export function volumeUrl({ pool, project, type, name }: VolumeKey): string {
-  return apiUrl(['1.0', 'storage-pools', pool, 'volumes', type, name], project);
+  /** In a cluster members may have volumes of one name, so that its URL says which is meant. */
+  volumeUrl({ pool, project, type, name, location }: VolumeKey & { readonly location: string }): string {
+    const url = apiUrl(['1.0', 'storage-pools', pool, 'volumes', type, name], project);
+    return this.member.clustered ? `${url}${url.includes('?') ? '&' : '?'}target=${encodeURIComponent(location)}` : url;
+  }
 }
 
 /** The instance or image a volume belongs to. */

@@ -1,20 +1,42 @@
-import { Module } from '@nestjs/common';
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { LocalMember } from '#kernel';
+import { ChangeFeed } from '#platform/database';
+import { ReconcileRunner } from '#platform/reconcile';
+import { ClusterModule } from '#features/cluster';
 import { StoragePoolsController } from './api/storage-pools.controller.js';
 import { StorageVolumesController } from './api/storage-volumes.controller.js';
+import { ClusterPools } from './cluster-pools.service.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
+import { PoolJoin } from './pool-join.participant.js';
+import { PoolParts } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
+import { PoolPartsReconciler } from './reconcile/pool-parts.reconciler.js';
 import { SnapshotVolumes } from './snapshot-volumes.service.js';
 import { VolumeRequests } from './volume-requests.service.js';
 import { VolumeUsage } from './volume-usage.registry.js';
 import { VolumesService } from './volumes.service.js';
 
-/** The daemon calls `PoolsService.mountAll()` when the agent answers, before stored operations are resumed. */
+/** The daemon calls `PoolsService.mountAll()` when the agent answers, before stored operations are resumed, and runs `PoolPartsReconciler` from then on. */
 @Module({
+  imports: [ClusterModule],
   controllers: [StoragePoolsController, StorageVolumesController],
-  providers: [PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests],
-  exports: [PoolsService, VolumesService, SnapshotVolumes, VolumeUsage],
+  providers: [
+    PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
+    PoolJoin,
+  ],
+  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, PoolPartsReconciler],
 })
-export class StorageModule {}
+export class StorageModule implements OnModuleInit {
+  constructor(private readonly feed: ChangeFeed, private readonly runner: ReconcileRunner, private readonly member: LocalMember) {}
+
+  onModuleInit(): void {
+    const wake = (): void => void this.runner.signal('pool-parts');
+    this.feed.subscribe(['storage_pools_nodes'], (changes) => {
+      if (changes.some(({ op, key }) => op === 'insert' && key[1] === this.member.id && this.member.clustered)) wake();
+    });
+    this.feed.onReset(wake);
+  }
+}

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { internalContext, SilentLogger } from '#kernel';
+import { internalContext, LocalMember, SilentLogger } from '#kernel';
+import { FakePeers } from '#ports/testing';
 import { openTemporaryDatabase } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { FakeFaults, FakeStorageDriver } from '#drivers/fake';
+import { ClusterPools } from './cluster-pools.service.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
+import { PoolParts } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
 import { VolumeRequests } from './volume-requests.service.js';
@@ -20,6 +23,7 @@ class World {
   readonly usage = new VolumeUsage();
   readonly events = new EventBus();
   readonly seen: string[] = [];
+  parts!: PoolParts;
   pools!: PoolsService;
   volumes!: VolumesService;
   requests!: VolumeRequests;
@@ -36,12 +40,15 @@ class World {
   /** New services over the same rows and host, as a daemon that was killed finds them. */
   restart(): void {
     const { database, runner } = this.db;
-    const [pools, volumes, logger] = [new PoolsRepository(), new VolumesRepository(), new SilentLogger()];
-    const users = new PoolUsers(volumes, this.usage);
-    this.pools = new PoolsService(database, runner, pools, users, this.host, this.events, logger);
+    const [member, peers, logger] = [new LocalMember(), new FakePeers(), new SilentLogger()];
+    const [pools, volumes] = [new PoolsRepository(member), new VolumesRepository(member)];
+    const users = new PoolUsers(volumes, this.usage, member);
+    this.parts = new PoolParts(database, runner, pools, this.host, member, logger, peers, this.db.feed);
+    const cluster = new ClusterPools(database, runner, pools, users, peers, member, this.events);
+    this.pools = new PoolsService(database, pools, this.parts, cluster, users, peers, member, this.events);
     this.volumes = new VolumesService(database, runner, volumes, this.pools, this.host, logger);
     this.volumes.onModuleInit();
-    this.requests = new VolumeRequests(database, runner, volumes, this.pools, users, this.host, this.events);
+    this.requests = new VolumeRequests(database, runner, volumes, this.pools, cluster, users, peers, this.events, this.host);
   }
 
   create(name = 'p1', driver = 'btrfs', config: Record<string, string> = {}): Promise<void> {
@@ -204,9 +211,8 @@ describe('starting', () => {
 
     await world.pools.mountAll();
     expect(world.pools.api(world.pools.get('p1')).status).toBe('Unavailable');
-    await world.pools.mountAll();
+    await world.parts.settleOpen();
     expect(world.pools.api(world.pools.get('p1')).status).toBe('Created');
-    world.pools.onApplicationShutdown();
   });
 
   it('brings rows and unpacked images together', async () => {

@@ -1,16 +1,21 @@
 import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
 import { instanceVolumeKeys } from '#config-schema';
 import type { StorageVolume, StorageVolumePost, StorageVolumePut, StorageVolumesPost, StorageVolumeState } from '#api-types';
 import { internal, invalid, notFound, notImplemented, projectPrefixed, type RequestContext } from '#kernel';
-import { StorageDriver } from '#ports';
-import { Database, TransactionRunner, type Tx } from '#platform/database';
+import { Peers, StorageDriver, type VolumeSpec, type VolumeUsage } from '#ports';
+import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
 import { VolumesRepository, imageProject, type VolumeKey, type VolumeRow } from './data/volumes.repository.js';
+import { ClusterPools } from './cluster-pools.service.js';
 import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
-import { volumeType, type VolumeType } from './rules/names.rules.js';
+import { volumeType, volumeTypes, type VolumeType } from './rules/names.rules.js';
 import { compact, validate, type Config } from './rules/pool-config.rules.js';
+
+/** A volume as its member's driver knows it. */
+const namedVolume = z.object({ pool: z.string(), kind: z.enum(volumeTypes), name: z.string() });
 
 /** Volumes as the API shows and changes them. What other features need is in `VolumesService`. */
 @Injectable()
@@ -20,24 +25,35 @@ export class VolumeRequests {
     private readonly runner: TransactionRunner,
     private readonly volumes: VolumesRepository,
     private readonly pools: PoolsService,
+    private readonly cluster: ClusterPools,
     private readonly users: PoolUsers,
-    private readonly driver: StorageDriver,
+    private readonly peers: Peers,
     private readonly events: EventBus,
-  ) {}
+    driver: StorageDriver,
+  ) {
+    peers.handle('storage.describe-volume', (request) => driver.describeVolume(this.specHere(request)));
+    peers.handle('storage.destroy-volume', (request) => driver.destroyVolume(this.specHere(request)));
+  }
 
-  /** Volumes of a project, or of all: its instances', its custom ones, and images, which belong to everybody. */
-  list(pool: string, options: { project: string; allProjects: boolean; type?: string }): VolumeRow[] {
+  /** With the member in it where it takes one to find the volume. */
+  url(row: VolumeRow): string {
+    return this.users.volumeUrl(row);
+  }
+
+  /** Volumes of a project, or of all: its instances', its custom ones, and images, which belong to everybody. On all members, or the one named. */
+  list(pool: string, options: { project: string; allProjects: boolean; type?: string; target?: string }): VolumeRow[] {
     const type = options.type === undefined ? undefined : volumeType(options.type);
+    const member = this.cluster.memberNamed(options.target ?? '');
     this.pools.get(pool);
     if (!options.allProjects) this.volumes.requireProject(this.database.read, options.project);
     return this.volumes.listByPool(this.database.read, pool).filter((row) =>
-      (type === undefined || row.type === type) && (options.allProjects || row.type === 'image' || row.project === options.project));
+      (member === undefined || row.memberId === member.id) && (type === undefined || row.type === type) && (options.allProjects || row.type === 'image' || row.project === options.project));
   }
 
-  get(pool: string, type: string, project: string, name: string): VolumeRow {
-    const key = this.key(pool, type, project, name);
+  get(pool: string, type: string, project: string, name: string, target = ''): VolumeRow {
+    const key = this.key(pool, type, project, name, target);
     this.pools.get(pool);
-    return this.volumes.get(this.database.read, key);
+    return this.located(this.database.read, key);
   }
 
   api(row: VolumeRow): StorageVolume {
@@ -48,12 +64,13 @@ export class VolumeRequests {
     };
   }
 
-  async state(pool: string, type: string, project: string, name: string): Promise<StorageVolumeState> {
-    const key = this.key(pool, type, project, name);
+  async state(pool: string, type: string, project: string, name: string, target = ''): Promise<StorageVolumeState> {
+    const key = this.key(pool, type, project, name, target);
     if (key.type === 'image') throw invalid('Invalid storage volume type "image"');
-    const spec = this.pools.spec(pool);
-    if (this.volumes.find(this.database.read, key) === undefined) throw notFound(key.type === 'custom' ? 'Storage pool volume not found' : 'Instance not found');
-    const usage = await this.driver.describeVolume({ pool: spec, kind: key.type, name: projectPrefixed(key.project, key.name) });
+    this.pools.get(pool);
+    const row = this.volumes.locate(this.database.read, key);
+    if (row === undefined) throw notFound(key.type === 'custom' ? 'Storage pool volume not found' : 'Instance not found');
+    const usage = await this.peers.call<VolumeUsage>(row.memberId, 'storage.describe-volume', volumeName(row), { timeoutMs: 0 });
     if (usage.usedBytes < 0) throw internal('Not supported');
     return { usage: { used: usage.usedBytes, total: usage.totalBytes } };
   }
@@ -71,7 +88,7 @@ export class VolumeRequests {
     const config = compact(request.config);
     await this.runner.run(ctx, (tx) => {
       this.pools.specIn(tx, key.pool);
-      const row = this.volumes.get(tx.sql, key);
+      const row = this.located(tx.sql, key);
       checkEtag(ifMatch, etagOfVolume(row));
       if (row.type === 'image' && Object.keys(config).length > 0) throw invalid('Volume config is not editable');
       if (row.type !== 'image') validateInstanceVolume(row, config);
@@ -112,19 +129,29 @@ export class VolumeRequests {
 
   async delete(ctx: RequestContext, key: VolumeKey): Promise<void> {
     if (key.type !== 'image' && key.type !== 'custom') throw invalid(`Storage volumes of type "${key.type}" cannot be deleted with the storage API`);
-    this.volumes.get(this.database.read, key);
-    const spec = this.pools.spec(key.pool);
-    await this.driver.destroyVolume({ pool: spec, kind: key.type, name: key.type === 'custom' ? `${key.project}_${key.name}` : key.name });
+    const row = this.located(this.database.read, key);
+    await this.peers.call(row.memberId, 'storage.destroy-volume', volumeName(row), { timeoutMs: 0, requestor: ctx.requestor });
     await this.runner.run(ctx, (tx) => {
-      this.volumes.delete(tx, key);
+      this.volumes.delete(tx, row);
       this.announce(tx, ctx, 'storage-volume-deleted', key);
     });
   }
 
   /** Reads the parts of a URL; image volumes are found from every project. */
-  key(pool: string, type: string, project: string, name: string): VolumeKey {
+  key(pool: string, type: string, project: string, name: string, target = ''): VolumeKey {
     const kind: VolumeType = volumeType(type);
-    return { pool, type: kind, project: kind === 'image' ? imageProject : project, name };
+    return { pool, type: kind, project: kind === 'image' ? imageProject : project, name, memberId: this.cluster.memberNamed(target)?.id };
+  }
+
+  private located(sql: Sql, key: VolumeKey): VolumeRow {
+    const row = this.volumes.locate(sql, key);
+    if (row === undefined) throw notFound('Storage pool volume not found');
+    return row;
+  }
+
+  private specHere(request: unknown): VolumeSpec {
+    const { pool, kind, name } = namedVolume.parse(request);
+    return { pool: this.pools.spec(pool), kind, name };
   }
 
   /** LXD names the type in the plural here and nowhere else. */
@@ -145,4 +172,8 @@ function validateInstanceVolume(row: VolumeRow, config: Config): void {
   validate(instanceVolumeKeys, config,
     (name) => `Invalid option for volume "${row.name}" option "${name}"`,
     (name) => `Invalid value for volume "${row.name}" option "${name}"`);
+}
+
+function volumeName({ pool, type, project, name }: VolumeRow): z.infer<typeof namedVolume> {
+  return { pool, kind: type, name: type === 'image' ? name : type === 'custom' ? `${project}_${name}` : projectPrefixed(project, name) };
 }

@@ -12,6 +12,8 @@ export interface InstanceVolumeKey {
   /** Name of the instance. */
   readonly name: string;
   readonly type: 'container' | 'virtual-machine';
+  /** The member it lies on, for rows written on behalf of another; this one unless given. Host work is for this one's only. */
+  readonly memberId?: number;
 }
 
 export interface CreateInstanceVolume extends InstanceVolumeKey {
@@ -105,12 +107,12 @@ export class VolumesService implements OnModuleInit {
     await this.withImageRow(ctx, spec, fingerprint, () => this.driver.createVolume({ volume: imageVolume(spec, fingerprint), imageFingerprint: fingerprint, sizeBytes: 0 }));
   }
 
-  /** Names of pools that hold the image unpacked. */
+  /** Names of pools that hold the image unpacked, here. */
   poolsWithImage(fingerprint: string): string[] {
     return this.volumes.poolsWithImage(this.database.read, fingerprint);
   }
 
-  /** Before an image is deleted: removes its unpacked copies in all pools, host first, so that it may be repeated. */
+  /** Before an image is deleted: removes its unpacked copies in all pools here, host first, so that it may be repeated. */
   async removeImageVolumes(ctx: RequestContext, fingerprint: string): Promise<void> {
     for (const pool of this.poolsWithImage(fingerprint)) {
       await this.driver.destroyVolume(imageVolume(this.pools.spec(pool), fingerprint));
@@ -148,7 +150,7 @@ export class VolumesService implements OnModuleInit {
   /** Rows and unpacked images of a pool agree again: rows without a volume go, and so do copies of images that are no more. */
   private async settleImageVolumes(pool: PoolSpec): Promise<void> {
     const there = new Set((await this.driver.listVolumes(pool)).filter(({ kind }) => kind === 'image').map(({ name }) => name));
-    const recorded = new Set(this.volumes.keysByPool(this.database.read, pool.name).filter(({ type }) => type === 'image').map(({ name }) => name));
+    const recorded = new Set(this.volumes.imagesInPool(this.database.read, pool.name));
     const lost = [...recorded].filter((name) => !there.has(name));
     const unrecorded = [...there].filter((name) => !recorded.has(name));
     const adopted = unrecorded.filter((name) => this.volumes.imageExists(this.database.read, name));
@@ -165,8 +167,8 @@ export class VolumesService implements OnModuleInit {
   }
 }
 
-function keyOf({ pool, project, name, type }: InstanceVolumeKey): VolumeKey {
-  return { pool, project, name, type };
+function keyOf({ pool, project, name, type, memberId }: InstanceVolumeKey): VolumeKey {
+  return { pool, project, name, type, memberId };
 }
 
 function imageKey(pool: string, fingerprint: string): VolumeKey {

@@ -7,14 +7,15 @@ import { FakeFaults, FakeHostInfo, FakeImageStore, FakeStorageDriver, FakeVolume
 import { OperationsApiModule } from '#features/operations';
 import { PoolsService } from '#features/storage';
 import { ServerModule } from '#features/server';
-import { Clock, internalContext, Logger, SilentLogger, StateDirectory, SystemClock } from '#kernel';
+import { Clock, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock } from '#kernel';
 import { AuthModule, ServerCertificates } from '#platform/auth';
 import { Database, DatabaseModule, TransactionRunner } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule } from '#platform/operations';
 import { ReconcileModule } from '#platform/reconcile';
-import { HostInfo, ImageStore, StorageDriver, VolumeSnapshots } from '#ports';
+import { HostInfo, ImageStore, Peers, StorageDriver, VolumeSnapshots } from '#ports';
+import { FakePeers } from '#ports/testing';
 import { ImagesModule } from '../images.module.js';
 
 /** A server with images on a host in memory, its API on a unix socket and, after `listenTls`, on loopback. */
@@ -34,6 +35,7 @@ export class ImageWorld {
     const ports = [
       { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock }, { provide: StateDirectory, useValue: this.state },
       { provide: HostInfo, useFactory: () => new FakeHostInfo() }, { provide: StorageDriver, useValue: host }, { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(host) }, { provide: ImageStore, useValue: store },
+      { provide: LocalMember, useValue: new LocalMember() }, { provide: Peers, useValue: new FakePeers() },
     ];
     @Global()
     @Module({ providers: ports, exports: ports.map((port) => port.provide) })

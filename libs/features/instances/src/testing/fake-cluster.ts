@@ -76,14 +76,12 @@ export class FakeCluster {
   private async writeMembers(first: FakeMember, count: number): Promise<void> {
     await first.transactions.run(first.ctx(), (tx) => {
       tx.sql.run("UPDATE nodes SET name = 'm1', address = '127.0.0.1:8443', architecture = 'x86_64' WHERE id = 1");
-      for (let id = 2; id <= count; id++) {
-        tx.sql.run("INSERT INTO nodes (id, name, address, architecture) VALUES (?, ?, ?, 'x86_64')", id, `m${id}`, `127.0.0.${id}:8443`);
-        tx.sql.run('INSERT INTO nodes_cluster_groups (node_id, group_id) VALUES (?, 1)', id);
-      }
     });
     await first.preparePool();
     await first.transactions.run(first.ctx(), (tx) => {
       for (let id = 2; id <= count; id++) {
+        tx.sql.run("INSERT INTO nodes (id, name, address, architecture) VALUES (?, ?, ?, 'x86_64')", id, `m${id}`, `127.0.0.${id}:8443`);
+        tx.sql.run('INSERT INTO nodes_cluster_groups (node_id, group_id) VALUES (?, 1)', id);
         tx.sql.run('INSERT INTO storage_pools_nodes (storage_pool_id, node_id, state, config) SELECT storage_pool_id, ?, state, config FROM storage_pools_nodes WHERE node_id = 1', id);
       }
     });

@@ -4,7 +4,7 @@ import { notImplemented, type RequestContext } from '#kernel';
 import {
   apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
 } from '#platform/http';
-import { etagOfPool, PoolsService } from '../pools.service.js';
+import { PoolsService } from '../pools.service.js';
 
 @Controller('/1.0/storage-pools')
 export class StoragePoolsController {
@@ -17,15 +17,15 @@ export class StoragePoolsController {
   }
 
   @Post()
-  async create(@Ctx() ctx: RequestContext, @Body({ schema: storagePoolsPost }) body: StoragePoolsPost): Promise<ApiResponse> {
-    await this.pools.create(ctx, body);
+  async create(@Ctx() ctx: RequestContext, @Body({ schema: storagePoolsPost }) body: StoragePoolsPost, @Query('target') target?: string): Promise<ApiResponse> {
+    await this.pools.create(ctx, body, target);
     return createdResponse(apiUrl(['1.0', 'storage-pools', body.name]));
   }
 
   @Get(':name')
-  get(@Param('name') name: string): ApiResponse {
-    const row = this.pools.get(name);
-    return syncResponse(this.pools.api(row), { etag: etagOfPool(row) });
+  get(@Param('name') name: string, @Query('target') target?: string): ApiResponse {
+    const row = this.pools.get(name, target);
+    return syncResponse(this.pools.api(row, target), { etag: this.pools.etag(row, target) });
   }
 
   @Post(':name')
@@ -34,14 +34,18 @@ export class StoragePoolsController {
   }
 
   @Put(':name')
-  async replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: storagePoolPut }) body: StoragePoolPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
-    await this.pools.update(ctx, name, body, { merge: false, ifMatch });
+  async replace(
+    @Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: storagePoolPut }) body: StoragePoolPut, @Query('target') target?: string, @IfMatch() ifMatch?: string,
+  ): Promise<ApiResponse> {
+    await this.pools.update(ctx, name, body, { merge: false, ifMatch, target });
     return emptyResponse();
   }
 
   @Patch(':name')
-  async merge(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: storagePoolPut }) body: StoragePoolPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
-    await this.pools.update(ctx, name, body, { merge: true, ifMatch });
+  async merge(
+    @Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: storagePoolPut }) body: StoragePoolPut, @Query('target') target?: string, @IfMatch() ifMatch?: string,
+  ): Promise<ApiResponse> {
+    await this.pools.update(ctx, name, body, { merge: true, ifMatch, target });
     return emptyResponse();
   }
 
@@ -52,7 +56,7 @@ export class StoragePoolsController {
   }
 
   @Get(':name/resources')
-  resources(@Param('name') name: string): Promise<ResourcesStoragePool> {
-    return this.pools.resources(name);
+  resources(@Param('name') name: string, @Query('target') target?: string): Promise<ResourcesStoragePool> {
+    return this.pools.resources(name, target);
   }
 }

@@ -7,7 +7,6 @@ import type { RequestContext } from '#kernel';
 import {
   Body, Ctx, Delete, emptyResponse, filterList, Get, IfMatch, isAllProjects, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
 } from '#platform/http';
-import { volumeUrl } from '../pool-users.service.js';
 import { etagOfVolume, VolumeRequests } from '../volume-requests.service.js';
 
 type ListQuery = Readonly<Record<string, string | undefined>>;
@@ -37,8 +36,8 @@ export class StorageVolumesController {
   }
 
   @Get(':type/:name')
-  get(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): ApiResponse {
-    const row = this.volumes.get(pool, type, ctx.project, name);
+  get(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string, @Query('target') target?: string): ApiResponse {
+    const row = this.volumes.get(pool, type, ctx.project, name, target);
     return syncResponse(this.volumes.api(row), { etag: etagOfVolume(row) });
   }
 
@@ -50,9 +49,9 @@ export class StorageVolumesController {
   @Put(':type/:name')
   async replace(
     @Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string,
-    @Body({ schema: storageVolumePut }) body: StorageVolumePut, @IfMatch() ifMatch?: string,
+    @Body({ schema: storageVolumePut }) body: StorageVolumePut, @Query('target') target?: string, @IfMatch() ifMatch?: string,
   ): Promise<ApiResponse> {
-    await this.volumes.replace(ctx, this.volumes.key(pool, type, ctx.project, name), body, ifMatch);
+    await this.volumes.replace(ctx, this.volumes.key(pool, type, ctx.project, name, target), body, ifMatch);
     return emptyResponse();
   }
 
@@ -62,14 +61,14 @@ export class StorageVolumesController {
   }
 
   @Delete(':type/:name')
-  async delete(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): Promise<ApiResponse> {
-    await this.volumes.delete(ctx, this.volumes.key(pool, type, ctx.project, name));
+  async delete(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string, @Query('target') target?: string): Promise<ApiResponse> {
+    await this.volumes.delete(ctx, this.volumes.key(pool, type, ctx.project, name, target));
     return emptyResponse();
   }
 
   @Get(':type/:name/state')
-  state(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): Promise<StorageVolumeState> {
-    return this.volumes.state(pool, type, ctx.project, name);
+  state(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string, @Query('target') target?: string): Promise<StorageVolumeState> {
+    return this.volumes.state(pool, type, ctx.project, name, target);
   }
 
   @Get(':type/:name/snapshots')
@@ -88,9 +87,9 @@ export class StorageVolumesController {
   }
 
   private listed(ctx: RequestContext, pool: string, type: string | undefined, query: ListQuery): unknown[] {
-    const rows = this.volumes.list(pool, { project: ctx.project, allProjects: isAllProjects(query), type });
+    const rows = this.volumes.list(pool, { project: ctx.project, allProjects: isAllProjects(query), type, target: query['target'] });
     if (parseRecursion(query['recursion']) > 0) return filterList(query['filter'], rows.map((row) => this.volumes.api(row)));
     const matching = query['filter'] ? filterList(query['filter'], rows, (row) => this.volumes.api(row)) : rows;
-    return matching.map(volumeUrl);
+    return matching.map((row) => this.volumes.url(row));
   }
 }

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { conflict, notFound } from '#kernel';
+import { conflict, internal, LocalMember, notFound } from '#kernel';
 import type { Sql, Tx } from '#platform/database';
 import type { Config } from '../rules/pool-config.rules.js';
 import type { VolumeType } from '../rules/names.rules.js';
-import { localMemberId } from './pools.repository.js';
 
 /** A volume as the API names it. */
 export interface VolumeKey {
@@ -11,6 +10,8 @@ export interface VolumeKey {
   readonly project: string;
   readonly type: VolumeType;
   readonly name: string;
+  /** The member it lies on; this one unless given. */
+  readonly memberId?: number;
 }
 
 export interface VolumeRow extends VolumeKey {
@@ -19,7 +20,14 @@ export interface VolumeRow extends VolumeKey {
   readonly contentType: string;
   readonly createdAt: string;
   readonly location: string;
+  readonly memberId: number;
   readonly config: Config;
+}
+
+/** What is read of a volume for lists of URLs. */
+export interface ListedVolume extends VolumeKey {
+  readonly memberId: number;
+  readonly location: string;
 }
 
 /** Image volumes serve every project and are kept in this one. */
@@ -27,7 +35,7 @@ export const imageProject = 'default';
 
 const select = `
 SELECT v.id, p.name AS pool, j.name AS project, v.type, v.name, v.description, v.content_type AS contentType,
-  v.creation_date AS createdAt, n.name AS location, v.config
+  v.creation_date AS createdAt, n.name AS location, v.node_id AS memberId, v.config
 FROM storage_volumes v
 JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id`;
 
@@ -39,24 +47,43 @@ function toRow(raw: RawVolume): VolumeRow {
 
 @Injectable()
 export class VolumesRepository {
+  constructor(private readonly member: LocalMember) {}
+
+  /** On all members. */
   listByPool(sql: Sql, pool: string): VolumeRow[] {
-    return sql.all<RawVolume>(`${select} WHERE p.name = ? ORDER BY v.type, v.name, j.name`, pool).map(toRow);
+    return sql.all<RawVolume>(`${select} WHERE p.name = ? ORDER BY v.type, v.name, j.name, n.name`, pool).map(toRow);
   }
 
-  /** Names only, for lists of URLs and for `used_by`: no JSON is parsed. */
-  keysByPool(sql: Sql, pool: string): VolumeKey[] {
-    return sql.all<VolumeKey>(`SELECT p.name AS pool, j.name AS project, v.type, v.name FROM storage_volumes v
-      JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id WHERE p.name = ? ORDER BY v.type, v.name, j.name`, pool);
+  /** Names only, for lists of URLs and for `used_by`: no JSON is parsed. On all members. */
+  keysByPool(sql: Sql, pool: string): ListedVolume[] {
+    return sql.all<ListedVolume>(`SELECT p.name AS pool, j.name AS project, v.type, v.name, v.node_id AS memberId, n.name AS location FROM storage_volumes v
+      JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id
+      WHERE p.name = ? ORDER BY v.type, v.name, j.name, n.name`, pool);
   }
 
+  /** Fingerprints of images unpacked in the pool on this member. */
+  imagesInPool(sql: Sql, pool: string): string[] {
+    return sql.all<{ name: string }>(`SELECT v.name FROM storage_volumes v JOIN storage_pools p ON p.id = v.storage_pool_id
+      WHERE p.name = ? AND v.type = 'image' AND v.node_id = ?`, pool, this.member.id).map(({ name }) => name);
+  }
+
+  /** Pools of this member that hold the image unpacked. */
   poolsWithImage(sql: Sql, fingerprint: string): string[] {
     return sql.all<{ name: string }>(`SELECT p.name FROM storage_volumes v JOIN storage_pools p ON p.id = v.storage_pool_id
-      WHERE v.type = 'image' AND v.name = ?`, fingerprint).map(({ name }) => name);
+      WHERE v.type = 'image' AND v.name = ? AND v.node_id = ?`, fingerprint, this.member.id).map(({ name }) => name);
+  }
+
+  /** Wherever it lies, unless the key names a member; `internal` where several members have one of that name. */
+  locate(sql: Sql, key: VolumeKey): VolumeRow | undefined {
+    if (key.memberId !== undefined) return this.find(sql, key);
+    const [row, other] = sql.all<RawVolume>(`${select} WHERE p.name = ? AND j.name = ? AND v.type = ? AND v.name = ?`, key.pool, key.project, key.type, key.name);
+    if (other !== undefined) throw internal(`More than one cluster member has a volume named "${key.name}". Please target a specific member`);
+    return row && toRow(row);
   }
 
   find(sql: Sql, key: VolumeKey): VolumeRow | undefined {
     const raw = sql.get<RawVolume>(`${select} WHERE p.name = ? AND j.name = ? AND v.type = ? AND v.name = ? AND v.node_id = ?`,
-      key.pool, key.project, key.type, key.name, localMemberId);
+      key.pool, key.project, key.type, key.name, key.memberId ?? this.member.id);
     return raw && toRow(raw);
   }
 
@@ -71,7 +98,7 @@ export class VolumesRepository {
     const { changes } = tx.sql.run(
       `INSERT INTO storage_volumes (id, storage_pool_id, node_id, project_id, type, name, description, creation_date, state, config)
        SELECT ?, p.id, ?, j.id, ?, ?, ?, ?, 'Created', ? FROM storage_pools p, projects j WHERE p.name = ? AND j.name = ?`,
-      tx.nextId('storage_volumes'), localMemberId, key.type, key.name, content.description ?? '', tx.now.toISOString(),
+      tx.nextId('storage_volumes'), key.memberId ?? this.member.id, key.type, key.name, content.description ?? '', tx.now.toISOString(),
       JSON.stringify(content.config ?? {}), key.pool, key.project);
     if (changes === 0) throw notFound('Project not found');
   }

@@ -42,3 +42,29 @@ export function splitConfig(config: Config): { common: Record<string, string>; m
     member: Object.fromEntries(entries.filter(([name]) => memberPoolKeys.includes(name))),
   };
 }
+
+/** A member's keys as they were asked for, without what its host chose when it made its part. */
+export function askedConfig(pool: string, config: Config): Record<string, string> {
+  const { 'volatile.initial_source': initial, source = '', ...others } = splitConfig(config).member;
+  const chosen = source.endsWith(`/storage-pools/${pool}`) || source.endsWith(`/disks/${pool}.img`);
+  const asked = initial ?? (chosen ? '' : source);
+  return asked === '' ? others : { ...others, source: asked };
+}
+
+/** A pool that is there stays where it is. LXD's wording; in a cluster it answers 500. */
+export function refuseNewSource(before: Config, after: Config): void {
+  if ((after['source'] ?? '') !== (before['source'] ?? '')) throw invalid('Pool source cannot be changed when not in pending state');
+}
+
+/** The first of them that belongs to one member, or to all (`false`). */
+export function findKey(config: Config, ofMember: boolean): string | undefined {
+  return Object.keys(config).sort().find((name) => memberPoolKeys.includes(name) === ofMember);
+}
+
+/** A PUT has all that is wanted, a PATCH what changes; an absent description is empty in the one and left alone in the other. */
+export function merged(before: { description: string; config: Config }, request: { description?: string | null; config?: Config | null }, merge: boolean): { description: string; config: Config } {
+  return {
+    description: request.description ?? (merge ? before.description : ''),
+    config: compact(merge ? { ...before.config, ...request.config } : request.config),
+  };
+}

@@ -1,1 +1,2 @@
 export { MemoryLog } from './memory-log.js';
+export * from './shared-databases.js';

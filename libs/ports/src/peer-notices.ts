@@ -1,0 +1,21 @@
+import { AppError, internal, messageOf, unavailable, type RequestContext } from '#kernel';
+import type { PeerMember, Peers } from './peers.port.js';
+
+/** Making something on a host may take long: a loop file is formatted, an image unpacked. */
+const noticeTimeoutMs = 5 * 60_000;
+
+/** `internal`, in LXD's words, when one of the members is known to be away: nothing is begun that could not be ended everywhere. */
+export function requirePeersOnline(peers: Peers, members: readonly PeerMember[]): void {
+  const away = members.find(({ id }) => !peers.isOnline(id));
+  if (away !== undefined) throw internal(`peer node ${away.address} is down`);
+}
+
+/** Calls all of them at once and waits for all; throws the first failure in the order of `members`, with the address in front as LXD has it. */
+export async function notifyPeers(peers: Peers, members: readonly PeerMember[], ctx: RequestContext, name: string, request: object): Promise<void> {
+  const results = await Promise.allSettled(members.map(({ id }) => peers.call(id, name, request, { timeoutMs: noticeTimeoutMs, requestor: ctx.requestor })));
+  const failed = results.findIndex(({ status }) => status === 'rejected');
+  if (failed < 0) return;
+  const { reason } = results[failed] as PromiseRejectedResult;
+  const text = `failed to notify peer ${members[failed]?.address}: ${messageOf(reason)}`;
+  throw AppError.is(reason, 'unavailable') ? unavailable(text, { cause: reason }) : internal(text, { cause: reason });
+}
