@@ -138,7 +138,7 @@ export const networkPeerKeys: Readonly<Record<string, KeySpec>> = {
 };
 
 /** Keys whose values belong to one member, not to the network as a whole. */
-export const memberNetworkKeys: readonly string[] = ['bridge.external_interfaces'];
+export const memberNetworkKeys: readonly string[] = ['bridge.external_interfaces', 'parent', 'bgp.ipv4.nexthop', 'bgp.ipv6.nexthop'];
 
 /** The declaration of a key; undefined for one that does not exist; `invalid` for a key of a namespace that is cut short. */
 export function findBridgeKey(name: string): KeySpec | undefined {

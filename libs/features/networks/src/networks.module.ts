@@ -1,10 +1,17 @@
-import { Module } from '@nestjs/common';
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { LocalMember } from '#kernel';
+import { ChangeFeed } from '#platform/database';
+import { ReconcileRunner } from '#platform/reconcile';
+import { ClusterModule } from '#features/cluster';
 import { ProjectsModule } from '#features/projects';
 import { NetworkAclsController } from './api/network-acls.controller.js';
 import { NetworkPartsController } from './api/network-parts.controller.js';
 import { NetworkZonesController } from './api/network-zones.controller.js';
 import { NetworksController } from './api/networks.controller.js';
+import { ClusterNetworks } from './cluster-networks.service.js';
 import { NetworksRepository } from './data/networks.repository.js';
+import { MemberNetworks } from './member-networks.service.js';
+import { NetworkJoin } from './network-join.participant.js';
 import { NetworkParts } from './network-parts.service.js';
 import { NetworkProjects } from './network-projects.service.js';
 import { NetworkUsage } from './network-usage.registry.js';
@@ -15,9 +22,22 @@ import { NetworksReconciler } from './reconcile/networks.reconciler.js';
 
 /** The daemon calls `NetworksService.ensureAll()` when the agent answers, and runs `NetworksReconciler` from then on. */
 @Module({
-  imports: [ProjectsModule],
+  imports: [ProjectsModule, ClusterModule],
   controllers: [NetworksController, NetworkPartsController, NetworkAclsController, NetworkZonesController],
-  providers: [NetworksRepository, NetworkProjects, NetworkUsage, NetworkUsers, NetworksService, NetworkViews, NetworkParts, NetworksReconciler],
+  providers: [
+    NetworksRepository, NetworkProjects, NetworkUsage, NetworkUsers, MemberNetworks, ClusterNetworks, NetworksService, NetworkViews, NetworkParts, NetworksReconciler, NetworkJoin,
+  ],
   exports: [NetworksService, NetworkUsage, NetworksReconciler],
 })
-export class NetworksModule {}
+export class NetworksModule implements OnModuleInit {
+  constructor(private readonly feed: ChangeFeed, private readonly runner: ReconcileRunner, private readonly member: LocalMember) {}
+
+  /** Rows that other members write are followed at once. */
+  onModuleInit(): void {
+    const wake = (): void => void this.runner.signal('networks');
+    this.feed.subscribe(['networks', 'networks_nodes'], () => {
+      if (this.member.clustered) wake();
+    });
+    this.feed.onReset(wake);
+  }
+}

@@ -1,15 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import type { NetworkPut, NetworksPost } from '#api-types';
-import { conflict, internalContext, invalid, Logger, messageOf, Mutex, randomHex, wrap, type RequestContext } from '#kernel';
+import { conflict, internalContext, invalid, LocalMember, Logger, messageOf, randomHex, wrap, type RequestContext } from '#kernel';
 import { NetworkDriver, type NetworkSpec, type NicNetwork, type StaticLease } from '#ports';
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
+import { ClusterNetworks, etagOf, type NetworkUpdate, type SubnetChooser } from './cluster-networks.service.js';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
+import { MemberNetworks, specOf } from './member-networks.service.js';
 import { NetworkProjects } from './network-projects.service.js';
 import { NetworkUsers } from './network-users.service.js';
 import { chooseSubnet } from './rules/free-subnet.rules.js';
-import { changedKeys, compact, hiddenKeys, validateNetworkConfig, validateNetworkName, visibleConfig, type Config } from './rules/network-config.rules.js';
+import { bridgeHwaddr, changedKeys, compact, hiddenKeys, hiddenOf, validateNetworkConfig, validateNetworkName, visibleConfig, type Config } from './rules/network-config.rules.js';
 
 /** Types LXD has and this server does not. */
 const otherTypes = ['macvlan', 'sriov', 'ovn', 'physical'];
@@ -17,25 +19,28 @@ const otherTypes = ['macvlan', 'sriov', 'ovn', 'physical'];
 const withoutEffect = /^(user\.|maas\.|ipv[46]\.ovn\.ranges$)/;
 
 /**
- * Managed networks: rows and the host's bridges kept in step.
+ * Managed networks: rows and the hosts' bridges kept in step. What several members do together is in `ClusterNetworks`, what is done to this host
+ * for them in `MemberNetworks`.
  *
- * A row is `Pending` from before the host is touched until its work is done, both when a network is made and when it is deleted. A
+ * On a member that stands alone a row is `Pending` from before the host is touched until its work is done, both when a network is made and when it is deleted. A
  * daemon that dies in between finds the row at its next start and clears both; the driver clears only links that are its own. A
- * rename is noted in the row first, and undone at the next start if it was cut short. One change at a time, so that a reconciler
- * never puts an old specification back over a new one.
+ * rename is noted in the row first, and undone at the next start if it was cut short.
  */
 @Injectable()
 export class NetworksService {
-  private readonly changing = new Mutex();
+  private readonly chooser: SubnetChooser = (config, isNew) => this.withChosenSubnets(config, isNew);
 
   constructor(
     private readonly database: Database,
     private readonly runner: TransactionRunner,
     private readonly networks: NetworksRepository,
+    private readonly local: MemberNetworks,
+    private readonly cluster: ClusterNetworks,
     private readonly users: NetworkUsers,
     private readonly projects: NetworkProjects,
     private readonly driver: NetworkDriver,
     private readonly events: EventBus,
+    private readonly member: LocalMember,
     private readonly logger: Logger,
   ) {}
 
@@ -71,24 +76,25 @@ export class NetworksService {
     return this.driver.setStaticLease(networkName, lease);
   }
 
-  async create(ctx: RequestContext, request: NetworksPost): Promise<void> {
+  async create(ctx: RequestContext, request: NetworksPost, target = ''): Promise<void> {
     const { name, description } = request;
     if (name === '') throw invalid('No name provided');
     const project = this.projects.owner(ctx.project);
     checkType(request.type, project);
     validateNetworkName(name);
-    if (this.networks.find(this.database.read, project, name) !== undefined) throw invalid('The network already exists');
     const config = compact(request.config);
+    if (await this.cluster.create(ctx, { ...request, type: 'bridge', project, config }, target, this.chooser)) return;
+    if (this.networks.find(this.database.read, project, name) !== undefined) throw invalid('The network already exists');
     validateNetworkConfig(name, config);
-    await this.changing.run(async () => {
+    await this.local.changing.run(async () => {
       const full = await this.withChosenSubnets({ 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...config }, true);
-      const spec = { name, type: 'bridge', config: { ...full, [hiddenKeys.hwaddr]: newHwaddr() } };
+      const spec = { name, type: 'bridge', config: { ...full, [hiddenKeys.hwaddr]: bridgeHwaddr(randomHex(3)) } };
       const id = await this.runner.run(ctx, (tx) => {
         if (this.networks.find(tx.sql, project, name) !== undefined) throw invalid('The network already exists');
         return this.networks.insertPending(tx, { ...spec, project, description });
       });
       try {
-        await this.driver.ensureNetwork(spec);
+        await this.local.ensure(id, spec);
         await this.runner.run(ctx, (tx) => {
           this.networks.setState(tx, id, 'Created');
           this.announce(tx, ctx, 'network-created', project, name);
@@ -103,27 +109,28 @@ export class NetworksService {
   }
 
   /** PUT replaces, PATCH merges. The host changes first and is put back when the row cannot follow. */
-  update(ctx: RequestContext, name: string, request: NetworkPut, options: { merge: boolean; ifMatch: string | undefined }): Promise<void> {
+  update(ctx: RequestContext, name: string, request: NetworkPut, options: NetworkUpdate): Promise<void> {
     const project = this.projects.owner(ctx.project);
-    return this.changing.run(async () => {
+    if (this.member.clustered) return this.cluster.update(ctx, project, name, request, options, this.chooser);
+    return this.local.changing.run(async () => {
       const before = this.loaded(project, name);
-      checkEtag(options.ifMatch, etagOfNetwork(before));
+      checkEtag(options.ifMatch, etagOf(before, before.config));
       const asked = compact(options.merge ? { ...visibleConfig(before.config), ...request.config } : request.config);
       validateNetworkConfig(name, asked);
       const config = { ...(await this.withChosenSubnets(asked, false)), ...hiddenOf(before.config) };
       const description = request.description ?? (options.merge ? before.description : '');
       const touchesHost = Object.keys(changedKeys(before.config, config)).some((key) => !withoutEffect.test(key));
       try {
-        if (touchesHost) await this.driver.ensureNetwork({ name, type: before.type, config });
+        if (touchesHost) await this.local.ensure(before.id, { name, type: before.type, config });
         await this.runner.run(ctx, (tx) => {
           const row = this.networks.get(tx.sql, project, name);
-          checkEtag(options.ifMatch, etagOfNetwork(row));
+          checkEtag(options.ifMatch, etagOf(row, row.config));
           this.networks.update(tx, row.id, { description, config });
           this.announce(tx, ctx, 'network-updated', project, name);
         });
       } catch (error) {
         if (touchesHost) {
-          await this.driver.ensureNetwork(specOf(before)).catch((undoing: unknown) => {
+          await this.local.ensure(before.id, specOf(before)).catch((undoing: unknown) => {
             this.logger.error('Failed to restore a network after a refused change', { network: name, error: messageOf(undoing) });
           });
         }
@@ -132,9 +139,10 @@ export class NetworksService {
     });
   }
 
-  rename(ctx: RequestContext, name: string, newName: string): Promise<void> {
+  async rename(ctx: RequestContext, name: string, newName: string): Promise<void> {
     const project = this.projects.owner(ctx.project);
-    return this.changing.run(async () => {
+    if (this.member.clustered) throw invalid('Renaming clustered network not supported');
+    return this.local.changing.run(async () => {
       this.loaded(project, name);
       if (newName === '') throw invalid('New network name not provided');
       validateNetworkName(newName);
@@ -153,7 +161,7 @@ export class NetworksService {
           this.announce(tx, ctx, 'network-renamed', project, newName, { old_name: name });
         });
       } catch (error) {
-        await this.undoRename(row, newName).catch((undoing: unknown) => {
+        await this.local.undoRename(row, newName).catch((undoing: unknown) => {
           this.logger.error('Failed to undo the renaming of a network; the next start tries again', { network: name, error: messageOf(undoing) });
         });
         throw error;
@@ -161,9 +169,13 @@ export class NetworksService {
     });
   }
 
-  delete(ctx: RequestContext, name: string): Promise<void> {
+  async delete(ctx: RequestContext, name: string): Promise<void> {
     const project = this.projects.owner(ctx.project);
-    return this.changing.run(async () => {
+    if (this.member.clustered) {
+      this.loaded(project, name);
+      return this.cluster.delete(ctx, project, name);
+    }
+    return this.local.changing.run(async () => {
       this.loaded(project, name);
       const row = await this.runner.run(ctx, (tx) => {
         const current = this.networks.get(tx.sql, project, name);
@@ -172,7 +184,7 @@ export class NetworksService {
         return current;
       });
       try {
-        await this.driver.removeNetwork(specOf(row));
+        await this.local.remove(row);
       } catch (error) {
         await this.runner.run(internalContext(), (tx) => this.networks.setState(tx, row.id, 'Created'));
         throw wrap(error, `Failed deleting network "${name}"`);
@@ -184,42 +196,19 @@ export class NetworksService {
     });
   }
 
-  /**
-   * For the daemon's start, once the agent answers: settles what was cut short and brings every network up. One that cannot be
-   * brought up is logged; the reconciler goes on trying.
-   */
+  /** For the daemon's start, once the agent answers: settles what was cut short and brings every network up. The reconciler goes on trying. */
   ensureAll(): Promise<void> {
-    return this.changing.run(async () => {
-      await Promise.all(this.networks.listAll(this.database.read).map(async (row) => {
-        try {
-          const renamedTo = row.config[hiddenKeys.renameTo];
-          if (row.state === 'Pending') await this.clear(row);
-          else if (renamedTo !== undefined) await this.undoRename(row, renamedTo);
-          else await this.driver.ensureNetwork(specOf(row));
-        } catch (error) {
-          this.logger.error('Network is not available', { network: row.name, error: messageOf(error) });
-        }
-      }));
-    });
+    return this.local.ensureAll();
   }
 
   /** Takes all networks down but keeps their leases: for a shutdown of the whole member. */
   stopAll(): Promise<void> {
-    return this.changing.run(async () => {
-      await Promise.all(this.networks.listAll(this.database.read).map((row) => this.driver.stopNetwork(specOf(row)).catch((error: unknown) => {
-        this.logger.error('Failed to take a network down', { network: row.name, error: messageOf(error) });
-      })));
-    });
+    return this.local.stopAll();
   }
 
   /** Restores what somebody else took away: link, address, rules, dnsmasq. */
   restore(): Promise<void> {
-    return this.changing.run(async () => {
-      const rows = this.networks.listAll(this.database.read).filter(({ state, config }) => state === 'Created' && config[hiddenKeys.renameTo] === undefined);
-      if (rows.length === 0) return;
-      const restored = await this.driver.reconcileNetworks(rows.map(specOf));
-      if (restored.length > 0) this.logger.warn('Restored networks', { restored });
-    });
+    return this.local.restore();
   }
 
   /** With LXD's prefix for requests that change something. */
@@ -246,39 +235,13 @@ export class NetworksService {
   }
 
   private async clear(network: NetworkSpec & { readonly id: number }): Promise<void> {
-    await this.driver.removeNetwork(specOf(network));
+    await this.local.remove(network);
     await this.runner.run(internalContext(), (tx) => this.networks.delete(tx, network.id));
-  }
-
-  /** Back to the old name, whichever of the two the link bears. */
-  private async undoRename(row: NetworkRow, newName: string): Promise<void> {
-    const { [hiddenKeys.renameTo]: _, ...config } = row.config;
-    await this.driver.renameNetwork({ name: newName, type: row.type, config }, row.name);
-    await this.runner.run(internalContext(), (tx) => this.networks.update(tx, row.id, { description: row.description, config }));
   }
 
   private announce(tx: Tx, ctx: RequestContext, action: string, project: string, name: string, context?: Record<string, string>): void {
     tx.afterCommit(() => this.events.lifecycle({ action, source: apiUrl(['1.0', 'networks', name], project), project, requestor: ctx.requestor, context }));
   }
-}
-
-/** What the driver needs of a row. */
-export function specOf({ name, type, config }: NetworkSpec): NetworkSpec {
-  return { name, type, config };
-}
-
-/** The fields a client may edit, and those that tell the network from another. */
-export function etagOfNetwork({ name, type, description, config }: NetworkRow): unknown {
-  return [name, true, type, description, visibleConfig(config)];
-}
-
-function hiddenOf(config: Config): Record<string, string> {
-  return Object.fromEntries(Object.entries(config).filter(([name]) => name.startsWith('volatile.')));
-}
-
-/** In the range of the Xensource vendor that LXD uses; kept, so that the bridge's own address stays. */
-function newHwaddr(): string {
-  return ['00', '16', '3e', ...(randomHex(3).match(/../g) ?? [])].join(':');
 }
 
 /** An empty type means a bridge, and in a project with networks of its own an OVN network. */

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { internalContext, notFound, SilentLogger, type RequestContext } from '#kernel';
+import { internalContext, LocalMember, notFound, SilentLogger, type RequestContext } from '#kernel';
+import { FakePeers } from '#ports/testing';
 import { openTemporaryDatabase } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { etagOf } from '#platform/http';
 import { FakeFaults, FakeNetworkDriver } from '#drivers/fake';
+import { ClusterNetworks } from './cluster-networks.service.js';
 import { NetworksRepository } from './data/networks.repository.js';
+import { MemberNetworks } from './member-networks.service.js';
 import type { NetworkProjects } from './network-projects.service.js';
 import { NetworkUsage } from './network-usage.registry.js';
 import { NetworkUsers } from './network-users.service.js';
@@ -42,10 +45,13 @@ class World {
   /** New services over the same rows and host, as a daemon that was killed finds them. */
   restart(): void {
     const { database, runner } = this.db;
-    const repository = new NetworksRepository();
+    const [member, peers, logger] = [new LocalMember(), new FakePeers(), new SilentLogger()];
+    const repository = new NetworksRepository(member);
     const users = new NetworkUsers(repository, this.usage);
-    this.networks = new NetworksService(database, runner, repository, users, projects, this.host, this.events, new SilentLogger());
-    this.views = new NetworkViews(database, repository, users, this.usage, projects, this.host);
+    const local = new MemberNetworks(database, runner, repository, this.host, member, logger, peers);
+    const cluster = new ClusterNetworks(database, runner, repository, users, peers, member, this.events, logger);
+    this.networks = new NetworksService(database, runner, repository, local, cluster, users, projects, this.host, this.events, member, logger);
+    this.views = new NetworkViews(database, repository, users, this.usage, projects, cluster, this.host, peers, member, logger);
   }
 
   create(name = 'br0', config: Record<string, string> = {}, type = ''): Promise<void> {

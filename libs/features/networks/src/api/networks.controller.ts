@@ -18,26 +18,30 @@ export class NetworksController {
   }
 
   @Post()
-  async create(@Ctx() ctx: RequestContext, @Body({ schema: networksPost }) body: NetworksPost): Promise<ApiResponse> {
-    await this.networks.create(ctx, body);
+  async create(@Ctx() ctx: RequestContext, @Body({ schema: networksPost }) body: NetworksPost, @Query('target') target?: string): Promise<ApiResponse> {
+    await this.networks.create(ctx, body, target);
     return createdResponse(apiUrl(['1.0', 'networks', body.name], ctx.project));
   }
 
   @Get(':name')
-  async get(@Ctx() ctx: RequestContext, @Param('name') name: string): Promise<ApiResponse> {
-    const { network, etag } = await this.views.get(ctx.project, name);
+  async get(@Ctx() ctx: RequestContext, @Param('name') name: string, @Query('target') target?: string): Promise<ApiResponse> {
+    const { network, etag } = await this.views.get(ctx.project, name, target);
     return syncResponse(network, { etag });
   }
 
   @Put(':name')
-  async put(@Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkPut }) body: NetworkPut): Promise<ApiResponse> {
-    await this.networks.update(ctx, name, body, { merge: false, ifMatch });
+  async put(
+    @Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkPut }) body: NetworkPut, @Query('target') target?: string,
+  ): Promise<ApiResponse> {
+    await this.networks.update(ctx, name, body, { merge: false, ifMatch, target });
     return emptyResponse();
   }
 
   @Patch(':name')
-  async patch(@Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkPut }) body: NetworkPut): Promise<ApiResponse> {
-    await this.networks.update(ctx, name, body, { merge: true, ifMatch });
+  async patch(
+    @Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkPut }) body: NetworkPut, @Query('target') target?: string,
+  ): Promise<ApiResponse> {
+    await this.networks.update(ctx, name, body, { merge: true, ifMatch, target });
     return emptyResponse();
   }
 
@@ -54,12 +58,12 @@ export class NetworksController {
   }
 
   @Get(':name/state')
-  async state(@Ctx() ctx: RequestContext, @Param('name') name: string): Promise<ApiResponse> {
-    return syncResponse(await this.views.state(ctx.project, name));
+  async state(@Ctx() ctx: RequestContext, @Param('name') name: string, @Query('target') target?: string): Promise<ApiResponse> {
+    return syncResponse(await this.views.state(ctx.project, name, target));
   }
 
   @Get(':name/leases')
-  async leases(@Ctx() ctx: RequestContext, @Param('name') name: string): Promise<ApiResponse> {
-    return syncResponse(await this.views.leases(ctx.project, name));
+  async leases(@Ctx() ctx: RequestContext, @Param('name') name: string, @Query('target') target?: string): Promise<ApiResponse> {
+    return syncResponse(await this.views.leases(ctx.project, name, target));
   }
 }

@@ -1,10 +1,22 @@
 import { Injectable } from '@nestjs/common';
-import { isTrue, notFound } from '#kernel';
+import { isTrue, LocalMember, notFound } from '#kernel';
+import type { PeerMember } from '#ports';
 import type { Sql, Tx } from '#platform/database';
 import { splitConfig, type Config } from '../rules/network-config.rules.js';
 
-/** `Pending` while the host is being prepared or cleared: a daemon that finds it at its start undoes it. */
-export type NetworkRowState = 'Pending' | 'Created';
+/** `Pending` until it is made on all members, `Errored` while it may be there on some of them only. */
+export type NetworkRowState = 'Pending' | 'Created' | 'Errored';
+
+/**
+ * A member's part of a network. `Creating` and `Deleting` from before that member's host is touched until its work is done: whoever finds one of
+ * them later clears the host. Clients see both as `Pending`.
+ */
+export type NetworkPartState = 'Pending' | 'Creating' | 'Created' | 'Deleting';
+
+export interface NetworkMemberPart {
+  readonly memberId: number;
+  readonly state: NetworkPartState;
+}
 
 export interface NetworkRow {
   readonly id: number;
@@ -13,14 +25,19 @@ export interface NetworkRow {
   readonly type: string;
   readonly description: string;
   readonly state: NetworkRowState;
-  /** Common and this member's keys together, the hidden ones too. */
+  /** Null where the member has no part. */
+  readonly part: NetworkPartState | null;
+  /** What all members have in common. */
+  readonly common: Config;
+  /** Common and the member's keys together, the hidden ones too. */
   readonly config: Config;
   readonly locations: string[];
 }
 
-interface RawNetwork {
-  readonly id: number; readonly project: string; readonly name: string; readonly type: string; readonly description: string;
-  readonly state: NetworkRowState; readonly common: string; readonly member: string; readonly locations: string;
+interface RawNetwork extends Omit<NetworkRow, 'common' | 'config' | 'locations'> {
+  readonly common: string;
+  readonly member: string | null;
+  readonly locations: string;
 }
 
 export interface ProfileDevices {
@@ -29,62 +46,105 @@ export interface ProfileDevices {
   readonly devices: Readonly<Record<string, Config>>;
 }
 
-/** `nodes.id` of a member that stands alone. */
-const localMemberId = 1;
-
 const select = `
-SELECT n.id, j.name AS project, n.name, n.type, n.description, m.state, n.config AS common, m.config AS member,
-  (SELECT json_group_array(o.name) FROM networks_nodes a JOIN nodes o ON o.id = a.node_id WHERE a.network_id = n.id) AS locations
-FROM networks n JOIN projects j ON j.id = n.project_id JOIN networks_nodes m ON m.network_id = n.id AND m.node_id = ${localMemberId}`;
+SELECT n.id, j.name AS project, n.name, n.type, n.description, n.state, m.state AS part, n.config AS common, m.config AS member,
+  (SELECT json_group_array(name) FROM (SELECT o.name FROM networks_nodes a JOIN nodes o ON o.id = a.node_id WHERE a.network_id = n.id ORDER BY o.name)) AS locations
+FROM networks n JOIN projects j ON j.id = n.project_id LEFT JOIN networks_nodes m ON m.network_id = n.id AND m.node_id = ?`;
 
-function toRow({ common, member, locations, ...raw }: RawNetwork): NetworkRow {
-  return { ...raw, config: { ...JSON.parse(common), ...JSON.parse(member) } as Config, locations: JSON.parse(locations) as string[] };
+function toRow({ common: text, member, locations, ...raw }: RawNetwork): NetworkRow {
+  const common = JSON.parse(text) as Config;
+  return { ...raw, common, config: { ...common, ...(JSON.parse(member ?? '{}') as Config) }, locations: JSON.parse(locations) as string[] };
 }
 
+/** Rows of networks, as one member sees them: this one unless another is named. */
 @Injectable()
 export class NetworksRepository {
+  constructor(private readonly member: LocalMember) {}
+
   listAll(sql: Sql): NetworkRow[] {
-    return sql.all<RawNetwork>(`${select} ORDER BY n.name`).map(toRow);
+    return sql.all<RawNetwork>(`${select} ORDER BY n.name`, this.member.id).map(toRow);
   }
 
   listByProject(sql: Sql, project: string): NetworkRow[] {
-    return sql.all<RawNetwork>(`${select} WHERE j.name = ? ORDER BY n.name`, project).map(toRow);
+    return sql.all<RawNetwork>(`${select} WHERE j.name = ? ORDER BY n.name`, this.member.id, project).map(toRow);
   }
 
-  find(sql: Sql, project: string, name: string): NetworkRow | undefined {
-    const raw = sql.get<RawNetwork>(`${select} WHERE j.name = ? AND n.name = ?`, project, name);
+  find(sql: Sql, project: string, name: string, memberId = this.member.id): NetworkRow | undefined {
+    const raw = sql.get<RawNetwork>(`${select} WHERE j.name = ? AND n.name = ?`, memberId, project, name);
     return raw && toRow(raw);
   }
 
-  get(sql: Sql, project: string, name: string): NetworkRow {
-    const row = this.find(sql, project, name);
+  get(sql: Sql, project: string, name: string, memberId = this.member.id): NetworkRow {
+    const row = this.find(sql, project, name, memberId);
     if (row === undefined) throw notFound('Network not found');
     return row;
   }
 
-  /** Name of this member: `none` while it stands alone. */
-  location(sql: Sql): string {
-    return sql.get<{ name: string }>('SELECT name FROM nodes WHERE id = ?', localMemberId)?.name ?? 'none';
+  findById(sql: Sql, id: number): NetworkRow | undefined {
+    const raw = sql.get<RawNetwork>(`${select} WHERE n.id = ?`, this.member.id, id);
+    return raw && toRow(raw);
   }
 
-  insertPending(tx: Tx, network: { project: string; name: string; type: string; description: string; config: Config }): number {
+  /** All members that belong to the cluster, this one included. */
+  members(sql: Sql): PeerMember[] {
+    return sql.all<PeerMember>("SELECT id, name, address FROM nodes WHERE state <> 'pending' ORDER BY name");
+  }
+
+  /** Those that are about to join as well. */
+  everybody(sql: Sql): PeerMember[] {
+    return sql.all<PeerMember>('SELECT id, name, address FROM nodes ORDER BY name');
+  }
+
+  parts(sql: Sql, id: number): NetworkMemberPart[] {
+    return sql.all<NetworkMemberPart>('SELECT node_id AS memberId, state FROM networks_nodes WHERE network_id = ? ORDER BY node_id', id);
+  }
+
+  /** Without a part for any member. */
+  insert(tx: Tx, network: { project: string; name: string; type: string; description: string; config: Config }): number {
     const id = tx.nextId('networks');
-    const { common, member } = splitConfig(network.config);
     tx.sql.run('INSERT INTO networks (id, project_id, name, type, description, state, config) SELECT ?, id, ?, ?, ?, ?, ? FROM projects WHERE name = ?',
-      id, network.name, network.type, network.description, 'Pending', JSON.stringify(common), network.project);
-    tx.sql.run('INSERT INTO networks_nodes (network_id, node_id, state, config) VALUES (?, ?, ?, ?)', id, localMemberId, 'Pending', JSON.stringify(member));
+      id, network.name, network.type, network.description, 'Pending', JSON.stringify(splitConfig(network.config).common), network.project);
     return id;
   }
 
-  setState(tx: Tx, id: number, state: NetworkRowState): void {
+  insertPart(tx: Tx, id: number, part: NetworkMemberPart & { readonly config: Config }): void {
+    tx.sql.run('INSERT INTO networks_nodes (network_id, node_id, state, config) VALUES (?, ?, ?, ?)', id, part.memberId, part.state, JSON.stringify(splitConfig(part.config).member));
+  }
+
+  /** With this member's part, all there is of a network where a member stands alone. */
+  insertPending(tx: Tx, network: { project: string; name: string; type: string; description: string; config: Config }): number {
+    const id = this.insert(tx, network);
+    this.insertPart(tx, id, { memberId: this.member.id, state: 'Pending', config: network.config });
+    return id;
+  }
+
+  /** Of the whole and of this member's part. */
+  setState(tx: Tx, id: number, state: 'Pending' | 'Created'): void {
+    this.setWholeState(tx, id, state);
+    this.setPartState(tx, id, state);
+  }
+
+  setWholeState(tx: Tx, id: number, state: NetworkRowState): void {
     tx.sql.run('UPDATE networks SET state = ? WHERE id = ?', state, id);
-    tx.sql.run('UPDATE networks_nodes SET state = ? WHERE network_id = ? AND node_id = ?', state, id, localMemberId);
+  }
+
+  setPartState(tx: Tx, id: number, state: NetworkPartState, memberId = this.member.id): void {
+    tx.sql.run('UPDATE networks_nodes SET state = ? WHERE network_id = ? AND node_id = ?', state, id, memberId);
   }
 
   update(tx: Tx, id: number, changes: { description: string; config: Config }): void {
-    const { common, member } = splitConfig(changes.config);
-    tx.sql.run('UPDATE networks SET description = ?, config = ? WHERE id = ?', changes.description, JSON.stringify(common), id);
-    tx.sql.run('UPDATE networks_nodes SET config = ? WHERE network_id = ? AND node_id = ?', JSON.stringify(member), id, localMemberId);
+    this.updateCommon(tx, id, changes);
+    this.updatePart(tx, id, changes.config);
+  }
+
+  /** What belongs to all members; keys of members in `config` are left out. */
+  updateCommon(tx: Tx, id: number, changes: { description: string; config: Config }): void {
+    tx.sql.run('UPDATE networks SET description = ?, config = ? WHERE id = ?', changes.description, JSON.stringify(splitConfig(changes.config).common), id);
+  }
+
+  /** What belongs to one member; other keys in `config` are left out. */
+  updatePart(tx: Tx, id: number, config: Config, memberId = this.member.id): void {
+    tx.sql.run('UPDATE networks_nodes SET config = ? WHERE network_id = ? AND node_id = ?', JSON.stringify(splitConfig(config).member), id, memberId);
   }
 
   rename(tx: Tx, id: number, name: string): void {

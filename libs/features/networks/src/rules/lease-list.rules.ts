@@ -4,21 +4,24 @@ import type { Lease } from '#ports';
 import type { NetworkNic } from '../network-usage.registry.js';
 import type { Config } from './network-config.rules.js';
 
+/** A lease and the name of the member whose dnsmasq gave it. */
+export interface PlacedLease extends Lease {
+  readonly location: string;
+}
+
 export interface LeaseSources {
   readonly name: string;
   readonly config: Config;
   /** NICs of the project asked for. */
   readonly nics: readonly NetworkNic[];
   /** Leases dnsmasq has given, whoever holds them. */
-  readonly leases: readonly Lease[];
+  readonly leases: readonly PlacedLease[];
   /** Whether the network belongs to the project asked for: only there its gateways are listed. */
   readonly ownProject: boolean;
-  /** Name of this member. */
-  readonly location: string;
 }
 
 /** What `GET /1.0/networks/{name}/leases` lists: gateways, then what NICs have by configuration, then what DHCP gave. */
-export function listLeases({ name, config, nics, leases, ownProject, location }: LeaseSources): NetworkLease[] {
+export function listLeases({ name, config, nics, leases, ownProject }: LeaseSources): NetworkLease[] {
   const gateways = ownProject
     ? [config['ipv4.address'], config['ipv6.address']].filter((address) => address !== undefined && address !== 'none')
       .map((address) => ({ hostname: `${name}.gw`, hwaddr: '', address: address?.split('/')[0] ?? '', type: 'gateway', location: '' }))
@@ -30,7 +33,7 @@ export function listLeases({ name, config, nics, leases, ownProject, location }:
     // Without instances to go by, everything of a network's own project is shown.
     return macs.size === 0 ? ownProject : macs.has(lease.hwaddr.toLowerCase());
   });
-  return [...gateways, ...known, ...dynamic.map(({ hostname, hwaddr, address, type }) => ({ hostname, hwaddr, address, type, location }))];
+  return [...gateways, ...known, ...dynamic.map(({ hostname, hwaddr, address, type, location }) => ({ hostname, hwaddr, address, type, location }))];
 }
 
 function nicLeases(nic: NetworkNic, config: Config): NetworkLease[] {

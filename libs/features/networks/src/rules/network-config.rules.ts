@@ -20,6 +20,11 @@ export function splitConfig(config: Config): { common: Config; member: Config } 
   };
 }
 
+/** The first of them that belongs to one member, or to all (`false`). */
+export function findKey(config: Config, ofMember: boolean): string | undefined {
+  return Object.keys(config).sort().find((name) => memberNetworkKeys.includes(name) === ofMember);
+}
+
 /** Without what only we know, keys in order. */
 export function visibleConfig(config: Config): Record<string, string> {
   const shown = Object.entries(config).filter(([name]) => !name.startsWith('volatile.'));
@@ -107,4 +112,13 @@ export function changedKeys(before: Config, after: Config): Record<string, strin
 export function nicUses(device: Config, name: string): boolean {
   if (device['type'] !== 'nic') return false;
   return device['network'] === undefined || device['network'] === '' ? device['parent'] === name : device['network'] === name;
+}
+
+export function hiddenOf(config: Config): Record<string, string> {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => name.startsWith('volatile.')));
+}
+
+/** For a bridge; in the range of the Xensource vendor that LXD uses. `hex` is three bytes. */
+export function bridgeHwaddr(hex: string): string {
+  return ['00', '16', '3e', ...(hex.match(/../g) ?? [])].join(':');
 }

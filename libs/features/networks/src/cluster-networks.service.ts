@@ -1,0 +1,230 @@
+import { Injectable } from '@nestjs/common';
+import type { NetworkPut, NetworksPost } from '#api-types';
+import { internal, internalContext, invalid, KeyedMutex, LocalMember, Logger, messageOf, notFound, type RequestContext } from '#kernel';
+import { notifyPeers, Peers, requirePeersOnline, type PeerMember } from '#ports';
+import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
+import { EventBus } from '#platform/events';
+import { apiUrl, checkEtag } from '#platform/http';
+import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
+import { NetworkUsers } from './network-users.service.js';
+import { findKey, hiddenOf, validateNetworkConfig, visibleConfig, type Config } from './rules/network-config.rules.js';
+
+export interface NetworkUpdate {
+  readonly merge: boolean;
+  readonly ifMatch: string | undefined;
+  /** A member's name: its keys are meant, not those all have in common. Ignored on a member that stands alone. */
+  readonly target?: string;
+}
+
+/** Turns `auto` into subnets that are free; with translation switched on for those when the network is new. */
+export type SubnetChooser = (config: Config, isNew: boolean) => Promise<Record<string, string>>;
+
+type CreateRequest = Omit<NetworksPost, 'config'> & { readonly project: string; readonly config: Config };
+
+/**
+ * Networks of a cluster. Members' parts are defined first, one request with a target each; a request without makes them all. From before the first
+ * host is touched until the last is done the network is `Errored`: whatever dies in between, what is left can be made again or deleted.
+ */
+@Injectable()
+export class ClusterNetworks {
+  private readonly locks = new KeyedMutex();
+
+  constructor(
+    private readonly database: Database,
+    private readonly runner: TransactionRunner,
+    private readonly networks: NetworksRepository,
+    private readonly users: NetworkUsers,
+    private readonly peers: Peers,
+    private readonly member: LocalMember,
+    private readonly events: EventBus,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Undefined without a name and on a member that stands alone; `not-found` for one that is not there. */
+  memberNamed(target: string): PeerMember | undefined {
+    if (!this.member.clustered || target === '') return undefined;
+    const found = this.networks.everybody(this.database.read).find(({ name }) => name === target);
+    if (found === undefined) throw notFound('Cluster member not found');
+    return found;
+  }
+
+  /** False where a network is made as on a member that stands alone: there, and by the only member of a cluster for one nobody has defined. */
+  async create(ctx: RequestContext, request: CreateRequest, target: string, choose: SubnetChooser): Promise<boolean> {
+    if (!this.member.clustered) return false;
+    const member = this.memberNamed(target);
+    if (member !== undefined) {
+      await this.define(ctx, request, member);
+      return true;
+    }
+    const { project, name } = request;
+    if (this.members().length === 1 && this.networks.find(this.database.read, project, name) === undefined) return false;
+    await this.locks.run(`${project}/${name}`, () => this.createEverywhere(ctx, request, choose));
+    return true;
+  }
+
+  async update(ctx: RequestContext, project: string, name: string, request: NetworkPut, options: NetworkUpdate, choose: SubnetChooser): Promise<void> {
+    await this.locks.run(`${project}/${name}`, async () => {
+      const member = this.memberNamed(options.target ?? '');
+      const before = this.networks.get(this.database.read, project, name, member?.id);
+      if (member === undefined) await this.updateEverywhere(ctx, before, request, options, choose);
+      else await this.updatePart(ctx, before, request, options, member);
+    });
+  }
+
+  async delete(ctx: RequestContext, project: string, name: string): Promise<void> {
+    await this.locks.run(`${project}/${name}`, async () => {
+      const { id } = this.networks.get(this.database.read, project, name);
+      this.refuseUsed(this.database.read, project, name);
+      requirePeersOnline(this.peers, this.others());
+      await this.runner.run(ctx, (tx) => {
+        this.networks.get(tx.sql, project, name);
+        this.refuseUsed(tx.sql, project, name);
+        this.networks.setWholeState(tx, id, 'Pending');
+        for (const part of this.networks.parts(tx.sql, id)) if (part.state !== 'Pending') this.networks.setPartState(tx, id, 'Deleting', part.memberId);
+      });
+      try {
+        await this.onAll(ctx, id, 'networks.destroy-member-part');
+      } catch (error) {
+        await this.runner.run(internalContext(), (tx) => this.takeBack(tx, id));
+        throw error;
+      }
+      await this.runner.run(ctx, (tx) => {
+        this.networks.delete(tx, id);
+        tx.afterCommit(() => this.announce(ctx, 'network-deleted', project, name));
+      });
+    });
+  }
+
+  private members(): PeerMember[] {
+    return this.networks.members(this.database.read);
+  }
+
+  private others(): PeerMember[] {
+    return this.members().filter(({ id }) => id !== this.member.id);
+  }
+
+  private async define(ctx: RequestContext, { project, name, type, description, config }: CreateRequest, member: PeerMember): Promise<void> {
+    const common = findKey(config, false);
+    if (common !== undefined) throw invalid(`Config key "${common}" may not be used as member-specific key`);
+    validateNetworkConfig(name, config);
+    await this.runner.run(ctx, (tx) => {
+      const row = this.networks.find(tx.sql, project, name);
+      if (row !== undefined && row.type !== type) throw internal("Requested network type doesn't match type in existing database record");
+      if (row !== undefined && row.state !== 'Pending') throw internal('Network is not in pending state');
+      if (row?.locations.includes(member.name)) throw invalid(`The network is already defined on member "${member.name}"`);
+      const id = row?.id ?? this.networks.insert(tx, { project, name, type, description, config: {} });
+      this.networks.insertPart(tx, id, { memberId: member.id, state: 'Pending', config });
+    });
+  }
+
+  private async createEverywhere(ctx: RequestContext, request: CreateRequest, choose: SubnetChooser): Promise<void> {
+    const { project, name } = request;
+    const known = this.checkCreate(this.networks.find(this.database.read, project, name), request);
+    requirePeersOnline(this.peers, this.others());
+    // What an interrupted attempt has set stays: hosts were prepared by it.
+    const config = known.state === 'Pending' ? await choose({ 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...request.config }, true) : known.common;
+    const id = await this.runner.run(ctx, (tx) => {
+      const row = this.checkCreate(this.networks.find(tx.sql, project, name), request);
+      if (row.state === 'Pending') this.networks.updateCommon(tx, row.id, { description: request.description || row.description, config });
+      this.networks.setWholeState(tx, row.id, 'Errored');
+      return row.id;
+    });
+    await this.onAll(ctx, id, 'networks.create-member-part');
+    await this.runner.run(ctx, (tx) => {
+      this.networks.setWholeState(tx, id, 'Created');
+      tx.afterCommit(() => this.announce(ctx, 'network-created', project, name));
+    });
+  }
+
+  private checkCreate(row: NetworkRow | undefined, { name, type, config }: CreateRequest): NetworkRow {
+    if (row === undefined) throw internal('Network not pending on any node (use --target <node> first)');
+    if (row.state === 'Created') throw internal('The network is already created');
+    const missing = this.members().map((member) => member.name).filter((one) => !row.locations.includes(one));
+    if (missing.length > 0) throw internal(`Network not defined on nodes: ${missing.join(', ')}`);
+    if (row.type !== type) throw internal(`Requested network type "${type}" doesn't match type in existing database record "${row.type}"`);
+    if (row.state === 'Errored' && Object.keys(config).length > 0) {
+      throw internal('Network already partially created. Please do not specify any global config when re-running create');
+    }
+    const own = findKey(config, true);
+    if (own !== undefined) throw internal(`Config key "${own}" is cluster member specific`);
+    validateNetworkConfig(name, config);
+    return row;
+  }
+
+  /** Rows first: hosts that are away when they change follow when they are back. Where one refuses, all go back. */
+  private async updateEverywhere(ctx: RequestContext, before: NetworkRow, request: NetworkPut, options: NetworkUpdate, choose: SubnetChooser): Promise<void> {
+    const { id, project, name } = before;
+    const check = (row: NetworkRow): void => {
+      if (row.state !== 'Created') throw invalid('Cannot update network global config when not in created state');
+      checkEtag(options.ifMatch, etagOf(row, row.common));
+    };
+    check(before);
+    const wanted = merged(before.common, request, options.merge);
+    const own = findKey(wanted, true);
+    if (own !== undefined) throw invalid(`Config key "${own}" is cluster member specific`);
+    validateNetworkConfig(name, wanted);
+    requirePeersOnline(this.peers, this.others());
+    const config = await choose(wanted, false);
+    const description = request.description ?? (options.merge ? before.description : '');
+    await this.runner.run(ctx, (tx) => {
+      check(this.networks.get(tx.sql, project, name));
+      this.networks.updateCommon(tx, id, { description, config });
+    });
+    try {
+      await this.onAll(ctx, id, 'networks.ensure-member-part');
+    } catch (error) {
+      await this.runner.run(internalContext(), (tx) => this.networks.updateCommon(tx, id, { description: before.description, config: before.common }));
+      await this.onAll(ctx, id, 'networks.ensure-member-part').catch((undoing: unknown) => {
+        this.logger.error('Failed to restore a network after a refused change; the next look at its row tries again', { network: name, error: messageOf(undoing) });
+      });
+      throw error;
+    }
+    this.announce(ctx, 'network-updated', project, name);
+  }
+
+  /** Keys all members have in common may come along as they are: clients send back what they have read. */
+  private async updatePart(ctx: RequestContext, before: NetworkRow, request: NetworkPut, options: NetworkUpdate, member: PeerMember): Promise<void> {
+    const { id, name, common } = before;
+    checkEtag(options.ifMatch, etagOf(before, before.config));
+    const wanted = merged(visibleConfig(before.config), request, options.merge);
+    const foreign = findKey(Object.fromEntries(Object.entries(wanted).filter(([key, value]) => common[key] !== value)), false);
+    if (foreign !== undefined) throw invalid(`Config key "${foreign}" may not be used as member-specific key`);
+    validateNetworkConfig(name, wanted);
+    if (before.part === null) throw notFound('Network not found');
+    const config = { ...wanted, ...hiddenOf(before.config) };
+    if (before.part === 'Created') await this.peers.call(member.id, 'networks.change-member-part', { id, config }, { timeoutMs: 0, requestor: ctx.requestor });
+    else await this.runner.run(ctx, (tx) => this.networks.updatePart(tx, id, config, member.id));
+  }
+
+  private refuseUsed(sql: Sql, project: string, name: string): void {
+    if (this.users.usedBy(sql, { project, name }).length > 0) throw invalid('The network is currently in use');
+  }
+
+  /** This member first, as whose error needs no address in front. */
+  private async onAll(ctx: RequestContext, id: number, call: string): Promise<void> {
+    const having = new Set(this.networks.parts(this.database.read, id).map(({ memberId }) => memberId));
+    if (having.has(this.member.id)) await this.peers.call(this.member.id, call, { id }, { timeoutMs: 0, requestor: ctx.requestor });
+    const peers = this.networks.everybody(this.database.read).filter((one) => one.id !== this.member.id && having.has(one.id));
+    await notifyPeers(this.peers, peers, ctx, call, { id });
+  }
+
+  /** Parts that were to be deleted and still are there count again. */
+  private takeBack(tx: Tx, id: number): void {
+    for (const part of this.networks.parts(tx.sql, id)) if (part.state === 'Deleting') this.networks.setPartState(tx, id, 'Created', part.memberId);
+    this.networks.setWholeState(tx, id, this.networks.parts(tx.sql, id).every(({ state }) => state === 'Created') ? 'Created' : 'Errored');
+  }
+
+  private announce(ctx: RequestContext, action: string, project: string, name: string): void {
+    this.events.lifecycle({ action, source: apiUrl(['1.0', 'networks', name], project), project, requestor: ctx.requestor });
+  }
+}
+
+/** The fields a client may edit, and those that tell the network from another; `config` as the client was shown it. */
+export function etagOf({ name, type, description }: NetworkRow, config: Config): unknown {
+  return [name, true, type, description, visibleConfig(config)];
+}
+
+function merged(before: Config, request: NetworkPut, merge: boolean): Record<string, string> {
+  const all: Config = merge ? { ...before, ...request.config } : { ...request.config };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
+}

@@ -1,0 +1,229 @@
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { internalContext, LocalMember, Logger, messageOf, Mutex, notFound, randomHex, wrap, type RequestContext } from '#kernel';
+import { NetworkDriver, Peers, type NetworkSpec, type PeerCaller } from '#ports';
+import { Database, TransactionRunner, type Tx } from '#platform/database';
+import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
+import { bridgeHwaddr, hiddenKeys, type Config } from './rules/network-config.rules.js';
+
+const numbered = z.object({ id: z.number() });
+const withConfig = numbered.extend({ config: z.record(z.string(), z.string()) });
+
+/**
+ * This member's parts of networks: links, addresses, rules and dnsmasq of this host as the rows want them, whichever member was asked. Everything
+ * may be repeated. One change at a time, so that a reconciler never puts an old specification back over a new one.
+ *
+ * Rows decide: a network whose row changed is brought up again with what it says now, by the call of whoever changed it or, if that one died, by the
+ * next look at the rows. A part that is `Pending` in a network that is `Created` belongs to a member that joined, and is made.
+ */
+@Injectable()
+export class MemberNetworks {
+  readonly changing = new Mutex();
+  /** By id, what the host was told last, as text. */
+  private readonly told = new Map<number, string>();
+
+  constructor(
+    private readonly database: Database,
+    private readonly runner: TransactionRunner,
+    private readonly networks: NetworksRepository,
+    private readonly driver: NetworkDriver,
+    private readonly member: LocalMember,
+    private readonly logger: Logger,
+    peers: Peers,
+  ) {
+    const asked = <Request extends { id: number }>(schema: z.ZodType<Request>, run: (ctx: RequestContext, request: Request) => Promise<void>) =>
+      async (request: unknown, caller: PeerCaller): Promise<void> => {
+        const ctx = { ...internalContext(caller.signal), requestor: caller.requestor };
+        // The caller wrote rows before it called.
+        await this.database.barrier(ctx);
+        await this.changing.run(() => run(ctx, schema.parse(request)));
+      };
+    peers.handle('networks.create-member-part', asked(numbered, (ctx, { id }) => this.make(ctx, this.row(id))));
+    peers.handle('networks.destroy-member-part', asked(numbered, (ctx, { id }) => this.destroy(ctx, id)));
+    peers.handle('networks.ensure-member-part', asked(numbered, (_, { id }) => this.ensureCreated(id)));
+    peers.handle('networks.change-member-part', asked(withConfig, (ctx, { id, config }) => this.change(ctx, id, config)));
+  }
+
+  /** Tells the host, and remembers what. */
+  async ensure(id: number, spec: NetworkSpec): Promise<void> {
+    this.told.delete(id);
+    await this.driver.ensureNetwork(spec);
+    this.told.set(id, textOf(spec));
+  }
+
+  /** For the daemon's start, once the agent answers: settles what was cut short and brings every network up. */
+  ensureAll(): Promise<void> {
+    return this.changing.run(async () => {
+      this.told.clear();
+      await Promise.all(this.networks.listAll(this.database.read).map((row) => this.settle(row).catch((error: unknown) => this.report(row, error))));
+    });
+  }
+
+  /** Restores what somebody else took away, makes what is new, and follows rows that have changed. */
+  restore(): Promise<void> {
+    return this.changing.run(async () => {
+      const rows = this.networks.listAll(this.database.read);
+      const isCurrent = (row: NetworkRow): boolean => this.told.get(row.id) === textOf(specOf(row));
+      for (const row of rows.filter((one) => !isCurrent(one) && !isAbandoned(one, this.member))) await this.settle(row).catch((error: unknown) => this.report(row, error));
+      const current = rows.filter((row) => row.part === 'Created' && isCurrent(row));
+      if (current.length === 0) return;
+      const restored = await this.driver.reconcileNetworks(current.map(specOf));
+      if (restored.length > 0) this.logger.warn('Restored networks', { restored });
+    });
+  }
+
+  /** Takes all networks down but keeps their leases: for a shutdown of the whole member. */
+  stopAll(): Promise<void> {
+    return this.changing.run(async () => {
+      this.told.clear();
+      await Promise.all(this.created().map((row) => this.driver.stopNetwork(specOf(row)).catch((error: unknown) => {
+        this.logger.error('Failed to take a network down', { network: row.name, error: messageOf(error) });
+      })));
+    });
+  }
+
+  /** For a member that has joined: makes its parts of all networks; the first that cannot be made is an error. */
+  makeJoined(): Promise<void> {
+    return this.changing.run(async () => {
+      for (const row of this.networks.listAll(this.database.read)) await this.settle(row);
+    });
+  }
+
+  /** This member goes: its host's parts are removed, its rows go with it. */
+  clearHost(): Promise<void> {
+    return this.changing.run(async () => {
+      for (const row of this.networks.listAll(this.database.read).filter(({ part }) => part !== null && part !== 'Pending')) await this.remove(row);
+    });
+  }
+
+  async remove(row: NetworkSpec & { readonly id: number }): Promise<void> {
+    this.told.delete(row.id);
+    await this.driver.removeNetwork(specOf(row));
+  }
+
+  private created(): NetworkRow[] {
+    return this.networks.listAll(this.database.read).filter(({ part }) => part === 'Created');
+  }
+
+  private row(id: number): NetworkRow {
+    const row = this.networks.findById(this.database.read, id);
+    if (row === undefined) throw notFound('Network not found');
+    return row;
+  }
+
+  private async ensureCreated(id: number): Promise<void> {
+    const row = this.row(id);
+    if (row.part === 'Created') await this.ensure(id, specOf(row));
+  }
+
+  /** Its own keys; the host follows first, and is put back when the row cannot follow. */
+  private async change(ctx: RequestContext, id: number, config: Config): Promise<void> {
+    const before = this.row(id);
+    const after = { ...specOf(before), config: { ...before.common, ...config } };
+    try {
+      if (before.part === 'Created') await this.ensure(id, after);
+      await this.runner.run(ctx, (tx) => this.networks.updatePart(tx, id, config));
+    } catch (error) {
+      if (before.part === 'Created') await this.ensure(id, specOf(before)).catch((undoing: unknown) => this.report(before, undoing));
+      throw error;
+    }
+  }
+
+  private async settle(row: NetworkRow): Promise<void> {
+    const ctx = internalContext();
+    if (isAbandoned(row, this.member)) {
+      await this.remove(row);
+      await this.runner.run(ctx, (tx) => this.networks.delete(tx, row.id));
+      return;
+    }
+    if (row.part === null) return this.makeMissed(ctx, row);
+    if (row.part === 'Deleting') return this.unmake(ctx, row, (tx) => this.deleteUnlessAwaited(tx, row.id));
+    if (row.part === 'Creating') await this.unmake(ctx, row);
+    const renamedTo = row.config[hiddenKeys.renameTo];
+    if (row.part !== 'Created') {
+      if (row.state === 'Created') await this.make(ctx, this.row(row.id));
+    } else if (renamedTo !== undefined) await this.undoRename(row, renamedTo);
+    else await this.ensure(row.id, specOf(row));
+  }
+
+  /** A network that was made while this member joined, when nobody counted with it yet. */
+  private async makeMissed(ctx: RequestContext, { id, state }: NetworkRow): Promise<void> {
+    if (state !== 'Created' || !this.networks.members(this.database.read).some((one) => one.id === this.member.id)) return;
+    await this.runner.run(ctx, (tx) => {
+      if (this.networks.findById(tx.sql, id)?.part === null) this.networks.insertPart(tx, id, { memberId: this.member.id, state: 'Pending', config: {} });
+    });
+    await this.make(ctx, this.row(id));
+  }
+
+  private async make(ctx: RequestContext, row: NetworkRow): Promise<void> {
+    if (row.part === 'Created') return;
+    if (row.part === null) throw notFound(`Network "${row.name}" is not defined on this member`);
+    // The bridge's own address is chosen once and stays.
+    const config = { ...row.config, [hiddenKeys.hwaddr]: row.config[hiddenKeys.hwaddr] ?? bridgeHwaddr(randomHex(3)) };
+    await this.runner.run(ctx, (tx) => {
+      this.networks.updatePart(tx, row.id, config);
+      this.networks.setPartState(tx, row.id, 'Creating');
+    });
+    try {
+      await this.ensure(row.id, { ...specOf(row), config });
+      await this.runner.run(ctx, (tx) => this.networks.setPartState(tx, row.id, 'Created'));
+    } catch (error) {
+      // A link that was there before is not ours, and the driver leaves it alone.
+      await this.unmake(internalContext(), row).catch((undoing: unknown) => this.report(row, undoing));
+      throw error;
+    }
+  }
+
+  private async destroy(ctx: RequestContext, id: number): Promise<void> {
+    const row = this.networks.findById(this.database.read, id);
+    if (row === undefined || row.part === null || row.part === 'Pending') return;
+    try {
+      await this.remove(row);
+    } catch (error) {
+      await this.runner.run(internalContext(), (tx) => this.networks.setPartState(tx, id, 'Created'));
+      throw wrap(error, `Failed deleting network "${row.name}"`);
+    }
+    await this.runner.run(ctx, (tx) => this.networks.setPartState(tx, id, 'Pending'));
+  }
+
+  private async unmake(ctx: RequestContext, row: NetworkRow, finish: (tx: Tx) => void = () => {}): Promise<void> {
+    await this.remove(row);
+    await this.runner.run(ctx, (tx) => {
+      if (this.networks.findById(tx.sql, row.id) === undefined) return;
+      this.networks.setPartState(tx, row.id, 'Pending');
+      finish(tx);
+    });
+  }
+
+  /** Whoever clears the last part of a network that is being deleted, and whose deletion was cut short, ends it. */
+  private deleteUnlessAwaited(tx: Tx, id: number): void {
+    if (this.networks.parts(tx.sql, id).every(({ state }) => state === 'Pending')) this.networks.delete(tx, id);
+  }
+
+  /** Back to the old name, whichever of the two the link bears. */
+  async undoRename(row: NetworkRow, newName: string): Promise<void> {
+    const { [hiddenKeys.renameTo]: _, ...config } = row.config;
+    this.told.delete(row.id);
+    await this.driver.renameNetwork({ name: newName, type: row.type, config }, row.name);
+    await this.runner.run(internalContext(), (tx) => this.networks.update(tx, row.id, { description: row.description, config }));
+  }
+
+  private report(row: NetworkRow, error: unknown): void {
+    this.logger.error('Network is not available', { network: row.name, error: messageOf(error) });
+  }
+}
+
+/** What the driver needs of a row. */
+export function specOf({ name, type, config }: NetworkSpec): NetworkSpec {
+  return { name, type, config };
+}
+
+/** The same for the same, whatever the order of the keys. */
+function textOf({ name, type, config }: NetworkSpec): string {
+  return JSON.stringify([name, type, Object.entries(config).sort()]);
+}
+
+/** Alone there is nobody else who could be making a network that is not made. */
+function isAbandoned({ state }: NetworkRow, member: LocalMember): boolean {
+  return state === 'Pending' && !member.clustered;
+}
