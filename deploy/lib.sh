@@ -30,6 +30,17 @@ install_packages() {
   # shellcheck disable=SC2086 # the list is meant to split
   apt-get -q update >/dev/null && apt-get -q install -y --no-install-recommends $missing >/dev/null ||
     die "apt-get could not install:$missing"
+  case "$missing " in *' etcd-server '*) disable_packaged_etcd ;; esac
+}
+
+# Debian's package starts an etcd of its own, on the usual ports, with data nobody asked for. Roost starts its own; one that was installed before is somebody's.
+disable_packaged_etcd() {
+  if [ -d /run/systemd/system ]; then
+    systemctl disable --now --quiet etcd.service 2>/dev/null || true
+  elif [ -x /etc/init.d/etcd ]; then
+    /etc/init.d/etcd stop >/dev/null 2>&1 || true
+    update-rc.d etcd disable >/dev/null 2>&1 || true
+  fi
 }
 
 # newuidmap, which LXC uses where it is installed, maps only what these files allow root; without a line of root's Roost takes the usual range.

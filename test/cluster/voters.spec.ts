@@ -189,6 +189,36 @@ describe('the voters of a cluster', () => {
     expect(third!.told.filter((text) => text.startsWith('damaged'))).toHaveLength(1);
     await put(first!, 'after');
   });
+
+  it('tell who went away, for as long as the threshold after its lease', async () => {
+    const [first, , third] = await three();
+    const gone = Date.now();
+    await third!.powerOff();
+    await until(() => !first!.liveness.isOnline(3), 'it counts as offline', 20_000);
+    const noticedMs = Date.now() - gone;
+    const seen = first!.liveness.lastSeenMs(3)!;
+    await third!.powerOn();
+    await until(() => first!.liveness.isOnline(3), 'it is back');
+
+    // Threshold 4 s; a lease lasts 5 s from its last renewal.
+    expect(noticedMs).toBeGreaterThan(4_000);
+    expect(noticedMs).toBeLessThan(9_000);
+    expect(Math.abs(seen - gone)).toBeLessThan(2_500);
+  });
+
+  it('still sees everybody when etcd is full and takes no writes (C2)', async () => {
+    cluster.quotaBytes = 16 * 1024 * 1024;
+    const [first, second] = await three();
+    let refusal: unknown;
+    for (let i = 0; i < 40 && refusal === undefined; i++) await first!.client!.put({ key: Buffer.from(`big/${i}`), value: Buffer.alloc(1024 * 1024, i) }).catch((error: unknown) => { refusal = error; });
+    await until(async () => (await first!.client!.alarms()).length > 0, 'the alarm');
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
+
+    expect(String(refusal)).toContain('database space exceeded');
+    await expect(put(second!, 'v')).rejects.toThrow('database space exceeded');
+    expect([1, 2, 3].map((id) => second!.liveness.isOnline(id))).toEqual([true, true, true]);
+    expect(cluster.parts()).toBe('voter voter voter');
+  });
 });
 
 describe('certificates of etcd (C5)', () => {

@@ -72,7 +72,7 @@ export class VoterMember {
       onRemoved: () => { this.told.push('removed'); this.events.onRemoved?.(); },
     };
     const peers = network.add({ id: this.id, name: `m${this.id}`, address: this.address });
-    this.voter = new LocalVoter({ launcher: new EtcdSupervisor(logger, this.program), pki: this.pki, logger, directory: join(this.directory, 'etcd'), events });
+    this.voter = new LocalVoter({ launcher: new EtcdSupervisor(logger, this.program), pki: this.pki, logger, directory: join(this.directory, 'etcd'), events, quotaBytes: this.cluster.quotaBytes });
     this.liveness = new LeaseLiveness({ member: this.member, logger, offlineThresholdMs: () => roster.settings().offlineThresholdMs });
     const parts = { member: this.member, voter: this.voter, roster, peers, liveness: this.liveness, logger };
     this.duties = new VoterDuties(parts);
@@ -165,6 +165,8 @@ export class VoterCluster {
   readonly roster = new SharedRoster();
   readonly incarnation = randomHex(8);
   readonly members: VoterMember[] = [];
+  /** Of voters started from now on. */
+  quotaBytes: number | undefined;
 
   constructor(private readonly block: number) {}
 

@@ -272,7 +272,7 @@ export class EtcdClient {
     const call = client[method]!(request, new Metadata(), { deadline }, (error, reply) => {
       if (error) return reject(error);
       try {
-        this.checkCluster((reply as { header?: ResponseHeader }).header);
+        this.checkCluster((reply as { header?: ResponseHeader | null }).header);
         resolve(reply as Reply);
       } catch (refused) {
         reject(refused as Error);
@@ -291,8 +291,9 @@ export class EtcdClient {
     return client[method]!(metadata, deadline === Infinity ? {} : { deadline });
   }
 
-  private checkCluster(header: ResponseHeader | undefined): void {
-    if (header === undefined) return;
+  private checkCluster(header: ResponseHeader | null | undefined): void {
+    // Some replies of etcd 3.4 have none, that about alarms for one.
+    if (!header) return;
     this.clusterId ??= header.clusterId;
     if (header.clusterId !== this.clusterId) throw new AppError('precondition', `Another cluster answers where the log should be (${header.clusterId} instead of ${this.clusterId})`);
   }

@@ -31,6 +31,8 @@ export interface LocalVoterParts {
   /** `<state>/database/etcd` or where the administrator wants it: one folder per history below it. */
   readonly directory: string;
   readonly events: EtcdKeeperEvents;
+  /** Where etcd stops taking writes; its usual two gigabytes unless given. */
+  readonly quotaBytes?: number;
 }
 
 /** How many ports are tried above the wanted one. */
@@ -133,7 +135,7 @@ export class LocalVoter {
     const { host } = splitHostPort(owner.address);
     const listenAddress = await addressOf(host);
     const files = await this.parts.pki.voterFiles(voterName(owner.id), [host, listenAddress, voterServerName]);
-    return { name: voterName(owner.id), incarnation, dataDirectory: this.dataDirectory(incarnation), listenAddress, advertisedHost: host, ...ports, ...start, files };
+    return { name: voterName(owner.id), incarnation, dataDirectory: this.dataDirectory(incarnation), listenAddress, advertisedHost: host, ...ports, ...start, files, quotaBytes: this.parts.quotaBytes };
   }
 }
 
