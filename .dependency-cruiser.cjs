@@ -18,7 +18,7 @@ const layers = [
 
 /** Who may use whose index, inside platform and inside features. A missing edge is an error. */
 const platformEdges = {
-  rpc: [], reconcile: [], raft: ['rpc'], database: ['raft'], events: ['rpc'], auth: ['database'], http: ['auth'],
+  rpc: [], reconcile: [], raft: ['rpc'], database: ['raft'], events: ['database'], auth: ['database'], http: ['auth'],
   operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'], peers: ['auth', 'database', 'http', 'raft', 'rpc'],
 };
 const featureEdges = {

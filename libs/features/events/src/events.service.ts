@@ -1,18 +1,19 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { WebSocket } from 'ws';
 import { forbidden, internal, invalid, type RequestContext } from '#kernel';
-import { eventTypes } from '#api-types';
+import { eventTypes, type EventType } from '#api-types';
 import { allowedProjectsOf } from '#platform/auth';
 import { Database } from '#platform/database';
-import { EventBus } from '#platform/events';
+import { EventBus, EventMesh } from '#platform/events';
 import { isAllProjects, WebSocketRouter, type UpgradeQuery } from '#platform/http';
 import { EventListener } from './event-listener.js';
 
-/** `GET /1.0/events`: a websocket that carries the events of this member's bus. */
+/** `GET /1.0/events`: a websocket that carries the events of all members. */
 @Injectable()
 export class EventsService implements OnModuleInit {
   constructor(
     private readonly bus: EventBus,
+    private readonly mesh: EventMesh,
     private readonly router: WebSocketRouter,
     private readonly database: Database,
   ) {}
@@ -23,10 +24,18 @@ export class EventsService implements OnModuleInit {
 
   private async listen(ctx: RequestContext, query: UpgradeQuery, accept: () => Promise<WebSocket>): Promise<void> {
     const filter = { types: typesOf(ctx, query.type), project: this.projectOf(ctx, query) };
-    const socket = await accept();
+    // Who listens first and then asks another member for something must not miss how it ends: other members know before the handshake.
+    const hold = this.mesh.hold(filter.types);
+    const socket = await hold.ready.then(accept).catch((error: unknown) => {
+      hold.release();
+      throw error;
+    });
     const listener = new EventListener(socket);
     const stop = this.bus.subscribe(filter, (json) => listener.send(json));
-    socket.once('close', stop);
+    socket.once('close', () => {
+      stop();
+      hold.release();
+    });
   }
 
   /** Null for all projects. Status codes as LXD's. */
@@ -42,12 +51,16 @@ export class EventsService implements OnModuleInit {
 }
 
 /** Logging tells about everybody's work, so a restricted client gets it neither by default nor on request. */
-function typesOf(ctx: RequestContext, text: string | undefined): string[] {
+function typesOf(ctx: RequestContext, text: string | undefined): EventType[] {
   const restricted = allowedProjectsOf(ctx) !== null;
   if (text === undefined || text === '') return eventTypes.filter((type) => !restricted || type !== 'logging');
-  const types = text.split(',');
-  const unknown = types.find((type) => !(eventTypes as readonly string[]).includes(type));
-  if (unknown !== undefined) throw internal(`"${unknown}" isn't a supported event type`);
+  const types = text.split(',').map(eventType);
   if (restricted && types.includes('logging')) throw forbidden('Forbidden');
   return types;
+}
+
+function eventType(text: string): EventType {
+  const known = eventTypes.find((type) => type === text);
+  if (known === undefined) throw internal(`"${text}" isn't a supported event type`);
+  return known;
 }

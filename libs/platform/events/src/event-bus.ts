@@ -28,14 +28,24 @@ export interface EventFilter {
   readonly project: string | null;
 }
 
+/** An event that another member published, as that one wrote it. */
+export interface RemoteEvent {
+  readonly type: EventType;
+  /** Absent where it belongs to no project. */
+  readonly project?: string;
+  readonly json: string;
+}
+
 interface Listener {
   readonly project: string | null;
+  /** Hears this member's events only: it passes them on to another one. */
+  readonly localOnly: boolean;
   readonly send: (json: string) => void;
 }
 
 /**
- * Events of this member, handed to listeners in the order they were published. Nothing is stored: who subscribes later missed
- * them. Each event is serialised once, however many listen, and not at all when nobody does.
+ * Events handed to listeners: this member's in the order they were published, and those of other members as they arrive. Nothing is
+ * stored: who subscribes later missed them. Each event is serialised once, however many listen, and not at all when nobody does.
  */
 @Injectable()
 export class EventBus {
@@ -68,6 +78,13 @@ export class EventBus {
     this.publish('operation', operation, project);
   }
 
+  /** Hands on what another member published. Those who listen for other members do not hear it: nothing goes round in circles. */
+  relay(event: RemoteEvent): void {
+    for (const listener of this.listeners[event.type]) {
+      if (!listener.localOnly && wants(listener, event.project)) listener.send(event.json);
+    }
+  }
+
   /** True when somebody listens to this kind, so that the caller can spare building an event. */
   hasListeners(type: EventType): boolean {
     return this.listeners[type].size > 0;
@@ -75,8 +92,16 @@ export class EventBus {
 
   /** `send` gets each event as JSON text, at once and in order; it must not block. Returns the way to stop. */
   subscribe(filter: EventFilter, send: (json: string) => void): () => void {
-    const listener: Listener = { project: filter.project, send };
-    const sets = (Object.keys(this.listeners) as EventType[]).filter((t) => filter.types.includes(t)).map((t) => this.listeners[t]);
+    return this.add(filter.types, { project: filter.project, localOnly: false, send });
+  }
+
+  /** The events of this member alone, of all projects. */
+  subscribeLocal(types: readonly string[], send: (json: string) => void): () => void {
+    return this.add(types, { project: null, localOnly: true, send });
+  }
+
+  private add(types: readonly string[], listener: Listener): () => void {
+    const sets = (Object.keys(this.listeners) as EventType[]).filter((t) => types.includes(t)).map((t) => this.listeners[t]);
     for (const set of sets) set.add(listener);
     return () => {
       for (const set of sets) set.delete(listener);
@@ -86,9 +111,13 @@ export class EventBus {
   private publish(type: EventType, metadata: unknown, project: string | undefined): void {
     let json: string | undefined;
     for (const listener of this.listeners[type]) {
-      if (project !== undefined && listener.project !== null && listener.project !== project) continue;
+      if (!wants(listener, project)) continue;
       json ??= encodeJson({ type, timestamp: preciseTimestamp(), metadata, location: this.member.location, project } satisfies EventApi);
       listener.send(json);
     }
   }
+}
+
+function wants(listener: Listener, project: string | undefined): boolean {
+  return project === undefined || listener.project === null || listener.project === project;
 }

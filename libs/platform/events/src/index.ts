@@ -1,2 +1,3 @@
 export * from './event-bus.js';
+export { EventMesh, type EventHold, type MeshListener } from './event-mesh.js';
 export * from './events.module.js';

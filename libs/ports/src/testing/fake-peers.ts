@@ -6,6 +6,7 @@ import { Peers, type PeerCallOptions, type PeerCaller, type PeerHandler, type Pe
 export class FakePeerNetwork {
   readonly members = new Map<number, FakePeers>();
   readonly down = new Set<number>();
+  private readonly streams = new Set<{ readonly ends: readonly number[]; readonly break: () => void }>();
   /** Cannot be reached, which nobody has noticed yet. */
   readonly unreachable = new Set<number>();
   /** Take calls and never answer. */
@@ -18,6 +19,30 @@ export class FakePeerNetwork {
     const peers = new FakePeers(this, member);
     this.members.set(member.id, peers);
     return peers;
+  }
+
+  /** The member does not answer any more, and its open streams break. */
+  cut(memberId: number): void {
+    this.down.add(memberId);
+    for (const stream of this.streams) if (stream.ends.includes(memberId)) stream.break();
+  }
+
+  heal(memberId: number): void {
+    this.down.delete(memberId);
+  }
+
+  /** A stream between two members, as long as both can be reached. */
+  join(ends: readonly number[]): [Duplex, Duplex] {
+    const pair = duplexPair();
+    const stream = { ends, break: (): void => pair.forEach((side) => void (side.destroyed || side.destroy(unavailable('The connection was lost')))) };
+    this.streams.add(stream);
+    for (const side of pair) {
+      side.once('close', () => {
+        this.streams.delete(stream);
+        if (!side.readableEnded || !side.writableEnded) stream.break();
+      });
+    }
+    return pair;
   }
 }
 
@@ -51,7 +76,7 @@ export class FakePeers extends Peers {
   override async openStream(memberId: number, name: string, request: object, options: PeerCallOptions = {}): Promise<Duplex> {
     const handler = this.target(memberId).streams.get(name);
     if (handler === undefined) throw notFound(`No handler for "${name}"`);
-    const [here, there] = duplexPair();
+    const [here, there] = this.network.join([this.member.id, memberId]);
     handler(copy(request) as never, there, this.caller(options)).catch((error: Error) => here.destroy(error));
     return here;
   }

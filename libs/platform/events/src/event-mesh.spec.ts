@@ -1,0 +1,146 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { LocalMember, SilentLogger } from '#kernel';
+import type { EventType } from '#api-types';
+import { FakePeerNetwork } from '#ports/testing';
+import { ChangeFeed } from '#platform/database';
+import { EventBus } from './event-bus.js';
+import { EventMesh } from './event-mesh.js';
+
+interface Heard {
+  readonly type: string;
+  readonly location: string;
+  readonly metadata: { readonly action?: string; readonly message?: string };
+}
+
+let network = new FakePeerNetwork();
+let meshes: EventMesh[] = [];
+
+afterEach(() => {
+  for (const mesh of meshes) mesh.onApplicationShutdown();
+  meshes = [];
+  network = new FakePeerNetwork();
+});
+
+function member(id: number) {
+  const name = `m${id}`;
+  const bus = new EventBus(Object.assign(new LocalMember(), { id, name, clustered: true }));
+  const feed = new ChangeFeed(new SilentLogger());
+  const mesh = new EventMesh(bus, feed, new SilentLogger(), network.add({ id, name, address: `127.0.0.${id}:8443` }));
+  meshes.push(mesh);
+  const listen = async (types: EventType[], project: string | null = null): Promise<Heard[]> => {
+    const heard: Heard[] = [];
+    await mesh.hold(types).ready;
+    bus.subscribe({ types, project }, (json) => heard.push(JSON.parse(json) as Heard));
+    return heard;
+  };
+  return { bus, mesh, feed, listen, say: (action: string, project = 'default') => bus.lifecycle({ action, source: '/1.0/x', project }) };
+}
+
+/** Members that have found each other. */
+async function cluster(size: number) {
+  const members = Array.from({ length: size }, (_, i) => member(i + 1));
+  for (const { mesh } of members) mesh.onApplicationBootstrap();
+  for (const { mesh } of members) await expect.poll(() => members.every((_, i) => members[i]!.mesh === mesh || mesh.reaches(i + 1))).toBe(true);
+  return members;
+}
+
+describe('EventMesh', () => {
+  it('brings the events of all members to a listener on any, each once and in order', async () => {
+    const [m1, m2, m3] = await cluster(3);
+    const heard = await m1!.listen(['lifecycle']);
+
+    for (let i = 0; i < 50; i++) {
+      m2!.say(`b${i}`);
+      m3!.say(`c${i}`);
+      m1!.say(`a${i}`);
+    }
+
+    await expect.poll(() => heard.length).toBe(150);
+    for (const [location, letter] of [['m1', 'a'], ['m2', 'b'], ['m3', 'c']]) {
+      expect(heard.filter((event) => event.location === location).map(({ metadata }) => metadata.action)).toEqual(Array.from({ length: 50 }, (_, i) => `${letter}${i}`));
+    }
+  });
+
+  it('has whatever is published once the listener was told it is ready', async () => {
+    const [m1, m2] = await cluster(2);
+
+    const heard = await m1!.listen(['lifecycle']);
+    m2!.say('at once');
+
+    await expect.poll(() => heard.map(({ metadata }) => metadata.action)).toEqual(['at once']);
+  });
+
+  it('keeps projects apart, and gives log messages to all', async () => {
+    const [m1, m2] = await cluster(2);
+    const heard = await m1!.listen(['lifecycle', 'logging'], 'web');
+
+    m2!.say('theirs', 'default');
+    m2!.say('ours', 'web');
+    m2!.bus.logging({ level: 'info', message: 'hello' });
+
+    await expect.poll(() => heard.map(({ metadata }) => metadata.action ?? metadata.message)).toEqual(['ours', 'hello']);
+  });
+
+  it('builds no event that nobody on any member listens to', async () => {
+    const [m1, m2] = await cluster(2);
+
+    expect(m2!.bus.hasListeners('lifecycle')).toBe(false);
+    await m1!.listen(['lifecycle']);
+
+    expect(m2!.bus.hasListeners('lifecycle')).toBe(true);
+    expect(m2!.bus.hasListeners('operation')).toBe(false);
+  });
+
+  it('goes on when a member comes back, and tells that it was away', async () => {
+    const [m1, m2] = await cluster(2);
+    const heard = await m1!.listen(['lifecycle']);
+    const told: string[] = [];
+    m1!.mesh.listen({ lost: (id) => told.push(`lost ${id}`), subscribed: (id) => told.push(`again ${id}`) });
+
+    network.cut(2);
+    await expect.poll(() => m1!.mesh.reaches(2)).toBe(false);
+    m2!.say('unheard');
+    network.heal(2);
+    await expect.poll(() => told).toEqual(['lost 2', 'again 2']);
+    m2!.say('heard');
+
+    await expect.poll(() => heard.map(({ metadata }) => metadata.action)).toEqual(['heard']);
+  });
+
+  it('does not wait for members that cannot be reached', async () => {
+    const [m1] = await cluster(2);
+    network.cut(2);
+    await expect.poll(() => m1!.mesh.reaches(2)).toBe(false);
+
+    await m1!.listen(['lifecycle']);
+  });
+
+  it('finds members that join, and drops those that leave', async () => {
+    const [m1] = await cluster(2);
+    const m3 = member(3);
+    m3.mesh.onApplicationBootstrap();
+    m1!.feed.reset();
+    await expect.poll(() => m1!.mesh.reaches(3)).toBe(true);
+    const heard = await m1!.listen(['lifecycle']);
+
+    network.members.delete(3);
+    m1!.feed.reset();
+    await expect.poll(() => m3.bus.hasListeners('lifecycle')).toBe(false);
+    m3.say('unheard');
+
+    expect(m1!.mesh.reaches(3)).toBe(false);
+    expect(heard).toEqual([]);
+  });
+
+  it('cuts off a member that sends no event stream', async () => {
+    const [m1, m2] = await cluster(2);
+    await m1!.listen(['lifecycle']);
+    network.members.get(2)!.handleStream('events.subscribe', async (_request, stream) => void stream.write('nonsense\n'));
+
+    network.cut(2);
+    network.heal(2);
+
+    await expect.poll(() => m1!.mesh.reaches(2)).toBe(false);
+    expect(m2!.bus.hasListeners('lifecycle')).toBe(false);
+  });
+});
