@@ -3,42 +3,46 @@ import type { WebSocket } from 'ws';
 import type { Operation } from '#api-types';
 import { forbidden, internal, invalid, notFound, type RequestContext } from '#kernel';
 import { mayAccessProject } from '#platform/auth';
-import { emptyResponse, isAllProjects, parseRecursion, WebSocketRouter, type ApiResponse } from '#platform/http';
-import { OperationsService, type LiveOperation } from '#platform/operations';
+import { emptyResponse, isAllProjects, parseRecursion, RequestRouter, WebSocketRouter, type ApiResponse } from '#platform/http';
+import { ClusterOperations, OperationsService, type PeerOperation } from '#platform/operations';
 
 /** `{ running: [...], success: [...] }`: URLs, or operations with recursion. */
 export type OperationsByStatus = Record<string, (string | Operation)[]>;
 
-/** What `/1.0/operations` shows of the operations on this member. */
+/** What `/1.0/operations` shows: the operations of all members. Websockets are passed on to the member that has the operation. */
 @Injectable()
 export class OperationViews implements OnModuleInit {
   constructor(
-    private readonly operations: OperationsService,
+    private readonly operations: ClusterOperations,
+    private readonly own: OperationsService,
     private readonly router: WebSocketRouter,
+    private readonly members: RequestRouter,
   ) {}
 
   onModuleInit(): void {
     const connect = (_ctx: RequestContext, params: Readonly<Record<string, string>>, query: Readonly<Record<string, string>>, accept: () => Promise<WebSocket>): Promise<void> =>
       this.connect(params['id'] ?? '', query['secret'], accept);
     this.router.register('/1.0/operations/:id/websocket', connect, { allowUntrusted: true });
+    this.members.register('/1.0/operations/:id/websocket', ({ params }) => this.operations.ownerOf(params['id'] ?? ''));
   }
 
-  list(ctx: RequestContext, query: Readonly<Record<string, string>>): OperationsByStatus {
-    const operations = this.operations.list(isAllProjects(query) ? null : ctx.project).filter((operation) => mayAccessProject(ctx, operation.init.project));
+  async list(ctx: RequestContext, query: Readonly<Record<string, string>>): Promise<OperationsByStatus> {
+    const operations = (await this.operations.list(isAllProjects(query) ? null : ctx.project)).filter(({ project }) => mayAccessProject(ctx, project));
     const recursive = parseRecursion(query['recursion']) > 0;
     const byStatus: OperationsByStatus = {};
-    for (const operation of operations) {
-      (byStatus[operation.status.toLowerCase()] ??= []).push(recursive ? operation.api() : `/1.0/operations/${operation.id}`);
+    for (const { operation } of operations) {
+      (byStatus[operation.status.toLowerCase()] ??= []).push(recursive ? operation : `/1.0/operations/${operation.id}`);
     }
     return byStatus;
   }
 
-  get(ctx: RequestContext, id: string): Operation {
-    return this.find(ctx, id).api();
+  async get(ctx: RequestContext, id: string): Promise<Operation> {
+    return (await this.find(ctx, id)).operation;
   }
 
   async cancel(ctx: RequestContext, id: string): Promise<ApiResponse> {
-    await this.operations.cancel(ctx, this.find(ctx, id).id);
+    await this.find(ctx, id);
+    await this.operations.cancel(ctx, id);
     return emptyResponse();
   }
 
@@ -47,9 +51,9 @@ export class OperationViews implements OnModuleInit {
     const bySecret = secret !== undefined && secret !== '';
     if (!ctx.trusted && !bySecret) throw forbidden('not authorized');
     const seconds = parseTimeout(timeout);
-    const operation = bySecret ? this.operations.get(id) : this.find(ctx, id);
-    if (bySecret && operation.metadata['secret'] !== secret) throw forbidden('not authorized');
-    return operation.wait(seconds < 0 ? -1 : seconds * 1000, ctx.signal);
+    const known = bySecret ? await this.operations.get(id) : await this.find(ctx, id);
+    if (bySecret && known.operation.metadata?.['secret'] !== secret) throw forbidden('not authorized');
+    return (await this.operations.wait(ctx, known, seconds < 0 ? -1 : seconds * 1000)).operation;
   }
 
   /** Answers what LXD answers to a plain GET of the websocket. */
@@ -63,14 +67,14 @@ export class OperationViews implements OnModuleInit {
 
   private connect(id: string, secret: string | undefined, accept: () => Promise<WebSocket>): Promise<void> {
     if (secret === undefined || secret === '') throw invalid('missing secret');
-    return this.operations.connect(id, secret, accept);
+    return this.own.connect(id, secret, accept);
   }
 
-  private find(ctx: RequestContext, id: string): LiveOperation {
-    const operation = this.operations.get(id);
+  private async find(ctx: RequestContext, id: string): Promise<PeerOperation> {
+    const found = await this.operations.get(id);
     // One that the caller may not see does not exist for it: metadata can hold secrets.
-    if (!mayAccessProject(ctx, operation.init.project)) throw notFound('Operation not found');
-    return operation;
+    if (!mayAccessProject(ctx, found.project)) throw notFound('Operation not found');
+    return found;
   }
 }
 

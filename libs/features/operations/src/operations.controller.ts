@@ -9,12 +9,12 @@ export class OperationsController {
   constructor(private readonly operations: OperationViews) {}
 
   @Get()
-  list(@Ctx() ctx: RequestContext, @Query() query: Record<string, string>): OperationsByStatus {
+  list(@Ctx() ctx: RequestContext, @Query() query: Record<string, string>): Promise<OperationsByStatus> {
     return this.operations.list(ctx, query);
   }
 
   @Get(':id')
-  get(@Ctx() ctx: RequestContext, @Param('id') id: string): Operation {
+  get(@Ctx() ctx: RequestContext, @Param('id') id: string): Promise<Operation> {
     return this.operations.get(ctx, id);
   }
 

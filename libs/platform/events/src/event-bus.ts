@@ -33,6 +33,7 @@ export interface RemoteEvent {
   readonly type: EventType;
   /** Absent where it belongs to no project. */
   readonly project?: string;
+  readonly metadata: unknown;
   readonly json: string;
 }
 

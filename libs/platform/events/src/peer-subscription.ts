@@ -87,8 +87,8 @@ export class PeerSubscription {
       raw.destroy();
       this.forgetStream();
       if (this.closed) return;
-      this.heard.lost();
       this.retryLater();
+      this.heard.lost();
     };
     raw.once('error', broken).once('end', broken).once('close', broken);
     // The first may come with the second: an error without a listener would end the process.
@@ -106,14 +106,14 @@ export class PeerSubscription {
   }
 
   private onLine(line: string): void {
-    const message = JSON.parse(line) as { ack?: number; type?: string; project?: string };
+    const message = JSON.parse(line) as { ack?: number; type?: string; project?: string; metadata?: unknown };
     if (message.ack !== undefined) {
       const answered = this.waiting.get(message.ack);
       this.waiting.delete(message.ack);
       answered?.resolve();
       if (answered !== undefined) this.heard.acknowledged(answered.types);
     } else if ((eventTypes as readonly string[]).includes(message.type ?? '')) {
-      this.heard.event({ type: message.type as EventType, json: line, ...(message.project === undefined ? {} : { project: message.project }) });
+      this.heard.event({ type: message.type as EventType, metadata: message.metadata, json: line, ...(message.project === undefined ? {} : { project: message.project }) });
     }
   }
 

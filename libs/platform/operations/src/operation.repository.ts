@@ -103,6 +103,14 @@ export class OperationRepository {
     return rows.map(toRow);
   }
 
+  /** What the row says of an operation, whoever runs it; undefined without a row. */
+  outcome(id: string): { status: OperationStatus; err: string; metadata: Record<string, unknown> | null; updated_at: string } | undefined {
+    const raw = this.database.read.get<Pick<RawRow, 'status' | 'error' | 'metadata'> & { updated_at: string }>('SELECT status, error, metadata, updated_at FROM operations WHERE id = ?', id);
+    if (raw === undefined) return undefined;
+    const metadata = JSON.parse(raw.metadata) as Record<string, unknown>;
+    return { status: raw.status, err: raw.error, metadata: Object.keys(metadata).length === 0 ? null : metadata, updated_at: raw.updated_at };
+  }
+
   cancelRequested(id: string): boolean {
     return this.database.read.get<{ n: number }>('SELECT cancel_requested AS n FROM operations WHERE id = ?', id)?.n === 1;
   }

@@ -1,5 +1,8 @@
 import { Module, type DynamicModule, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { LocalMember } from '#kernel';
+import { ClusterOperations } from './cluster/cluster-operations.js';
+import { OperationPeers } from './cluster/operation-peers.js';
+import { RemoteOperationWatch } from './cluster/remote-operation-watch.js';
 import { LiveOperations } from './live-operations.js';
 import { OperationHistory } from './operation-history.js';
 import { OperationRegistry } from './operation-registry.js';
@@ -25,9 +28,9 @@ export class OperationsModule implements OnApplicationBootstrap, OnApplicationSh
       global: true,
       providers: [
         { provide: OperationsOptions, useFactory: (member?: LocalMember) => Object.assign(new OperationsOptions(), member && { member }, options), inject: [{ token: LocalMember, optional: true }] },
-        OperationRegistry, OperationRepository, LiveOperations, OperationRunner, OperationHistory, OperationsService,
+        OperationRegistry, OperationRepository, LiveOperations, OperationRunner, OperationHistory, OperationsService, OperationPeers, ClusterOperations, RemoteOperationWatch,
       ],
-      exports: [OperationRegistry, OperationsService],
+      exports: [ClusterOperations, OperationRegistry, OperationsService],
     };
   }
 

@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { Global, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { LocalMember, memberOfOperation, unavailable } from '#kernel';
+import { unavailable } from '#kernel';
 import { Database, EtcdClusterLog } from '#platform/database';
 import { RequestRouter } from '#platform/http';
 import { Peers } from '#ports';
@@ -21,11 +21,9 @@ export class PeersModule implements OnApplicationBootstrap {
   constructor(
     private readonly peers: MemberPeers,
     private readonly forwarder: MemberForwarder,
-    private readonly directory: MemberDirectory,
     private readonly router: RequestRouter,
     private readonly cluster: EtcdClusterLog,
     private readonly database: Database,
-    private readonly local: LocalMember,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -40,9 +38,5 @@ export class PeersModule implements OnApplicationBootstrap {
       this.router.barrier = connection ? (ctx) => this.database.barrier(ctx) : null;
       this.router.forwarder = connection ? this.forwarder : null;
     });
-    this.router.register('/1.0/operations/:id', ({ params }) => {
-      const owner = memberOfOperation(params['id']!);
-      return owner === null || owner === this.local.id || !this.directory.has(owner) ? null : owner;
-    }, { below: true });
   }
 }

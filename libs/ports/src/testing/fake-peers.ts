@@ -6,7 +6,8 @@ import { Peers, type PeerCallOptions, type PeerCaller, type PeerHandler, type Pe
 export class FakePeerNetwork {
   readonly members = new Map<number, FakePeers>();
   readonly down = new Set<number>();
-  private readonly streams = new Set<{ readonly ends: readonly number[]; readonly break: () => void }>();
+  /** Open streams and calls under way. */
+  private readonly links = new Set<{ readonly ends: readonly number[]; readonly break: () => void }>();
   /** Cannot be reached, which nobody has noticed yet. */
   readonly unreachable = new Set<number>();
   /** Take calls and never answer. */
@@ -21,24 +22,32 @@ export class FakePeerNetwork {
     return peers;
   }
 
-  /** The member does not answer any more, and its open streams break. */
+  /** The member does not answer any more; its open streams and the calls under way break. */
   cut(memberId: number): void {
     this.down.add(memberId);
-    for (const stream of this.streams) if (stream.ends.includes(memberId)) stream.break();
+    for (const link of this.links) if (link.ends.includes(memberId)) link.break();
   }
 
   heal(memberId: number): void {
     this.down.delete(memberId);
   }
 
+  /** An answer, unless one of the members goes before it is there. */
+  answer<T>(ends: readonly number[], reply: Promise<T>): Promise<T> {
+    const lost = Promise.withResolvers<never>();
+    const link = { ends, break: (): void => lost.reject(unavailable('The connection was lost')) };
+    this.links.add(link);
+    return Promise.race([reply, lost.promise]).finally(() => this.links.delete(link));
+  }
+
   /** A stream between two members, as long as both can be reached. */
   join(ends: readonly number[]): [Duplex, Duplex] {
     const pair = duplexPair();
     const stream = { ends, break: (): void => pair.forEach((side) => void (side.destroyed || side.destroy(unavailable('The connection was lost')))) };
-    this.streams.add(stream);
+    this.links.add(stream);
     for (const side of pair) {
       side.once('close', () => {
-        this.streams.delete(stream);
+        this.links.delete(stream);
         if (!side.readableEnded || !side.writableEnded) stream.break();
       });
     }
@@ -65,7 +74,7 @@ export class FakePeers extends Peers {
     if (handler === undefined) throw notFound(`No handler for "${name}"`);
     if (memberId !== this.member.id && this.network.silent.has(memberId)) await silence(options);
     try {
-      const reply = await handler(copy(request) as never, this.caller(options));
+      const reply = await this.network.answer([this.member.id, memberId], handler(copy(request) as never, this.caller(options)));
       return copy(reply ?? {}) as Reply;
     } catch (error) {
       // Only kind and words cross the wire.

@@ -17,16 +17,21 @@ export interface DatabaseParts {
 
 /** One daemon's operations without a container. Several on one database are a daemon and its successors. */
 export class DetachedOperations {
-  readonly events = new EventBus();
+  readonly events: EventBus;
   readonly registry = new OperationRegistry(undefined as never);
   readonly service: OperationsService;
   readonly history: OperationHistory;
+  readonly repository: OperationRepository;
+  readonly options: OperationsOptions;
 
   constructor(parts: DatabaseParts, options: Partial<OperationsOptions> = {}) {
     const settings = Object.assign(new OperationsOptions(), options);
+    this.options = settings;
+    this.events = new EventBus(settings.member);
     const logger = new SilentLogger();
     const live = new LiveOperations(this.events, settings);
     const repository = new OperationRepository(parts.database);
+    this.repository = repository;
     const runner = new OperationRunner(this.registry, repository, live, parts.transactions, parts.feed, settings, logger);
     this.history = new OperationHistory(repository, parts.transactions, settings, logger, live);
     this.service = new OperationsService(this.registry, live, repository, runner, this.history, parts.transactions, settings);
