@@ -16,7 +16,8 @@ const bundle = await rolldown({
   input: { daemon: `${top}dist/apps/daemon/src/main.js`, agent: `${top}dist/apps/agent/src/main.js` },
   platform: 'node',
   external: (id) => outside.some((pattern) => pattern.test(id)) || builtinModules.includes(id) || id.startsWith('node:'),
-  resolve: { conditionNames: ['import', 'node', 'default'] },
+  // protobufjs takes Long only as CommonJS gives it; without Long, 64-bit numbers as etcd's ids lose their last digits, silently.
+  resolve: { conditionNames: ['import', 'node', 'default'], alias: { long: `${top}node_modules/long/umd/index.js` } },
   // TypeORM and Nest try drivers and platforms that are not installed and go on without; anything of ours that is missing is an error.
   onLog: (_level, log, print) => {
     if (log.code === 'UNRESOLVED_IMPORT') {
