@@ -1,14 +1,42 @@
-/** Names of warning types by number. Numbers and names up to 99 are LXD's (`GET /1.0/warnings` of 5.0.2), those above are Roost's own. */
-const names = new Map<number, string>([
-  [0, 'Undefined warning'],
-  [1000, 'Operation of an unknown kind'],
-  [1001, 'Undo of an operation failed'],
+/** What is known of a type of warnings. */
+interface WarningType {
+  readonly name: string;
+  readonly severity: 'low' | 'moderate' | 'high';
+}
+
+const low = (name: string): WarningType => ({ name, severity: 'low' });
+const high = (name: string): WarningType => ({ name, severity: 'high' });
+
+/** Types by number. Numbers, names and severities up to 99 are LXD's (`GET /1.0/warnings` of 5.0.2), those above are Roost's own. */
+const types = new Map<number, WarningType>([
+  [0, low('Undefined warning')],
+  [13, low('Time skew detected between leader and local')],
+  [20, high('Network unavailable')],
+  [21, low('Offline cluster member')],
+  [22, low('Failed to autostart instance')],
+  [23, low('Instance type not operational')],
+  [24, high('Storage pool unavailable')],
+  [1000, { name: 'Operation of an unknown kind', severity: 'moderate' }],
+  [1001, { name: 'Undo of an operation failed', severity: 'moderate' }],
 ]);
+
+/** Names that may be written; see `warningTypeCode`. */
+export type WarningTypeName =
+  | 'Time skew detected between leader and local' | 'Network unavailable' | 'Offline cluster member' | 'Failed to autostart instance' | 'Storage pool unavailable';
 
 const statuses = ['', 'new', 'acknowledged', 'resolved'] as const;
 
 export function warningTypeName(code: number): string {
-  return names.get(code) ?? `Warning ${code}`;
+  return types.get(code)?.name ?? `Warning ${code}`;
+}
+
+export function warningSeverity(code: number): WarningType['severity'] {
+  return types.get(code)?.severity ?? 'moderate';
+}
+
+export function warningTypeCode(name: WarningTypeName): number {
+  for (const [code, type] of types) if (type.name === name) return code;
+  return 0;
 }
 
 /** `new`, `acknowledged` or `resolved`; the database keeps 1, 2, 3. */

@@ -4,6 +4,8 @@ import { Database, type Tx } from '#platform/database';
 export interface WarningRow {
   readonly uuid: string;
   readonly project: string | null;
+  /** Name of the member that wrote it; null when that is gone. */
+  readonly location: string | null;
   readonly type_code: number;
   readonly status: number;
   readonly first_seen_date: string;
@@ -12,9 +14,9 @@ export interface WarningRow {
   readonly count: number;
 }
 
-const columns = `warnings.uuid, projects.name AS project, warnings.type_code, warnings.status, warnings.first_seen_date, warnings.last_seen_date,
+const columns = `warnings.uuid, projects.name AS project, nodes.name AS location, warnings.type_code, warnings.status, warnings.first_seen_date, warnings.last_seen_date,
   warnings.last_message, warnings.count`;
-const joined = 'warnings LEFT JOIN projects ON projects.id = warnings.project_id';
+const joined = 'warnings LEFT JOIN projects ON projects.id = warnings.project_id LEFT JOIN nodes ON nodes.id = warnings.node_id';
 
 @Injectable()
 export class WarningRepository {

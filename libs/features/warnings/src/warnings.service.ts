@@ -3,7 +3,7 @@ import { invalid, notFound, type RequestContext } from '#kernel';
 import { TransactionRunner } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { WarningRepository, type WarningRow } from './warning.repository.js';
-import { warningStatusCode, warningStatusName, warningTypeName } from './warning-types.rules.js';
+import { warningSeverity, warningStatusCode, warningStatusName, warningTypeName } from './warning-types.rules.js';
 
 /** A warning as the API shows it. */
 export interface WarningApi {
@@ -67,8 +67,8 @@ export class WarningsService {
 
 function toApi(row: WarningRow): WarningApi {
   return {
-    status: warningStatusName(row.status), uuid: row.uuid, location: 'none', project: row.project ?? '', type: warningTypeName(row.type_code),
+    status: warningStatusName(row.status), uuid: row.uuid, location: row.location ?? '', project: row.project ?? '', type: warningTypeName(row.type_code),
     count: row.count, first_seen_at: row.first_seen_date, last_seen_at: row.last_seen_date, last_message: row.last_message,
-    severity: 'moderate', entity_url: '',
+    severity: warningSeverity(row.type_code), entity_url: '',
   };
 }
