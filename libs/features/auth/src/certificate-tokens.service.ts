@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { CertificatesPost, CertificateTokenMetadata } from '#api-types';
 import { Clock, forbidden, internal, invalid, type RequestContext } from '#kernel';
-import { ServerCertificates } from '#platform/auth';
+import { ClusterCertificates } from '#platform/auth';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { reachableAddresses, ServerConfig } from '#features/server';
 import { addExpiry } from './expiry.rules.js';
@@ -21,7 +21,7 @@ export class CertificateTokens {
   constructor(
     private readonly operations: OperationsService,
     private readonly config: ServerConfig,
-    private readonly certificates: ServerCertificates,
+    private readonly certificates: ClusterCertificates,
     private readonly clock: Clock,
   ) {}
 
@@ -33,7 +33,7 @@ export class CertificateTokens {
     const metadata: CertificateTokenMetadata = {
       addresses,
       ...(expiry === '' ? {} : { expiresAt: addExpiry(this.clock.now(), expiry).toISOString() }),
-      fingerprint: this.certificates.current.fingerprint,
+      fingerprint: this.certificates.presented.fingerprint,
       request: {
         name: request.name ?? '',
         type: request.type ?? '',

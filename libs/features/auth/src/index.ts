@@ -1,1 +1,2 @@
 export * from './certificates.module.js';
+export { addExpiry } from './expiry.rules.js';

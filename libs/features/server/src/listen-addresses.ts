@@ -19,6 +19,14 @@ export function reachableAddresses(address: string, now = performance.now()): st
   return result;
 }
 
+/** Whether a listener on `listening` answers at `wanted` too. */
+export function coversAddress(listening: string, wanted: string): boolean {
+  if (listening === '' || wanted === '') return false;
+  const outer = parseListenAddress(listening);
+  const inner = parseListenAddress(wanted);
+  return outer.port === inner.port && (outer.host === inner.host || ['', '0.0.0.0', '::'].includes(outer.host));
+}
+
 function hostAddresses(onlyIpv4: boolean): string[] {
   return Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])

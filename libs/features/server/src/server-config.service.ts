@@ -33,7 +33,8 @@ export class ServerConfig implements OnModuleDestroy {
     private readonly events: EventBus,
     feed: ChangeFeed,
   ) {
-    this.stop = feed.subscribe(['config'], () => this.renew());
+    const stops = [feed.subscribe(['config'], () => this.renew()), feed.onReset(() => this.renew())];
+    this.stop = () => stops.forEach((stop) => stop());
   }
 
   onModuleDestroy(): void {

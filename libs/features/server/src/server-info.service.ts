@@ -1,7 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { apiExtensions, serverVersion, type Server, type ServerEnvironment, type ServerUntrusted } from '#api-types';
-import { unavailable, type RequestContext } from '#kernel';
-import { ServerCertificates } from '#platform/auth';
+import { LocalMember, unavailable, type RequestContext } from '#kernel';
+import { ClusterCertificates } from '#platform/auth';
 import { Database } from '#platform/database';
 import { EncodedJson } from '#platform/http';
 import { HostInfo, StorageDriver, type HostDescription, type StorageCapabilities } from '#ports';
@@ -26,10 +26,11 @@ export class ServerInfo {
 
   constructor(
     private readonly config: ServerConfig,
-    private readonly certificates: ServerCertificates,
+    private readonly certificates: ClusterCertificates,
     private readonly database: Database,
     private readonly host: HostInfo,
     private readonly storage: StorageDriver,
+    @Optional() private readonly member: LocalMember = new LocalMember(),
   ) {}
 
   untrusted(): ServerUntrusted {
@@ -42,7 +43,7 @@ export class ServerInfo {
     const config = this.config.shown();
     const addresses = reachableAddresses(this.config.get('core.https_address'));
     const inUse = this.database.read.all<{ driver: string }>('SELECT DISTINCT driver FROM storage_pools ORDER BY driver').map(({ driver }) => driver);
-    const key = JSON.stringify([config, addresses, inUse, ctx.project, this.factsAt]);
+    const key = JSON.stringify([config, addresses, inUse, ctx.project, this.factsAt, this.member, this.certificates.presented.fingerprint]);
     if (this.encoded?.key !== key) {
       const environment = this.environment(ctx, { host, drivers }, addresses, inUse);
       const server: Server = { config, ...general, auth: 'trusted', public: false, auth_methods: ['tls'], environment };
@@ -56,7 +57,8 @@ export class ServerInfo {
   }
 
   private environment(ctx: RequestContext, { host, drivers }: HostFacts, addresses: string[], inUse: string[]): ServerEnvironment {
-    const { certificate, fingerprint } = this.certificates.current;
+    const { certificate, fingerprint } = this.certificates.presented;
+    const { clustered, name } = this.member;
     const versions = inUse.map((name) => drivers.find((d) => d.driver === name)?.version ?? '');
     return {
       addresses,
@@ -75,9 +77,9 @@ export class ServerInfo {
       os_version: host.osVersion,
       project: ctx.project,
       server: 'lxd',
-      server_clustered: false,
+      server_clustered: clustered,
       server_event_mode: 'full-mesh',
-      server_name: host.hostname,
+      server_name: clustered ? name : host.hostname,
       server_pid: process.pid,
       server_version: serverVersion,
       storage: inUse.join(' | '),

@@ -5,7 +5,7 @@ import { Authenticator } from '#platform/auth';
 import { Database } from '#platform/database';
 import { emptyResponse, HttpServer, syncResponse, type ApiResponse } from '#platform/http';
 import type { ServerPut } from '#api-types';
-import { assertResolvable } from './listen-addresses.js';
+import { assertResolvable, coversAddress } from './listen-addresses.js';
 import { ServerConfig } from './server-config.service.js';
 import { ServerInfo } from './server-info.service.js';
 
@@ -28,7 +28,8 @@ export class ServerService implements OnApplicationBootstrap {
     for (const key of ['storage.backups_volume', 'storage.images_volume']) {
       this.config.registerCheck(key, (value) => this.checkVolume(key, value));
     }
-    this.config.registerApplier('core.https_address', (value) => this.http.setListener('https', value));
+    this.config.registerApplier('core.https_address', (value) => this.listen(value, this.config.get('cluster.https_address')));
+    this.config.registerApplier('cluster.https_address', (value) => this.listen(this.config.get('core.https_address'), value));
     this.config.registerApplier('core.metrics_address', (value) => this.http.setListener('metrics', value, { onlyPath: '/1.0/metrics' }));
     for (const key of ['origin', 'methods', 'headers', 'credentials']) this.config.onChange(`core.https_allowed_${key}`, () => this.applyTrust());
     for (const key of ['core.trust_ca_certificates', 'core.metrics_authentication']) this.config.onChange(key, () => this.applyTrust());
@@ -56,17 +57,25 @@ export class ServerService implements OnApplicationBootstrap {
 
   /** An address that cannot be bound now must not keep the daemon from starting: the unix socket is how one mends it. */
   private async openListeners(): Promise<void> {
-    const wanted = [
-      ['https', 'core.https_address', {}],
-      ['metrics', 'core.metrics_address', { onlyPath: '/1.0/metrics' }],
-    ] as const;
-    for (const [name, key, options] of wanted) {
+    const opened = {
+      'core.https_address': () => this.listen(this.config.get('core.https_address'), this.config.get('cluster.https_address')),
+      'core.metrics_address': () => this.http.setListener('metrics', this.config.get('core.metrics_address'), { onlyPath: '/1.0/metrics' }),
+    };
+    for (const [key, open] of Object.entries(opened)) {
       try {
-        await this.http.setListener(name, this.config.get(key), options);
+        await open();
       } catch (error) {
         this.logger.error('Cannot listen on the network', { key, error: messageOf(error) });
       }
     }
+  }
+
+  /** Members reach this one by the listener of clients where that covers the address; otherwise by one of their own. */
+  private async listen(core: string, cluster: string): Promise<void> {
+    const separate = cluster !== '' && !coversAddress(core, cluster);
+    if (!separate) await this.http.setListener('cluster', null);
+    await this.http.setListener('https', core);
+    if (separate) await this.http.setListener('cluster', cluster);
   }
 
   private applyTrust(): void {

@@ -96,7 +96,7 @@ export class HttpServer {
     if (mustCloseFirst) former.server.close();
     const server = this.makeTls(options);
     try {
-      await bind(server, target, address);
+      await bind(server, target, address, name);
     } catch (error) {
       if (mustCloseFirst) await this.reopen(name, former, options);
       throw error;
@@ -202,7 +202,7 @@ export class HttpServer {
   private async reopen(name: TlsListenerName, former: TlsListener, options: TlsListenerOptions): Promise<void> {
     const server = this.makeTls(options);
     this.network.delete(name);
-    await bind(server, parseListenAddress(former.address), former.address);
+    await bind(server, parseListenAddress(former.address), former.address, name);
     this.network.set(name, { address: former.address, server });
   }
 }
@@ -232,11 +232,11 @@ function answerMalformed(error: Error & { code?: string; rawPacket?: Buffer }, s
   socket.end(rawErrorResponse(tooLarge ? 431 : 400, tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request', { 'Content-Type': 'text/plain; charset=utf-8' }));
 }
 
-async function bind(server: HttpsListener, target: ListenAddress, text: string): Promise<void> {
+async function bind(server: HttpsListener, target: ListenAddress, text: string, name: TlsListenerName): Promise<void> {
   try {
     await bound(server as NetServer, () => server.listen({ host: target.host === '' ? '::' : target.host, port: target.port, backlog: 1024 }));
   } catch (error) {
-    throw new AppError('internal', `Cannot listen on network HTTPS socket "${text}": ${describeBindError(error, target, text)}`, { cause: error });
+    throw new AppError('internal', `Cannot listen on ${name === 'cluster' ? 'cluster' : 'network'} HTTPS socket "${text}": ${describeBindError(error, target, text)}`, { cause: error });
   }
 }
 
