@@ -1,4 +1,5 @@
-import { AppError, invalid, notImplemented, wrap } from '#kernel';
+import { AppError, invalid, wrap } from '#kernel';
+import { bootstrapCluster, joinCluster } from './cluster.js';
 import type { Api } from './api.js';
 import type { Preseed } from './preseed.js';
 
@@ -9,7 +10,7 @@ type Undo = () => Promise<unknown>;
  * networks, profiles. What exists is updated, what does not is created. The first failure takes back everything done before it.
  */
 export async function applyPreseed(api: Api, preseed: Preseed): Promise<void> {
-  if (preseed.cluster) throw notImplemented('This version of Roost does not do clustering yet: remove "cluster" from the preseed');
+  if (preseed.cluster && (await joinCluster(api, preseed.cluster))) return;
   const undo: Undo[] = [];
   try {
     await applyServerConfig(api, preseed.config, undo);
@@ -24,6 +25,7 @@ export async function applyPreseed(api: Api, preseed: Preseed): Promise<void> {
       });
     }
     for (const item of preseed.profiles) await applyEntity(api, undo, { noun: 'profile', path: '/1.0/profiles', query: '', name: item.name, body: item });
+    if (preseed.cluster) await bootstrapCluster(api, preseed.cluster);
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined);
     throw error;

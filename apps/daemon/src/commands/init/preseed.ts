@@ -12,16 +12,25 @@ const network = z.strictObject({ name: text, type: text, description: text, conf
 const storagePool = z.strictObject({ name: text, driver: text, description: text, config: configMap });
 const profile = z.strictObject({ name: text, description: text, config: configMap, devices: devicesMap });
 const project = z.strictObject({ name: text, description: text, config: configMap });
+/** Unquoted, `yes` and `True` are texts to a YAML 1.2 parser; LXD's takes them. */
+const flag = z.union([z.boolean(), z.stringbool(), z.null()]).transform((value) => value === true).optional().transform((value) => value ?? false);
+const memberConfigKey = z.strictObject({ entity: text, name: text, key: text, value: text, description: text });
 const list = <T extends z.ZodType>(item: T) => z.array(item).nullish().transform((value) => value ?? []);
 
-/** The YAML of `init --preseed` and `init --dump` (LXD: doc/preseed-yaml). `cluster` is refused until members can join. */
+const cluster = z.strictObject({
+  server_name: text, enabled: flag, member_config: list(memberConfigKey), cluster_address: text, cluster_certificate: text, server_address: text, cluster_password: text,
+  cluster_certificate_path: text, cluster_token: text,
+});
+export type ClusterPreseed = z.infer<typeof cluster>;
+
+/** The YAML of `init --preseed` and `init --dump` (LXD: doc/preseed-yaml). */
 export const preseedSchema = z.strictObject({
   config: configMap,
   networks: list(network),
   storage_pools: list(storagePool),
   profiles: list(profile),
   projects: list(project),
-  cluster: z.record(z.string(), z.unknown()).nullish(),
+  cluster: cluster.nullish(),
 });
 
 export type Preseed = z.infer<typeof preseedSchema>;
@@ -31,6 +40,7 @@ export const emptyPreseed = (): Preseed => ({ config: {}, networks: [], storage_
 /** LXD's names of the types, which its parser shows. */
 const typeNames: Readonly<Record<string, string>> = {
   '': 'api.InitPreseed', networks: 'api.InitNetworksProjectPost', storage_pools: 'api.StoragePoolsPost', profiles: 'api.ProfilesPost', projects: 'api.ProjectsPost',
+  cluster: 'api.InitClusterPreseed',
 };
 
 /** Throws `invalid` with `Failed to parse the preseed: ...`, the line and what is wrong with it. */
