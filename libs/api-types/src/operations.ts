@@ -30,7 +30,7 @@ export interface Operation {
   status: OperationStatus;
   status_code: number;
   /** Example: `{"instances": ["/1.0/instances/foo"]}`; null where nothing is named. */
-  resources: Record<string, string[]> | null;
+  resources: Record<string, string[] | null> | null;
   metadata: Record<string, unknown> | null;
   may_cancel: boolean;
   /** Why it failed, empty otherwise. */

@@ -75,8 +75,7 @@ export class ClusterGroups {
     await this.transactions.run(ctx, (tx) => {
       const row = this.repository.find(tx.sql, name);
       if (row === undefined) throw internal('Query deleted 0 rows instead of 1');
-      const alone = row.members.find((member) => this.members.find(tx.sql, member)?.groups.length === 1);
-      if (alone !== undefined) throw invalid(`Cluster member "${alone}" would be left without a group`);
+      if (row.members.length > 0) throw invalid('Only empty cluster groups can be removed');
       this.repository.remove(tx, row.id);
       tx.afterCommit(() => this.publish(ctx, 'cluster-group-deleted', name));
     });

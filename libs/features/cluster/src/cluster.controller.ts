@@ -1,30 +1,31 @@
 import { Controller } from '@nestjs/common';
-import { internal, invalid, notImplemented } from '#kernel';
-import { Get, Put, syncResponse, type ApiResponse } from '#platform/http';
+import { clusterCertificatePut, clusterPut, type ClusterCertificatePut, type ClusterPut } from '#api-types';
+import type { RequestContext } from '#kernel';
+import { Body, Ctx, emptyResponse, Get, Put, syncResponse, type ApiResponse } from '#platform/http';
+import { ClusterCertificateUpdate } from './cluster-certificate.service.js';
 import { ClusterService } from './cluster.service.js';
 
-/** `/1.0/cluster` of a member that stands alone; statuses and words are LXD's for that case. */
 @Controller('1.0/cluster')
 export class ClusterController {
-  constructor(private readonly cluster: ClusterService) {}
+  constructor(
+    private readonly cluster: ClusterService,
+    private readonly certificate: ClusterCertificateUpdate,
+  ) {}
 
   @Get()
-  state(): ApiResponse {
-    return syncResponse({ server_name: '', enabled: false, member_config: this.cluster.memberConfig() });
+  get(): ApiResponse {
+    const state = this.cluster.describe();
+    return syncResponse(state, { etag: state });
   }
 
   @Put()
-  enable(): never {
-    throw notImplemented('This version of Roost does not do clustering yet');
+  change(@Ctx() ctx: RequestContext, @Body({ schema: clusterPut }) body: ClusterPut): Promise<ApiResponse> {
+    return this.cluster.change(ctx, body);
   }
 
-  @Get('members')
-  members(): never {
-    throw internal('Server is not clustered');
-  }
-
-  @Get('groups')
-  groups(): never {
-    throw invalid('This server is not clustered');
+  @Put('certificate')
+  async replaceCertificate(@Ctx() ctx: RequestContext, @Body({ schema: clusterCertificatePut }) body: ClusterCertificatePut): Promise<ApiResponse> {
+    await this.certificate.update(ctx, body);
+    return emptyResponse();
   }
 }

@@ -1,15 +1,34 @@
 import { Module } from '@nestjs/common';
+import { WarningsModule } from '#features/warnings';
 import { ClusterController } from './cluster.controller.js';
+import { ClusterGroupsController } from './api/cluster-groups.controller.js';
+import { ClusterMembersController } from './api/cluster-members.controller.js';
+import { InternalClusterController } from './api/internal-cluster.controller.js';
+import { ClusterCertificateUpdate } from './cluster-certificate.service.js';
+import { ClusterEnabling } from './cluster-enabling.service.js';
+import { ClusterEvacuation } from './cluster-evacuation.service.js';
+import { ClusterGroups } from './cluster-groups.service.js';
 import { ClusterMembers } from './cluster-members.service.js';
 import { ClusterService } from './cluster.service.js';
 import { GroupsRepository } from './data/groups.repository.js';
 import { MembersRepository } from './data/members.repository.js';
 import { EvacuationRegistry } from './evacuation.registry.js';
+import { Admissions } from './join/admissions.service.js';
 import { JoinParticipants } from './join/join-participants.js';
+import { JoinTokens } from './join/join-tokens.service.js';
+import { Joining } from './join/joining.service.js';
+import { LocalMembership } from './local-membership.service.js';
+import { MemberChanges } from './member-changes.service.js';
+import { MemberRemoval } from './member-removal.service.js';
+import { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler.js';
 
 @Module({
-  controllers: [ClusterController],
-  providers: [ClusterService, ClusterMembers, MembersRepository, GroupsRepository, EvacuationRegistry, JoinParticipants],
-  exports: [ClusterMembers, EvacuationRegistry, JoinParticipants],
+  imports: [WarningsModule],
+  controllers: [ClusterController, ClusterMembersController, ClusterGroupsController, InternalClusterController],
+  providers: [
+    ClusterService, ClusterMembers, MembersRepository, GroupsRepository, MemberChanges, MemberRemoval, ClusterGroups, ClusterCertificateUpdate, ClusterEnabling,
+    ClusterEvacuation, EvacuationRegistry, JoinTokens, Admissions, Joining, JoinParticipants, LocalMembership, ClusterMembersReconciler,
+  ],
+  exports: [ClusterMembers, EvacuationRegistry, JoinParticipants, LocalMembership, ClusterMembersReconciler],
 })
 export class ClusterModule {}

@@ -3,3 +3,5 @@ export { choosePlacement, runsArchitecture, type Placement, type PlacementCandid
 export { ClusterMembers, type MemberCandidate } from './cluster-members.service.js';
 export { EvacuationRegistry, type EvacuationRun, type Evacuator } from './evacuation.registry.js';
 export { JoinParticipants, type JoinParticipant } from './join/join-participants.js';
+export { LocalMembership } from './local-membership.service.js';
+export { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler.js';

@@ -77,7 +77,7 @@ export class LiveOperation implements OperationHandle {
       id, class: this.init.class, description,
       created_at: createdAt.toISOString(), updated_at: this.updatedAt.toISOString(),
       status: this.status, status_code: operationStatusCodes[this.status],
-      resources: Object.keys(resources).length === 0 ? null : resources,
+      resources: shownResources(resources),
       metadata: Object.keys(this.metadata).length === 0 ? null : this.metadata,
       may_cancel: this.mayCancel, err: this.error, location,
     };
@@ -145,4 +145,10 @@ export class LiveOperation implements OperationHandle {
       signal?.removeEventListener('abort', onAbort);
     });
   }
+}
+
+/** Nothing at all and a kind without objects are both null on the wire. */
+function shownResources(resources: Readonly<Record<string, string[]>>): Operation['resources'] {
+  const entries = Object.entries(resources);
+  return entries.length === 0 ? null : Object.fromEntries(entries.map(([kind, urls]) => [kind, urls.length === 0 ? null : urls]));
 }

@@ -122,7 +122,7 @@ export class InstancesReconciler extends Reconciler {
 }
 
 /** `/1.0/instances/c1?project=web` is `web_c1` on the host. */
-function namesIn(resources: Record<string, string[]> | null): string[] {
+function namesIn(resources: Record<string, string[] | null> | null): string[] {
   return (resources?.['instances'] ?? []).map((url) => {
     const parsed = new URL(url, 'http://host');
     return hostName({ project: parsed.searchParams.get('project') ?? 'default', name: decodeURIComponent(parsed.pathname.split('/').pop() ?? '') });

@@ -1,0 +1,40 @@
+import { Controller } from '@nestjs/common';
+import type { RequestContext } from '#kernel';
+import { AllowUntrusted, Body, Ctx, emptyResponse, Get, Post, streamResponse, syncResponse, type ApiResponse } from '#platform/http';
+import { Admissions } from '../join/admissions.service.js';
+import { ClusterService } from '../cluster.service.js';
+import { acceptRequest, questionsRequest, type AcceptRequest } from '../join/join-messages.js';
+
+/** What a server that joins asks of a member, before either can reach the other as members do. It proves itself by token or password, and its certificate. */
+@Controller('internal/cluster')
+export class InternalClusterController {
+  constructor(
+    private readonly admissions: Admissions,
+    private readonly cluster: ClusterService,
+  ) {}
+
+  /** The cluster as one that may join sees it: what it has to be asked for each pool and network. */
+  @Post('questions')
+  @AllowUntrusted()
+  async questions(@Ctx() ctx: RequestContext, @Body({ schema: questionsRequest }) body: { name: string; password: string }): Promise<ApiResponse> {
+    await this.admissions.check(ctx, body);
+    return syncResponse(this.cluster.describe());
+  }
+
+  @Post('accept')
+  @AllowUntrusted()
+  async accept(@Ctx() ctx: RequestContext, @Body({ schema: acceptRequest }) body: AcceptRequest): Promise<ApiResponse> {
+    return syncResponse(await this.admissions.accept(ctx, body));
+  }
+
+  @Get('snapshot')
+  async snapshot(@Ctx() ctx: RequestContext): Promise<ApiResponse> {
+    return streamResponse(await this.admissions.snapshot(ctx));
+  }
+
+  @Post('abandon')
+  async abandon(@Ctx() ctx: RequestContext): Promise<ApiResponse> {
+    await this.admissions.abandon(ctx);
+    return emptyResponse();
+  }
+}
