@@ -5,6 +5,7 @@ import { Peers } from '#ports';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { handleChecked } from './checked-handlers.js';
 import { InstanceFacts } from './instance-facts.js';
+import { InstanceRoutes } from './instance-routes.js';
 import { InstanceStates } from './instance-states.js';
 import { LocalReports } from './local-reports.js';
 
@@ -21,9 +22,11 @@ export class InstancePeers {
     private readonly catalog: InstanceCatalog,
     private readonly facts: InstanceFacts,
     private readonly states: InstanceStates,
+    private readonly routes: InstanceRoutes,
   ) {}
 
   register(): void {
+    this.routes.register();
     handleChecked(this.peers, 'instances.describe', describeRequest, ({ since }) => this.reports.since(since));
     handleChecked(this.peers, 'instances.describe-usage', usageRequest, async ({ ids }) => ({ states: await this.usage(ids) }));
   }
