@@ -3,9 +3,10 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { ImageExportPost } from '#api-types';
 import { ApiClient } from '#client';
-import { AppError, internal, notFound, randomHex, StateDirectory, type RequestContext } from '#kernel';
+import { AppError, internal, internalContext, notFound, randomHex, StateDirectory, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { streamResponse, type ApiResponse } from '#platform/http';
+import { ImageExchange } from './image-exchange.service.js';
 import { ImageLibrary } from './image-library.js';
 import { ImageTokens } from './image-tokens.service.js';
 import type { ImageRow } from './data/images.repository.js';
@@ -27,6 +28,7 @@ interface ImageFile {
 export class ImageExports {
   constructor(
     private readonly library: ImageLibrary,
+    private readonly exchange: ImageExchange,
     private readonly tokens: ImageTokens,
     private readonly servers: ImageServers,
     private readonly operations: OperationsService,
@@ -35,6 +37,7 @@ export class ImageExports {
 
   /** A unified image as the file it is, with ranges; a split one as multipart. `image` is one the caller may see. */
   async download(ctx: RequestContext, image: ImageRow, secret: string | undefined, range: string | undefined): Promise<ApiResponse> {
+    await this.exchange.ensureHere(ctx, image.fingerprint);
     const meta = await this.file(image, '');
     const rootfs = await this.file(image, '.rootfs').catch((error: unknown) => {
       if (AppError.is(error, 'not-found')) return null;
@@ -60,6 +63,7 @@ export class ImageExports {
       kind: 'image.push', class: 'task', description: 'Downloading image', resources: {},
       run: async (operation) => {
         try {
+          await this.exchange.ensureHere({ ...internalContext(operation.signal), requestor: ctx.requestor }, image.fingerprint);
           const body = await this.pushBody(image, (text) => operation.update({ upload_progress: text }));
           const profiles = (request.profiles ?? []).map((name) => `profile=${encodeURIComponent(name)}`).join('&');
           await client.post('/1.0/images', body.stream, {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ImageAlias } from '#api-types';
-import { conflict, KeyedMutex, Logger, messageOf, type RequestContext } from '#kernel';
+import { conflict, KeyedMutex, LocalMember, Logger, messageOf, notFound, type RequestContext } from '#kernel';
 import { ImageStore } from '#ports';
 import { Database, TransactionRunner, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
@@ -9,9 +9,6 @@ import { VolumesService } from '#features/storage';
 import { ImageAliasesRepository } from './data/image-aliases.repository.js';
 import { ImagesRepository, type ImageRow, type NewImage } from './data/images.repository.js';
 import { UploadArea, type StagedImage } from './files/upload-area.js';
-
-/** This member's `nodes.id`. */
-const memberId = 1;
 
 export interface AddImage {
   /** The project it is stored in: `imageProject` of the one that was asked for. */
@@ -27,6 +24,8 @@ export interface AddImage {
  * Keeps rows and files of images together. A row is written only after its files are in the store, and files go only after the last row
  * of that fingerprint, so at any moment of a crash there may be files without a row, never a row without files; `removeOrphans` settles
  * the former. All of it happens under a lock per fingerprint, since projects share files.
+ *
+ * Rows are the cluster's, files this member's: each member that holds an image is named by it, and removes its files when the row is gone.
  */
 @Injectable()
 export class ImageLibrary {
@@ -41,6 +40,7 @@ export class ImageLibrary {
     private readonly volumes: VolumesService,
     private readonly area: UploadArea,
     private readonly events: EventBus,
+    private readonly member: LocalMember,
     private readonly logger: Logger,
   ) {}
 
@@ -59,9 +59,27 @@ export class ImageLibrary {
     });
   }
 
-  /** Whether some project's row says that the files are here. */
+  /** Whether rows say that this member has the files. */
   hasFiles(fingerprint: string): boolean {
-    return this.images.findAnywhere(this.database.read, fingerprint) !== undefined;
+    return this.images.holders(this.database.read, fingerprint).includes(this.member.id);
+  }
+
+  /** Takes over the files of an image that other members have. `not-found` when it was deleted meanwhile. */
+  async adoptCopy(ctx: RequestContext, staged: StagedImage): Promise<void> {
+    const { fingerprint } = staged;
+    await this.locks.run(fingerprint, async () => {
+      if (this.hasFiles(fingerprint)) return;
+      await this.store.adoptImage(fingerprint, staged.metaPath, staged.rootfsPath);
+      try {
+        await this.transactions.run(ctx, (tx) => {
+          if (this.images.findAnywhere(tx.sql, fingerprint) === undefined) throw notFound('Image not found');
+          this.images.addHolder(tx, fingerprint, this.member.id);
+        });
+      } catch (error) {
+        await this.removeFilesIfUnused(ctx, fingerprint);
+        throw error;
+      }
+    });
   }
 
   /** Row first, then unpacked copies, then files: those are what a restart finds and finishes with. Absent is success. */
@@ -84,13 +102,11 @@ export class ImageLibrary {
     await this.remove(ctx, image);
   }
 
-  /** Removes files no row speaks of. */
+  /** Removes files no row speaks of, and notes those of images that are here without a row saying so. */
   async removeOrphans(ctx: RequestContext): Promise<void> {
-    const known = this.images.allFingerprints(this.database.read);
-    for (const fingerprint of (await this.store.listImages()).filter((one) => !known.has(one))) {
+    for (const fingerprint of (await this.store.listImages()).filter((one) => !this.hasFiles(one))) {
       if (ctx.signal.aborted) return;
-      this.logger.info('Removing files of an image that is no more', { fingerprint });
-      await this.locks.run(fingerprint, () => this.removeFilesIfUnused(ctx, fingerprint));
+      await this.locks.run(fingerprint, () => this.settleOrphan(ctx, fingerprint));
     }
   }
 
@@ -112,10 +128,18 @@ export class ImageLibrary {
   private insert(ctx: RequestContext, tx: Tx, request: AddImage): ImageRow {
     const { projectId, project, image, aliases } = request;
     if (this.images.find(tx.sql, projectId, image.fingerprint) !== undefined) throw conflict('Image with same fingerprint already exists');
-    const id = this.images.insert(tx, projectId, memberId, image);
+    const id = this.images.insert(tx, projectId, image);
+    if (request.staged !== null) this.images.addHolder(tx, image.fingerprint, this.member.id);
     for (const alias of aliases) this.aliases.insert(tx, projectId, { ...alias, imageId: id });
     tx.afterCommit(() => this.announce(ctx, 'image-created', { fingerprint: image.fingerprint, project }, { type: image.type }));
     return this.images.findById(tx.sql, id)!;
+  }
+
+  private async settleOrphan(ctx: RequestContext, fingerprint: string): Promise<void> {
+    if (this.images.findAnywhere(this.database.read, fingerprint) === undefined) {
+      this.logger.info('Removing files of an image that is no more', { fingerprint });
+      await this.removeFilesIfUnused(ctx, fingerprint);
+    } else if (!this.hasFiles(fingerprint)) await this.transactions.run(ctx, (tx) => this.images.addHolder(tx, fingerprint, this.member.id));
   }
 
   private async removeFilesIfUnused(ctx: RequestContext, fingerprint: string): Promise<void> {

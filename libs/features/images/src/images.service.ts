@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { zeroTime, type Image, type ImagePatch, type ImagePut } from '#api-types';
-import { invalid, notFound, unavailable, type RequestContext } from '#kernel';
+import { invalid, notFound, type RequestContext } from '#kernel';
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
 import { checkEtag, filterList } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { ImageAliasesRepository } from './data/image-aliases.repository.js';
 import { ImagesRepository, type ImageRow } from './data/images.repository.js';
 import { ImageDownloads, type DownloadWatch, type EnsureOptions, type RemoteImageSource } from './image-downloads.service.js';
+import { ImageExchange } from './image-exchange.service.js';
 import { ImageLibrary } from './image-library.js';
 import { imageApi, imageEtag, parseTime } from './rules/image-wire.rules.js';
 
@@ -34,6 +35,7 @@ export class ImagesService {
     private readonly aliases: ImageAliasesRepository,
     private readonly library: ImageLibrary,
     private readonly downloads: ImageDownloads,
+    private readonly exchange: ImageExchange,
     private readonly operations: OperationsService,
   ) {}
 
@@ -62,9 +64,9 @@ export class ImagesService {
     return this.downloads.ensure(ctx, ctx.project, source, watch, { preferCached: true, ...options });
   }
 
-  /** Makes sure this member holds the files of an image. `unavailable` when no reachable member does. */
-  async ensureLocalFiles(fingerprint: string): Promise<void> {
-    if (!this.library.hasFiles(fingerprint)) throw unavailable(`No member holds the files of image "${fingerprint}"`);
+  /** Makes sure this member holds the files of an image, fetching them from another; safe to repeat. `unavailable` when no reachable member has them. */
+  ensureLocalFiles(ctx: RequestContext, fingerprint: string): Promise<void> {
+    return this.exchange.ensureHere(ctx, fingerprint);
   }
 
   /** An instance was made from it. */

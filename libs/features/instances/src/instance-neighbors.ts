@@ -113,6 +113,11 @@ export class InstanceNeighbors {
     }, watch);
   }
 
+  /** The files of an image that is known are on this member. */
+  ensureImageFiles(ctx: RequestContext, fingerprint: string): Promise<void> {
+    return this.images.ensureLocalFiles(ctx, fingerprint);
+  }
+
   /** The image was used for an instance. */
   touchImage(tx: Tx, imageId: number): void {
     this.images.touch(tx, imageId);

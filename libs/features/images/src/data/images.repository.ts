@@ -119,6 +119,10 @@ export class ImagesRepository {
     return sql.all<RawImage>(`${select} WHERE i.auto_update = 1 ORDER BY i.id`).map(toRow);
   }
 
+  listAll(sql: Sql): ImageRow[] {
+    return sql.all<RawImage>(`${select} ORDER BY i.id`).map(toRow);
+  }
+
   listCached(sql: Sql): ImageRow[] {
     return sql.all<RawImage>(`${select} WHERE i.cached = 1 ORDER BY i.id`).map(toRow);
   }
@@ -150,8 +154,27 @@ export class ImagesRepository {
     return raw && toRow(raw);
   }
 
-  allFingerprints(sql: Sql): Set<string> {
-    return new Set(sql.all<{ fingerprint: string }>('SELECT DISTINCT fingerprint FROM images').map((row) => row.fingerprint));
+  /** Members that have the files. All rows of an image name the same. */
+  holders(sql: Sql, fingerprint: string): number[] {
+    return sql.all<{ id: number }>('SELECT DISTINCT n.node_id AS id FROM images_nodes n JOIN images i ON i.id = n.image_id WHERE i.fingerprint = ? ORDER BY 1', fingerprint)
+      .map(({ id }) => id);
+  }
+
+  holdersByFingerprint(sql: Sql): Map<string, number[]> {
+    const rows = sql.all<{ fingerprint: string; holders: string }>(
+      'SELECT i.fingerprint, json_group_array(DISTINCT n.node_id) AS holders FROM images i JOIN images_nodes n ON n.image_id = i.id GROUP BY i.fingerprint');
+    return new Map(rows.map(({ fingerprint, holders }) => [fingerprint, JSON.parse(holders) as number[]]));
+  }
+
+  /** Members that belong to the cluster. */
+  memberIds(sql: Sql): number[] {
+    return sql.all<{ id: number }>("SELECT id FROM nodes WHERE state <> 'pending' ORDER BY id").map(({ id }) => id);
+  }
+
+  /** The member has the files, which serve all projects' rows. Harmless when that is known. */
+  addHolder(tx: Tx, fingerprint: string, memberId: number): void {
+    tx.sql.run(`INSERT INTO images_nodes (image_id, node_id) SELECT id, ? FROM images WHERE fingerprint = ?
+      AND NOT EXISTS (SELECT 1 FROM images_nodes n WHERE n.image_id = images.id AND n.node_id = ?)`, memberId, fingerprint, memberId);
   }
 
   /** The image that was last fetched from there under that alias. Empty `type` and `architecture` match any. */
@@ -163,7 +186,9 @@ export class ImagesRepository {
     return raw && toRow(raw);
   }
 
-  insert(tx: Tx, projectId: number, memberId: number, image: NewImage): number {
+  /** Held by those that hold it for other projects; `addHolder` for who has just received it. */
+  insert(tx: Tx, projectId: number, image: NewImage): number {
+    const holders = this.holders(tx.sql, image.fingerprint);
     const id = tx.nextId('images');
     tx.sql.run(
       `INSERT INTO images (id, project_id, fingerprint, type, filename, size, public, auto_update, cached, architecture, creation_date,
@@ -173,7 +198,7 @@ export class ImagesRepository {
       // A cached image counts from the day it was fetched.
       image.cached ? tx.now.toISOString() : zeroTime,
       JSON.stringify(image.properties), this.profileIds(tx, projectId, image.profiles ?? ['default']), JSON.stringify(image.source ?? {}));
-    tx.sql.run('INSERT INTO images_nodes (image_id, node_id) VALUES (?, ?)', id, memberId);
+    for (const memberId of holders) tx.sql.run('INSERT INTO images_nodes (image_id, node_id) VALUES (?, ?)', id, memberId);
     return id;
   }
 

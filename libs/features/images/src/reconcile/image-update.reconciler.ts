@@ -3,6 +3,7 @@ import { internalContext } from '#kernel';
 import { LocalStore } from '#platform/database';
 import { Reconciler } from '#platform/reconcile';
 import { ServerConfig } from '#features/server';
+import { ImageReplicas } from '../image-replicas.service.js';
 import { ImageUpdates } from '../image-updates.service.js';
 
 const hourMs = 3600 * 1000;
@@ -16,11 +17,13 @@ export class ImageUpdateReconciler extends Reconciler {
   /** How often the interval is looked at, which makes a changed one count without a restart. */
   override readonly periodMs = 10 * 60 * 1000;
 
-  constructor(private readonly updates: ImageUpdates, private readonly config: ServerConfig, private readonly local: LocalStore) {
+  constructor(private readonly updates: ImageUpdates, private readonly config: ServerConfig, private readonly local: LocalStore, private readonly replicas: ImageReplicas) {
     super();
   }
 
   override async run(signal: AbortSignal): Promise<void> {
+    // In a cluster one member does it for all; copies for the others follow.
+    if (!this.replicas.isResponsible()) return;
     const hours = this.config.int('images.auto_update_interval');
     const last = Number(this.local.get(bucket, key) ?? '0');
     if (hours <= 0 || Date.now() - last < hours * hourMs) return;

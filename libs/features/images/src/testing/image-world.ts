@@ -9,7 +9,8 @@ import { PoolsService } from '#features/storage';
 import { ServerModule } from '#features/server';
 import { Clock, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock } from '#kernel';
 import { AuthModule, ServerCertificates } from '#platform/auth';
-import { Database, DatabaseModule, TransactionRunner } from '#platform/database';
+import { Database, DatabaseModule, OpenDatabase, TransactionRunner } from '#platform/database';
+import type { MemoryLog } from '#platform/database/testing';
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule } from '#platform/operations';
@@ -30,19 +31,29 @@ export class ImageWorld {
   client!: ApiClient;
   private readonly strangers: ApiClient[] = [];
 
+  /** With `cluster`, a member of one: it shares its log with the others and reaches them. */
+  constructor(private readonly cluster?: { readonly member: LocalMember; readonly peers: FakePeers; readonly log: MemoryLog }) {}
+
   async start(): Promise<this> {
-    const { store, host } = this;
+    const { store, host, cluster } = this;
+    const shared = cluster && { incarnation: cluster.log.incarnation, log: () => cluster.log };
+    if (shared !== undefined) {
+      // The program expects the tables to be there.
+      const fetched = await OpenDatabase.open({ directory: this.state.database, synchronous: 'OFF', ballast: { bytes: 0 }, member: cluster?.member, ...shared });
+      await fetched.database.barrier(internalContext());
+      await fetched.close();
+    }
     const ports = [
       { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock }, { provide: StateDirectory, useValue: this.state },
       { provide: HostInfo, useFactory: () => new FakeHostInfo() }, { provide: StorageDriver, useValue: host }, { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(host) }, { provide: ImageStore, useValue: store },
-      { provide: LocalMember, useValue: new LocalMember() }, { provide: Peers, useValue: new FakePeers() },
+      { provide: LocalMember, useValue: this.cluster?.member ?? new LocalMember() }, { provide: Peers, useValue: this.cluster?.peers ?? new FakePeers() },
     ];
     @Global()
     @Module({ providers: ports, exports: ports.map((port) => port.provide) })
     class FakesModule {}
     @Module({
       imports: [
-        FakesModule, DatabaseModule.forRoot({ directory: this.state.database, synchronous: 'OFF', ballast: { bytes: 0 } }),
+        FakesModule, DatabaseModule.forRoot({ directory: this.state.database, synchronous: 'OFF', ballast: { bytes: 0 }, ...shared }),
         AuthModule.forRoot({ directory: this.state }), EventBusModule, OperationsModule.forRoot(), ReconcileModule, HttpModule, ServerModule, OperationsApiModule,
         ImagesModule,
       ],

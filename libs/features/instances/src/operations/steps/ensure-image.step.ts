@@ -22,8 +22,12 @@ export class EnsureImageStep extends Step<CreateInstanceParams, EnsuredImage> {
   }
 
   override async run(context: StepContext, params: CreateInstanceParams): Promise<EnsuredImage> {
-    if (params.remote === null) return { fingerprint: params.fingerprint };
+    if (params.remote === null) {
+      if (params.fingerprint !== '') await this.neighbors.ensureImageFiles(context.ctx, params.fingerprint);
+      return { fingerprint: params.fingerprint };
+    }
     const image = await this.neighbors.fetchImage(context.ctx, params.project, params.type, params.remote, context);
+    await this.neighbors.ensureImageFiles(context.ctx, image.fingerprint);
     await this.runner.run(context.ctx, (tx) => {
       const row = this.repository.findByName(params.project, params.name, tx.sql);
       if (row === undefined) return;
