@@ -23,7 +23,8 @@ describe('the voters of a cluster', () => {
     return cluster.members;
   }
 
-  const put = (member: VoterMember, value: string) => member.client!.put({ key: Buffer.from('k'), value: Buffer.from(value) });
+  // What was on its way to a leader that died is lost: asked again soon.
+  const put = (member: VoterMember, value: string) => member.client!.put({ key: Buffer.from('k'), value: Buffer.from(value) }, { timeoutMs: 500 });
   const data = (member: VoterMember) => member.voter.dataDirectory(cluster.incarnation);
 
   it('are one of two members and three of three, each learning first', async () => {
@@ -46,7 +47,7 @@ describe('the voters of a cluster', () => {
     cluster.forget(1);
     await until(async () => (await cluster.voters(second)).split(' ').length === 1, 'one voter');
     const last = await cluster.voters(second);
-    await put(third!, 'after');
+    await until(() => put(third!, 'after').then(() => true), 'a write');
 
     expect(['member-2', 'member-3']).toContain(last);
     await until(() => !existsSync(data(first!)), 'the data of the voter that left is gone');
@@ -85,7 +86,7 @@ describe('the voters of a cluster', () => {
     expect(Date.now() - started).toBeGreaterThan(25_000);
     expect(Date.now() - started).toBeLessThan(40_000);
     expect(await cluster.voters()).not.toContain('unstarted');
-    await put(first, 'after');
+    await until(() => put(first, 'after').then(() => true), 'a write');
   });
 
   it('replace one that stays away by a standby, and take it as a standby when it is back', async () => {
@@ -187,7 +188,7 @@ describe('the voters of a cluster', () => {
     await until(async () => (await cluster.voters()) === 'member-1 member-2 member-3' && cluster.roster.rows.get(3)!.raft?.id !== idBefore && cluster.parts() === 'voter voter voter', 'it votes again, as another');
 
     expect(third!.told.filter((text) => text.startsWith('damaged'))).toHaveLength(1);
-    await put(first!, 'after');
+    await until(() => put(first!, 'after').then(() => true), 'a write');
   });
 
   it('tell who went away, for as long as the threshold after its lease', async () => {
@@ -200,8 +201,8 @@ describe('the voters of a cluster', () => {
     await third!.powerOn();
     await until(() => first!.liveness.isOnline(3), 'it is back');
 
-    // Threshold 4 s; a lease lasts 5 s from its last renewal.
-    expect(noticedMs).toBeGreaterThan(4_000);
+    // Threshold 4 s; a lease lasts 5 s from its last renewal, which is at most 2 s ago.
+    expect(noticedMs).toBeGreaterThan(2_500);
     expect(noticedMs).toBeLessThan(9_000);
     expect(Math.abs(seen - gone)).toBeLessThan(2_500);
   });

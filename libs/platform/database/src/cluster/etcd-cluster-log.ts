@@ -43,6 +43,8 @@ export class EtcdClusterLog extends ClusterLog {
   private readonly connected = new Set<(connection: LogConnection | null) => void>();
   /** Set by who manages voters; told what became of this member's etcd. */
   voterEvents: Partial<EtcdKeeperEvents> = {};
+  /** Set by who manages voters: lets another vote in a member's place, and takes its own voter out, in the order that is safe. */
+  retireVoter: ((memberId: number) => Promise<void>) | null = null;
   /** Why this member's voter was not started with the data it had; whoever manages voters replaces it. */
   voterDamage: string | undefined;
 
@@ -193,6 +195,7 @@ export class EtcdClusterLog extends ClusterLog {
   }
 
   override async release(memberId: number): Promise<void> {
+    if (this.retireVoter !== null) return this.retireVoter(memberId);
     const { open } = this.parts;
     const { client } = this.required();
     const voter = (await client.members()).find(({ name }) => name === voterName(memberId));

@@ -1,4 +1,4 @@
-import { conflict, messageOf, unavailable, type LocalMember, type Logger } from '#kernel';
+import { conflict, messageOf, Mutex, unavailable, type LocalMember, type Logger } from '#kernel';
 import type { MemberLiveness, Peers } from '#ports';
 import type { EtcdClient } from '../etcd/etcd-client.js';
 import { mayVoteBeside } from '../process/etcd-arguments.rules.js';
@@ -31,6 +31,8 @@ const replaceRetryMs = 2000;
 /** What this member does for the voters when the leader asks, and what becomes of its own voter when that ends. */
 export class VoterDuties implements EtcdKeeperEvents {
   private part: ClusterPart | undefined;
+  /** One change of this member's voter after the other: what removes the data of one must not meet the next. */
+  private readonly order = new Mutex();
   /** What was found out before the cluster could be asked. */
   private damage: string | undefined;
 
@@ -92,13 +94,15 @@ export class VoterDuties implements EtcdKeeperEvents {
     const { incarnation, peerPort, clientPort, initialCluster } = startVoterRequest.parse(request);
     const part = this.assertPart(incarnation);
     const { voter } = this.parts;
-    // Asked a second time, by the next leader perhaps: what it has learned meanwhile must not be wiped.
-    if (voter.isRunning(incarnation) && voter.running?.peerPort === peerPort) return;
-    const boots = this.boots(incarnation);
-    await boots.forget(part.client);
-    await voter.join(incarnation, this.owner(), { peerPort, clientPort }, initialCluster);
-    await boots.raise();
-    void this.announce(part, boots);
+    await this.order.run(async () => {
+      // Asked a second time, by the next leader perhaps: what it has learned meanwhile must not be wiped.
+      if (voter.isRunning(incarnation) && voter.running?.peerPort === peerPort) return;
+      const boots = this.boots(incarnation);
+      await boots.forget(part.client);
+      await voter.join(incarnation, this.owner(), { peerPort, clientPort }, initialCluster);
+      await boots.raise();
+      void this.announce(part, boots);
+    });
   }
 
   private async stopVoter(request: unknown): Promise<void> {
@@ -109,8 +113,10 @@ export class VoterDuties implements EtcdKeeperEvents {
   private async stopAndWipe(incarnation: string): Promise<void> {
     const { voter, logger } = this.parts;
     try {
-      if (voter.isRunning(incarnation)) await voter.stop();
-      await voter.wipe(incarnation);
+      await this.order.run(async () => {
+        if (voter.isRunning(incarnation)) await voter.stop();
+        await voter.wipe(incarnation);
+      });
     } catch (error) {
       logger.warn('Failed removing the data of etcd', { error: messageOf(error) });
     }
@@ -129,8 +135,10 @@ export class VoterDuties implements EtcdKeeperEvents {
 
   private async replaceDamaged(part: ClusterPart): Promise<void> {
     const { voter, peers, liveness, member, logger } = this.parts;
-    await voter.stop();
-    await voter.setAside(part.incarnation);
+    await this.order.run(async () => {
+      await voter.stop();
+      await voter.setAside(part.incarnation);
+    });
     while (this.part === part) {
       const leader = liveness.leaderId();
       try {

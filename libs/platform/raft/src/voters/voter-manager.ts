@@ -35,6 +35,8 @@ const statusTimeoutMs = 1_000;
 /** Offline has to be true for this long, seen by this member as leader: after a pause of its own all others look offline for a moment. */
 const offlineForMs = 3_000;
 const retireTimeoutMs = 60_000;
+/** A member whose removal was begun and given up may vote again after this long. */
+const leavingMs = 300_000;
 
 /**
  * Keeps the right members voting. Every member has one; the one whose etcd leads acts, under a lock, one step at a time, each decided afresh from what etcd,
@@ -47,7 +49,8 @@ export class VoterManager {
   private working: Promise<void> | undefined;
   private again = false;
   private readonly unsubscribe: (() => void)[] = [];
-  private readonly leaving = new Set<number>();
+  /** Since when members are leaving, for those that do. */
+  private readonly leaving = new Map<number, number>();
   private readonly failedAt = new Map<number, number>();
   private readonly learnerSince = new Map<string, number>();
   private offlineSince: { etcdId: string; at: number } | undefined;
@@ -131,7 +134,7 @@ export class VoterManager {
 
   /** On the leader. `retired: false` when another member leads now: the caller asks that one. */
   private async retireHere({ memberId }: MemberRequest): Promise<{ retired: boolean }> {
-    this.leaving.add(memberId);
+    this.leaving.set(memberId, Date.now());
     for (const deadline = Date.now() + retireTimeoutMs; Date.now() < deadline;) {
       const { part } = this;
       if (part === undefined) throw unavailable('This member does not follow the cluster\'s log');
@@ -327,7 +330,7 @@ export class VoterManager {
     const unknown = liveness.lastSeenMs(row.id) === null && Date.now() - this.since < thresholdMs;
     return {
       id: row.id, online: liveness.isOnline(row.id) || (votes && unknown), failureDomain: row.failureDomain, part: row.part, evacuated: row.evacuated,
-      leaving: this.leaving.has(row.id), failing: !row.created || Date.now() - (this.failedAt.get(row.id) ?? -Infinity) < failingMs,
+      leaving: Date.now() - (this.leaving.get(row.id) ?? -Infinity) < leavingMs, failing: !row.created || Date.now() - (this.failedAt.get(row.id) ?? -Infinity) < failingMs,
     };
   }
 
