@@ -16,7 +16,7 @@ export interface BallastOptions {
   readonly everyMs: number;
 }
 
-export const defaultBallast = { bytes: 128 * 1024 * 1024, whenFreeBytes: 2 * 1024 ** 3, everyMs: 30_000 };
+export const defaultBallast = { bytes: 32 * 1024 * 1024, whenFreeBytes: 2 * 1024 ** 3, everyMs: 30_000 };
 
 const chunkBytes = 1024 * 1024;
 /** Written a little at a time: it must not compete with what matters. */
