@@ -11,10 +11,24 @@ const folder = `${top}dist/bundle`;
 
 const staleMs = 60 * 60_000;
 
+/**
+ * TypeORM loads the drivers of all databases it knows, a megabyte of code, to choose one by name. Ours is better-sqlite3; the others become classes
+ * that only say that they are absent.
+ */
+const otherDrivers = {
+  name: 'other-drivers',
+  load(id) {
+    const [, folder, driver] = /\/typeorm\/driver\/([\w-]+)\/(\w+Driver)\.js$/.exec(id) ?? [];
+    if (driver === undefined || ['better-sqlite3', 'sqlite-abstract'].includes(folder)) return null;
+    return `exports.${driver} = class ${driver} { constructor() { throw new Error('${driver} is left out of this build (tools/bundle.mjs)'); } };`;
+  },
+};
+
 const unresolved = new Set();
 const bundle = await rolldown({
   input: { daemon: `${top}dist/apps/daemon/src/main.js`, agent: `${top}dist/apps/agent/src/main.js` },
   platform: 'node',
+  plugins: [otherDrivers],
   external: (id) => outside.some((pattern) => pattern.test(id)) || builtinModules.includes(id) || id.startsWith('node:'),
   // protobufjs takes Long only as CommonJS gives it; without Long, 64-bit numbers as etcd's ids lose their last digits, silently.
   resolve: { conditionNames: ['import', 'node', 'default'], alias: { long: `${top}node_modules/long/umd/index.js` } },
@@ -26,8 +40,11 @@ const bundle = await rolldown({
     } else if (log.code !== 'EVAL' && log.code !== 'CIRCULAR_DEPENDENCY') print('warn', log);
   },
 });
-// Names are kept: TypeORM and the logs use those of classes.
-const { output } = await bundle.write({ dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js' });
+// Names are kept: TypeORM and the logs use those of classes. In memory a text with a single character beyond Latin-1 takes two bytes for each, and V8
+// keeps the text of all code: hence ASCII, and no comments but those of licences.
+const { output } = await bundle.write({
+  dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js', charset: 'ascii', comments: { legal: true, annotation: true, jsdoc: false },
+});
 // Chunks carry a hash of their content. Those of former builds stay a while: a process that is starting, or loads a part late, still wants them.
 const current = new Set(output.map((file) => file.fileName));
 for (const name of readdirSync(folder)) {
