@@ -24,12 +24,23 @@ const otherDrivers = {
   },
 };
 
+/**
+ * An `import` of node:http reads everything that module exports, and one of the things is an HTTP client and websockets of ninety modules, which is
+ * loaded then. Asked for as a CommonJS module it hands out only what is used.
+ */
+const slim = /^(node:)?http$/;
+const slimHttp = {
+  name: 'slim-http',
+  resolveId: (id, importer) => (slim.test(id) && importer !== undefined ? '\0slim-http' : null),
+  load: (id) => (id === '\0slim-http' ? 'module.exports = process.getBuiltinModule("node:http");' : null),
+};
+
 const unresolved = new Set();
 const bundle = await rolldown({
   input: { daemon: `${top}dist/apps/daemon/src/main.js`, agent: `${top}dist/apps/agent/src/main.js` },
   platform: 'node',
-  plugins: [otherDrivers],
-  external: (id) => outside.some((pattern) => pattern.test(id)) || builtinModules.includes(id) || id.startsWith('node:'),
+  plugins: [otherDrivers, slimHttp],
+  external: (id) => !slim.test(id) && (outside.some((pattern) => pattern.test(id)) || builtinModules.includes(id) || id.startsWith('node:')),
   // protobufjs takes Long only as CommonJS gives it; without Long, 64-bit numbers as etcd's ids lose their last digits, silently.
   resolve: { conditionNames: ['import', 'node', 'default'], alias: { long: `${top}node_modules/long/umd/index.js` } },
   // TypeORM and Nest try drivers and platforms that are not installed and go on without; anything of ours that is missing is an error.
