@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster } from '../support/cluster.js';
+import { ClusterPair } from '../support/cluster-pair.js';
+import { must } from '../support/pair.js';
+import { unmet } from '../support/needs.js';
+
+/** Pools, networks and images of three members, beside real LXD. */
+describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('resources of a cluster', () => {
+  let pair: ClusterPair;
+  beforeAll(async () => {
+    pair = new ClusterPair({ members: 3 });
+    await pair.form();
+    await Promise.all(pair.both.map((cluster) => cluster.settled()));
+  });
+  afterAll(async () => { await pair.destroy(); });
+
+  const members = [1, 2, 3];
+  /** A line asked through every member. */
+  const everywhere = (line: string): void => { for (const index of members) pair.same(line, index); };
+  /** A raw request: status, error and metadata; what members name in no order is sorted. */
+  const query = (method: string, path: string, body?: object, index = 1): void => {
+    const data = body === undefined ? '' : ` -H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
+    pair.same(`curl -s --unix-socket $LXD_DIR/unix.socket -X ${method}${data} 'http://x${path}' `
+      + `| jq -cS 'del(.metadata.used_by) | if (.metadata | type) == "object" and .metadata.locations then .metadata.locations |= sort else . end'`, index);
+  };
+  const pools = '/1.0/storage-pools';
+  const networks = '/1.0/networks';
+
+  describe('pools', () => {
+    it('are defined by member, and made by one request', () => {
+      pair.same('lxc storage create p1 dir');
+      query('POST', `${pools}?target=m9`, { name: 'p1', driver: 'dir' });
+      query('POST', `${pools}?target=m1`, { name: 'p1', driver: 'nodriver' });
+      query('POST', `${pools}?target=m1`, { name: 'p1' });
+      query('POST', `${pools}?target=m1`, { name: 'p1', driver: 'dir', config: { 'rsync.bwlimit': '1' } });
+      query('POST', `${pools}?target=m1`, { name: 'p1', driver: 'dir', config: { size: '1GiB' } });
+      pair.same('lxc storage create p1 dir --target m1', 2);
+      pair.same('lxc storage create p1 dir --target m1', 2);
+      query('POST', `${pools}?target=m2`, { name: 'p1', driver: 'btrfs' }, 3);
+      everywhere('lxc storage list');
+      query('GET', `${pools}/p1`);
+      query('GET', `${pools}/p1?target=m1`, undefined, 2);
+      query('GET', `${pools}/p1?target=m2`);
+      query('POST', pools, { name: 'p1', driver: 'dir' }, 3);
+      query('PUT', `${pools}/p1`, { config: { 'user.x': 'y' } });
+      pair.same('lxc storage create p1 dir --target m2 && lxc storage create p1 dir --target m3', 3);
+      query('POST', pools, { name: 'p1', driver: 'btrfs' });
+      query('POST', pools, { name: 'p1', driver: 'dir', config: { source: '/x' } });
+      pair.same('lxc storage create p1 dir rsync.bwlimit=1MB user.k=v', 2);
+      everywhere('lxc storage list -f csv');
+      for (const target of ['', '?target=m1', '?target=m2', '?target=m9']) pair.same(`lxc query '${pools}/p1${target}' | grep -vE '"m[123]",?$' | sed "s#$LXD_DIR#DIR#"`, 3);
+      query('POST', pools, { name: 'p1', driver: 'dir' });
+      query('POST', `${pools}?target=m1`, { name: 'p1', driver: 'dir' });
+    });
+
+    it('are changed as a whole or by member', () => {
+      pair.same('lxc storage set p1 rsync.bwlimit 2MB && lxc storage set p1 user.a b && lxc storage get p1 user.a', 3);
+      pair.same('lxc storage set p1 user.a b --target m2');
+      query('PATCH', `${pools}/p1`, { config: { source: '/zz' } });
+      query('PATCH', `${pools}/p1?target=m1`, { config: { 'user.new': '1' } });
+      query('PATCH', `${pools}/p1?target=m2`, { config: { 'user.new': '1' } });
+      query('PUT', `${pools}/p1?target=m1`, { config: { source: '/zz' } });
+      query('PATCH', `${pools}/p1?target=m9`, { config: {} });
+      pair.same('lxc storage unset p1 user.a && lxc query /1.0/storage-pools/p1 | jq .config', 2);
+      pair.same('lxc storage info p1 --target m2 | grep -v space');
+      query('GET', `${pools}/p1/resources?target=m9`);
+    });
+
+    it('hold volumes of members', () => {
+      pair.must('lxc init bb v1 --target m2 -s p1 && lxc init bb v2 --target m3 -s p1');
+      everywhere(`lxc query ${pools}/p1/volumes`);
+      pair.same(`lxc query '${pools}/p1/volumes?target=m2'`, 3);
+      pair.same('lxc storage volume list p1', 1);
+      pair.same(`lxc query ${pools}/p1/volumes/container/v1 | jq -c '[.name,.location,.used_by]'`, 3);
+      pair.same(`lxc query ${pools}/p1 | jq -c .used_by`, 1);
+      // LXD looks at this member's volumes alone, and fails in the middle over others'.
+      pair.same('lxc storage delete p1', 2);
+      pair.must('lxc delete v1 v2');
+    });
+
+    it('are deleted on all members', () => {
+      pair.same('lxc storage delete p1', 3);
+      pair.same('lxc storage delete p1', 1);
+      for (const cluster of pair.both) for (const index of members) must(cluster.member(index), 'test ! -e $LXD_DIR/storage-pools/p1');
+    });
+
+    it('stay as errored when a member cannot make its part, and can be made then', () => {
+      pair.must('lxc storage create p1 dir --target m1 && lxc storage create p1 dir --target m2 source=$HOME/src && lxc storage create p1 dir --target m3', 2);
+      pair.same('lxc storage create p1 dir user.k=v 2>&1 | sed "s#/tmp/.*/src#SRC#"', 1);
+      everywhere('lxc storage list -f csv');
+      for (const name of ['m1', 'm2', 'm3']) pair.same(`lxc query '${pools}/p1?target=${name}' | jq -c .status`);
+      query('POST', pools, { name: 'p1', driver: 'dir', config: { 'user.k': 'v' } });
+      query('POST', `${pools}?target=m1`, { name: 'p1', driver: 'dir' });
+      query('PUT', `${pools}/p1`, { config: {} });
+      for (const cluster of pair.both) must(cluster.member(2), 'mkdir $HOME/src');
+      pair.same('lxc storage create p1 dir', 3);
+      pair.same('lxc storage list -f csv', 2);
+      pair.same('lxc storage delete p1', 2);
+    });
+  });
+
+  describe('networks', () => {
+    it('are defined by member, and made by one request', () => {
+      pair.same('lxc network create cr-br0');
+      query('POST', `${networks}?target=m9`, { name: 'cr-br0', type: 'bridge' });
+      query('POST', `${networks}?target=m1`, { name: 'cr-br0', type: 'nope' });
+      query('POST', `${networks}?target=m1`, { name: 'cr-br0', type: 'bridge', config: { 'ipv4.address': '10.9.0.1/24' } });
+      pair.same('lxc network create cr-br0 --target m1', 3);
+      pair.same('lxc network create cr-br0 --target m1', 3);
+      everywhere('lxc network list -f csv | grep cr-br0');
+      query('GET', `${networks}/cr-br0`);
+      query('GET', `${networks}/cr-br0?target=m2`);
+      query('POST', networks, { name: 'cr-br0', type: 'bridge' }, 2);
+      query('PATCH', `${networks}/cr-br0`, { config: { 'user.x': 'y' } });
+      query('PATCH', `${networks}/cr-br0?target=m1`, { config: { 'user.x': 'y' } });
+      query('POST', `${networks}/cr-br0`, { name: 'cr-br1' });
+      pair.same('lxc network create cr-br0 --target m2 && lxc network create cr-br0 --target m3', 3);
+      query('POST', networks, { name: 'cr-br0', type: 'bridge', config: { 'bridge.external_interfaces': 'nic7' } });
+      pair.same('lxc network create cr-br0 ipv4.address=10.77.7.1/24 ipv6.address=none user.k=v', 2);
+      everywhere('lxc network list -f csv | grep cr-br0');
+      for (const target of ['', '?target=m1', '?target=m2', '?target=m9']) query('GET', `${networks}/cr-br0${target}`, undefined, 3);
+      query('POST', networks, { name: 'cr-br0', type: 'bridge' });
+      query('POST', `${networks}?target=m1`, { name: 'cr-br0', type: 'bridge' });
+    });
+
+    it('are on every member, and known through any', () => {
+      for (const cluster of pair.both) for (const index of members) must(cluster.member(index), 'ip -br addr show cr-br0 | grep -q 10.77.7.1/24');
+      pair.same('lxc network list-leases cr-br0', 2);
+      pair.same('lxc network info cr-br0 --target m3 | grep -E "inet|Name|Type"', 1);
+      query('GET', `${networks}/cr-br0/state?target=m9`);
+      query('GET', `${networks}/zz?target=m2`);
+    });
+
+    it('are changed on every member', () => {
+      pair.same('lxc network set cr-br0 ipv4.address 10.77.8.1/24', 3);
+      for (const cluster of pair.both) for (const index of members) must(cluster.member(index), 'ip -br addr show cr-br0 | grep -q 10.77.8.1/24');
+      query('PATCH', `${networks}/cr-br0`, { config: { 'bridge.external_interfaces': 'nic7' } });
+      query('PATCH', `${networks}/cr-br0?target=m2`, { config: { 'user.x': '1' } });
+      query('PATCH', `${networks}/cr-br0?target=m9`, { config: {} });
+    });
+
+    it('are deleted on every member', () => {
+      pair.same('lxc network delete cr-br0', 1);
+      pair.same('lxc network delete cr-br0', 2);
+      for (const cluster of pair.both) for (const index of members) must(cluster.member(index), '! ip link show cr-br0 2>/dev/null');
+    });
+  });
+
+  describe('images', () => {
+    const copies = (): number[] => pair.both.map((cluster) => members.filter((index) => cluster.member(index).run('ls $LXD_DIR/images | grep -q .').code === 0).length);
+
+    it('have as many copies as asked for, and go everywhere', async () => {
+      await expect.poll(copies, { timeout: 20_000 }).toEqual([3, 3]);
+      pair.same('lxc config set cluster.images_minimal_replica 0', 2);
+      pair.same('lxc config set cluster.images_minimal_replica 1', 2);
+      pair.must('lxc image export bb $HOME/exported -q', 3);
+      pair.same('lxc image delete bb', 2);
+      await expect.poll(copies, { timeout: 20_000 }).toEqual([0, 0]);
+    });
+
+    it('are fetched by the member that uses them', async () => {
+      pair.must('lxc image import $HOME/exported* --alias bb -q', 3);
+      await expect.poll(copies, { timeout: 20_000 }).toEqual([1, 1]);
+      pair.same('lxc image list -f csv -c lt', 1);
+      pair.must('lxc init bb i1 --target m1', 2);
+      expect(copies()).toEqual([2, 2]);
+      pair.must('lxc delete i1; lxc image export bb $HOME/again -q', 2);
+      pair.must('lxc config set cluster.images_minimal_replica 3');
+    });
+  });
+
+  it('say what a member that joins would be asked', () => { pair.same('lxc query /1.0/cluster | jq -cS .member_config', 2); });
+});
