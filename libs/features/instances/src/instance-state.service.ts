@@ -43,8 +43,7 @@ export class InstanceStateChanges {
   changeAll(ctx: RequestContext, request: InstanceStatePut, alsoThere?: () => Promise<string[]>): Promise<OperationHandle> {
     const action = this.actionOf(request);
     const concerned = this.catalog.local().filter((instance) => instance.row.project === ctx.project && action.concerns(instance));
-    // An empty list is null on LXD's wire.
-    const instances = concerned.length === 0 ? (null as unknown as string[]) : concerned.map(({ row }) => instanceUrl(row));
+    const instances = concerned.map(({ row }) => instanceUrl(row));
     return this.operations.runInMemory(ctx, {
       kind: action.kind, class: 'task', description: action.description, resources: { instances },
       run: async () => {

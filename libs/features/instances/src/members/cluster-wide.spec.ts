@@ -30,6 +30,7 @@ describe('changing all instances at once', () => {
 
     expect(operation).toMatchObject({ status: 'Success', location: 'm2', resources: { instances: ['/1.0/instances/c2'] } });
     expect(await list()).toEqual(['c1 Stopped', 'c2 Stopped', 'c3 Stopped']);
+    expect((await change('stop')).resources).toEqual({ instances: null });
     await change('start');
     expect(await list()).toEqual(['c1 Running', 'c2 Running', 'c3 Running']);
   });

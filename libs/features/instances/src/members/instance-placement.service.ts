@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { instancesPost, type InstancesPost, type InstanceType, type Operation } from '#api-types';
-import { forbidden, internalContext, invalid, LocalMember, notFound, type RequestContext } from '#kernel';
+import { forbidden, internalContext, invalid, LocalMember, notFound, unavailable, type RequestContext } from '#kernel';
 import { Peers, type PeerCaller } from '#ports';
 import { Database, type Sql } from '#platform/database';
 import type { OperationSource } from '#platform/http';
@@ -47,6 +47,7 @@ export class InstancePlacement {
       if (target !== '') throw invalid('Target only allowed when clustered');
       return this.creation.create(ctx, body, type, null);
     }
+    if ((await this.database.barrier(ctx)) === 'stale') throw unavailable('The cluster has no quorum: nothing can be created');
     const place = this.placeOf(ctx, body, target);
     const excluded = new Map<number, string>();
     for (;;) {

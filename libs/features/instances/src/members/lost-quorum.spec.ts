@@ -6,6 +6,7 @@ import { InstanceExec } from '../exec/instance-exec.service.js';
 import { InstancePower } from '../instance-power.service.js';
 import { InstancesService } from '../instances.service.js';
 import { InstancesReconciler } from '../reconcile/instances.reconciler.js';
+import { InstancePlacement } from './instance-placement.service.js';
 import { FakeCluster } from '../testing/fake-cluster.js';
 import type { FakeMember } from '../testing/fake-member.js';
 
@@ -55,6 +56,12 @@ describe('without a quorum', () => {
 
     expect(cluster.log.entries.length).toBe(before);
     expect(member.get(MemberVolatileStore).get(find('c1').row.id).volatile['volatile.last_state.power']).toBe('RUNNING');
+  });
+
+  it('nothing is created, which is said at once', async () => {
+    loseQuorum();
+
+    await expect(member.get(InstancePlacement).create(member.ctx(), { name: 'c9', source: { type: 'none' } }, null, '')).rejects.toMatchObject({ kind: 'unavailable' });
   });
 
   it('nothing else is started unless by force (hazards B1)', async () => {
