@@ -48,15 +48,11 @@ export class ClusterEvacuation {
     this.publish(ctx, 'cluster-member-evacuated', name);
   }
 
-  /** Those that come back need it to take instances again. */
+  /** In use again once everything is back: a restore that failed, or was killed half way, is simply asked for again. */
   private async restore(ctx: RequestContext, name: string, mode: string, operation: RunningOperation): Promise<void> {
+    if (this.members.get(name).state !== 'evacuated') throw invalid('Cluster member is already restored');
+    await this.registry.restore(ctx, { mode, signal: operation.signal, update: (metadata) => operation.update(metadata) });
     await this.turn(ctx, name, 'evacuated', 'created', 'Cluster member is already restored');
-    try {
-      await this.registry.restore(ctx, { mode, signal: operation.signal, update: (metadata) => operation.update(metadata) });
-    } catch (error) {
-      await this.turn(ctx, name, 'created', 'evacuated', 'Cluster member is already evacuated');
-      throw error;
-    }
     this.publish(ctx, 'cluster-member-restored', name);
   }
 

@@ -38,9 +38,8 @@ async function evacuate(id = 3): Promise<void> {
 }
 
 async function restore(id = 3): Promise<void> {
-  await setState(id, 'created');
   await cluster.member(id).get(EvacuationRegistry).restore(cluster.member(id).ctx(), run());
-  await cluster.sync();
+  await setState(id, 'created');
 }
 
 async function list(): Promise<string[]> {

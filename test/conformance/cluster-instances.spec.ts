@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { Cluster } from '../support/cluster.js';
+import { ClusterPair } from '../support/cluster-pair.js';
+import { unmet } from '../support/needs.js';
+
+/**
+ * Instances of a cluster of three, ours and real LXD's, by the stock client: where they are made, through whom they are seen and worked on, what is
+ * refused. The number before a line is the member that is asked. The lists build on one another.
+ */
+describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances of a cluster', () => {
+  let pair: ClusterPair;
+  beforeAll(async () => {
+    pair = new ClusterPair({ members: 3 });
+    await pair.form();
+    await Promise.all(pair.both.map((cluster) => cluster.settled()));
+  });
+  afterAll(async () => { await pair.destroy(); });
+
+  function lines(title: string, commands: string): void {
+    describe(title, () => {
+      for (const line of commands.split('\n').map((text) => text.trim()).filter((text) => text !== '')) {
+        it(line, () => { pair.same(line.slice(2), Number(line[0])); });
+      }
+    });
+  }
+
+  const ask = (method: string, path: string, body: object | null = null): string => `lxc query --wait -X ${method} '${path}'${body === null ? '' : ` -d '${JSON.stringify(body)}'`}`;
+
+  lines('are placed by number, by name and by group', `
+    1 lxc init bb p1
+    3 lxc init bb p2
+    2 lxc init bb p3
+    3 lxc init bb p4
+    1 lxc init bb p5 --target m3
+    2 lxc init bb p6 --target m9
+    2 lxc init bb p6 --target @g1
+    1 lxc cluster group create g1
+    1 lxc cluster group assign m2 default,g1
+    3 lxc init bb p6 --target @g1
+    1 lxc init bb p7 --target @default
+    1 lxc cluster set m1 scheduler.instance manual
+    1 lxc cluster set m2 scheduler.instance group
+    2 lxc init bb p8
+    2 lxc init bb p9 --target m1
+    1 lxc init bb p10 --target @g1
+    1 lxc cluster set m3 scheduler.instance manual
+    1 lxc init bb p11
+    3 lxc init bb p11 --target @default
+    1 lxc cluster unset m1 scheduler.instance
+    1 lxc cluster unset m2 scheduler.instance
+    1 lxc cluster unset m3 scheduler.instance
+    3 lxc list -f csv -c nsL
+    1 lxc init bb p1 --target m2
+    1 ${ask('POST', '/1.0/instances?target=m2', { name: 'p1', source: { type: 'none' } })}
+    1 ${ask('POST', '/1.0/instances', { name: 'p12', architecture: 'aarch64', source: { type: 'none' } })}
+    1 ${ask('POST', '/1.0/instances?target=m2', { name: 'p12', profiles: ['nope'], source: { type: 'none' } })}
+    1 ${ask('POST', '/1.0/instances?target=m2', { name: 'p 12', source: { type: 'none' } })}
+    2 for i in 1 2 3 4 5 6 7 8 9 10; do lxc delete p$i; done
+    1 lxc list -f csv -c nsL
+  `);
+
+  lines('are worked on through any member', `
+    1 lxc launch bb c1 --target m2 -c boot.host_shutdown_timeout=1
+    3 lxc exec c1 -- sh -c 'echo out; echo err >&2; exit 3'
+    1 echo text | lxc exec c1 -- cat
+    3 lxc config set c1 user.a b
+    1 lxc config get c1 user.a
+    3 lxc config show c1 | grep -v -e uuid -e instance-id -e base_image -e image.description
+    1 lxc pause c1
+    3 lxc list -f csv -c nsL
+    3 lxc start c1
+    1 lxc restart c1 --force
+    3 lxc query '/1.0/instances/c1/state' | grep '"status"'
+    3 lxc query '/1.0/containers/c1' | grep '"location"'
+    1 lxc query '/1.0/instances?recursion=1&filter=location%20eq%20m2' | grep '"name"'
+    3 lxc query '/1.0/instances?recursion=2&filter=status%20eq%20running' | grep '"name"'
+    3 lxc stop c1 --force
+    3 lxc stop c1 --force
+    1 lxc rename c1 c2
+    3 lxc info c2 | grep -e Name -e Status -e Location
+    1 lxc exec c2 -- true
+    1 lxc config set c2 limits.memory lots
+    3 lxc profile set default user.x=y && lxc query /1.0/instances/c2 | grep user.x
+    1 lxc start c2
+    3 lxc stop --all --force
+    1 lxc list -f csv -c nsL
+    3 lxc delete c2
+    3 lxc delete c2
+    1 lxc exec c2 -- true
+    2 lxc start c2
+  `);
+
+  lines('leave a member that is evacuated, and come back', `
+    1 lxc launch bb e1 --target m3 -c boot.host_shutdown_timeout=1
+    1 lxc init bb e2 --target m3
+    1 lxc launch bb e3 --target m3 -c cluster.evacuate=stop -c boot.host_shutdown_timeout=1
+    1 lxc init bb e4 -c cluster.evacuate=maybe
+    2 lxc cluster evacuate m3 --force
+    1 lxc list -f csv -c nsL
+    1 lxc config get e1 volatile.evacuate.origin
+    3 lxc config get e3 volatile.evacuate.origin
+    1 lxc start e3
+    1 lxc init bb e5 --target m3
+    3 lxc init bb e5
+    1 lxc cluster evacuate m3 --force
+    2 lxc exec e1 -- hostname
+    1 lxc cluster restore m3 --force
+    2 lxc list -f csv -c nsL
+    1 lxc config get e1 volatile.evacuate.origin
+    1 lxc cluster restore m3 --force
+    3 lxc delete -f e1 e2 e3 e5
+  `);
+});
