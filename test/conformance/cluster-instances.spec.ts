@@ -65,7 +65,7 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances 
     1 echo text | lxc exec c1 -- cat
     3 lxc config set c1 user.a b
     1 lxc config get c1 user.a
-    3 lxc config show c1 | grep -v -e uuid -e instance-id -e base_image -e image.description
+    3 lxc config show c1 | grep -v -e uuid -e instance-id -e idmap -e image.description
     1 lxc pause c1
     3 lxc list -f csv -c nsL
     3 lxc start c1
