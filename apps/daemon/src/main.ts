@@ -85,6 +85,26 @@ program.command('sql').description('Execute a SQL query against the local or glo
     await withApi((api) => runSql(api, database, text, (out) => process.stdout.write(out)));
   });
 
+const cluster = program.command('cluster').description('Low level administration tools for inspecting and recovering LXD clusters.');
+
+cluster.command('list-database').alias('ls').description('Print the addresses of the cluster members serving the database').action(async () => {
+  const { listDatabase } = await import('./commands/cluster/list.command.js');
+  listDatabase(stateRoot(), (text) => process.stdout.write(text));
+});
+
+cluster.command('show').description('Show cluster configuration as YAML').action(async () => {
+  const { showCluster } = await import('./commands/cluster/list.command.js');
+  showCluster(stateRoot(), (text) => process.stdout.write(text));
+});
+
+cluster.command('remove-raft-node').description('Remove a raft node from the raft configuration')
+  .argument('[address]').option('-q, --quiet', "Don't require user confirmation")
+  .action(async (address: string | undefined, options: { quiet?: boolean }) => {
+    if (address === undefined) throw new CommanderError(1, 'unknown', 'Missing required arguments');
+    const { removeRaftNode } = await import('./commands/cluster/remove-raft-node.command.js');
+    await withApi((api) => removeRaftNode(api, address, options.quiet === true));
+  });
+
 program.command('purge').description('Delete every instance, image, profile, network, pool and project')
   .addOption(new Option('--yes', 'Do not refuse').makeOptionMandatory())
   .action(async () => {

@@ -1,10 +1,9 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { internalContext, invalid, LocalMember, Logger, messageOf, type RequestContext } from '#kernel';
+import { internalContext, LocalMember, Logger, messageOf, type RequestContext } from '#kernel';
 import { ClusterCertificates } from '#platform/auth';
 import { ChangeFeed, ClusterLog, Database, LocalStore } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { Peers } from '#ports';
-import { ServerConfig } from '#features/server';
 import { MembersRepository, type MemberRow } from './data/members.repository.js';
 import { Joining } from './join/joining.service.js';
 import { JoinParticipants } from './join/join-participants.js';
@@ -29,7 +28,6 @@ export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy 
     private readonly database: Database,
     private readonly store: LocalStore,
     private readonly certificates: ClusterCertificates,
-    config: ServerConfig,
     private readonly peers: Peers,
     private readonly local: LocalMember,
     private readonly events: EventBus,
@@ -37,9 +35,6 @@ export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy 
     feed: ChangeFeed,
   ) {
     this.stops.push(feed.subscribe(['nodes'], () => this.onMembers()), feed.onReset(() => this.onMembers()));
-    config.registerCheck('cluster.https_address', () => {
-      if (local.clustered) throw invalid('Changing cluster.https_address is currently not supported', { details: { httpStatus: 500 } });
-    });
   }
 
   onApplicationBootstrap(): void {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AppError, internal, internalContext, invalid, LocalMember, Logger, messageOf, unavailable, type RequestContext } from '#kernel';
+import { AppError, internal, internalContext, invalid, LocalMember, Logger, messageOf, notFound, unavailable, type RequestContext } from '#kernel';
 import { ClusterLog, Database, TransactionRunner, type Sql } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { apiUrl } from '#platform/http';
@@ -57,6 +57,13 @@ export class MemberRemoval {
       untrustMember(tx, now);
       this.repository.remove(tx, now);
     });
+  }
+
+  /** The member stays; what it voted with is gone until it is chosen again. */
+  async removeVoter(address: string): Promise<void> {
+    const row = this.repository.byAddress(this.database.read, address);
+    if (!this.local.clustered || row === undefined) throw notFound(`No raft node with address "${address}"`);
+    await this.log.release(row.id);
   }
 
   private assertRemovable(sql: Sql, row: MemberRow): void {

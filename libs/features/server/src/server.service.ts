@@ -1,5 +1,5 @@
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { internal, invalid, Logger, messageOf, notFound, type RequestContext } from '#kernel';
+import { Injectable, Optional, type OnApplicationBootstrap } from '@nestjs/common';
+import { internal, invalid, LocalMember, Logger, messageOf, notFound, type RequestContext } from '#kernel';
 import { serverAddressKeys } from '#config-schema';
 import { Authenticator } from '#platform/auth';
 import { Database } from '#platform/database';
@@ -19,6 +19,7 @@ export class ServerService implements OnApplicationBootstrap {
     private readonly authenticator: Authenticator,
     private readonly database: Database,
     private readonly logger: Logger,
+    @Optional() private readonly member: LocalMember = new LocalMember(),
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -29,7 +30,11 @@ export class ServerService implements OnApplicationBootstrap {
       this.config.registerCheck(key, (value) => this.checkVolume(key, value));
     }
     this.config.registerApplier('core.https_address', (value) => this.listen(value, this.config.get('cluster.https_address')));
-    this.config.registerApplier('cluster.https_address', (value) => this.listen(this.config.get('core.https_address'), value));
+    this.config.registerApplier('cluster.https_address', (value) => {
+      // The other members know this one by it.
+      if (this.member.clustered) throw internal('Changing cluster.https_address is currently not supported');
+      return this.listen(this.config.get('core.https_address'), value);
+    });
     this.config.registerApplier('core.metrics_address', (value) => this.http.setListener('metrics', value, { onlyPath: '/1.0/metrics' }));
     for (const key of ['origin', 'methods', 'headers', 'credentials']) this.config.onChange(`core.https_allowed_${key}`, () => this.applyTrust());
     for (const key of ['core.trust_ca_certificates', 'core.metrics_authentication']) this.config.onChange(key, () => this.applyTrust());

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import type { Api } from './api.js';
-import type { Preseed } from './preseed.js';
+import type { ClusterPreseed, Preseed } from './preseed.js';
 
 interface Described { name: string; description: string; config: Record<string, string> }
 type Network = Described & { type: string; managed: boolean };
@@ -44,8 +44,15 @@ export function preseedYaml(preseed: Preseed): string {
       config: sorted(config), description, devices: Object.fromEntries(Object.entries(sorted(devices)).map(([key, device]) => [key, sorted(device)])), name,
     })),
     projects: preseed.projects.map(named),
-    cluster: null,
+    cluster: preseed.cluster ? clusterYaml(preseed.cluster) : null,
   }, { version: '1.1', indentSeq: false });
+}
+
+function clusterYaml(cluster: ClusterPreseed): ClusterPreseed {
+  const {
+    server_name, enabled, member_config, cluster_address, cluster_certificate, server_address, cluster_password, cluster_certificate_path, cluster_token,
+  } = cluster;
+  return { server_name, enabled, member_config, cluster_address, cluster_certificate, server_address, cluster_password, cluster_certificate_path, cluster_token };
 }
 
 function sorted<T>(map: Readonly<Record<string, T>>): Record<string, T> {

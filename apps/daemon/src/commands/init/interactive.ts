@@ -1,57 +1,47 @@
 import { existsSync } from 'node:fs';
 import type { Interface } from 'node:readline/promises';
-import { invalid, notImplemented } from '#kernel';
+import { notImplemented } from '#kernel';
 import { listNames, type Api } from './api.js';
 import { availableBackends } from './auto.js';
 import { preseedYaml } from './dump.js';
+import { askCluster } from './ask-cluster.js';
 import { emptyPreseed, type Preseed } from './preseed.js';
-
-const invalidInput = 'Invalid input, try again.';
-
-/** Asks at a terminal until the answer passes; the empty answer is the default. */
-class Questions {
-  private readonly lines: AsyncIterator<string>;
-
-  constructor(terminal: Interface) {
-    this.lines = terminal[Symbol.asyncIterator]();
-  }
-
-  async text(question: string, fallback: string, check: (answer: string) => string | null = () => null): Promise<string> {
-    for (;;) {
-      process.stdout.write(`${question}${fallback === '' ? '' : ` [default=${fallback}]`}: `);
-      const line = await this.lines.next();
-      if (line.done) throw invalid('EOF');
-      const answer = line.value.trim() || fallback;
-      const problem = answer === '' ? invalidInput : check(answer);
-      if (problem === null) return answer;
-      if (problem.startsWith('Invalid input')) process.stderr.write(`${problem}\n\n`);
-      else process.stdout.write(`${problem}\n`);
-    }
-  }
-
-  async yes(question: string, fallback: boolean): Promise<boolean> {
-    const answer = await this.text(`${question} (yes/no)`, fallback ? 'yes' : 'no', (given) =>
-      ['yes', 'y', 'no', 'n'].includes(given.toLowerCase()) ? null : invalidInput);
-    return answer.toLowerCase().startsWith('y');
-  }
-}
+import { invalidInput, Questions } from './questions.js';
 
 /** The questions of `lxd init` in their order. Returns what to apply. */
 export async function askPreseed(api: Api, terminal: Interface): Promise<Preseed> {
   const ask = new Questions(terminal);
   const preseed = emptyPreseed();
   const devices: Record<string, Record<string, string>> = {};
-  if (await ask.yes('Would you like to use LXD clustering?', false)) {
-    throw notImplemented('This version of Roost does not do clustering yet');
+  const cluster = await askCluster(api, ask);
+  if (cluster !== null) preseed.cluster = cluster;
+  if (cluster !== null && cluster.cluster_address !== '') {
+    // Everything else is the cluster's.
+    await askForYaml(ask, { ...preseed, cluster: { ...cluster, cluster_password: '' } });
+    return preseed;
   }
-  await askStorage(api, ask, preseed, devices);
+  if (cluster !== null) {
+    preseed.config['core.https_address'] = cluster.server_address;
+    if (await ask.yes('Setup password authentication on the cluster?', false)) preseed.config['core.trust_password'] = await ask.text('Trust password for new clients', '');
+    await askLocalPool(api, ask, preseed, devices);
+    if (await ask.yes('Do you want to configure a new remote storage pool?', false)) throw notImplemented('Roost has no remote storage drivers yet');
+  } else await askStorage(api, ask, preseed, devices);
   // Asked for the sake of scripts that answer by position.
   if (await ask.yes('Would you like to connect to a MAAS server?', false)) throw notImplemented('Roost does not work with MAAS');
-  await askNetworking(api, ask, preseed, devices);
+  await askNetworking(api, ask, preseed, devices, cluster !== null);
   if (Object.keys(devices).length > 0) preseed.profiles.push({ name: 'default', description: '', config: {}, devices });
-  await askDaemon(ask, preseed);
-  if (await ask.yes('Would you like a YAML "lxd init" preseed to be printed?', false)) process.stdout.write(`${preseedYaml(preseed)}\n`);
+  await askDaemon(ask, preseed, cluster !== null);
+  await askForYaml(ask, preseed);
   return preseed;
+}
+
+async function askForYaml(ask: Questions, preseed: Preseed): Promise<void> {
+  if (await ask.yes('Would you like a YAML "lxd init" preseed to be printed?', false)) process.stdout.write(`${preseedYaml(preseed)}\n`);
+}
+
+/** In a cluster each member's own pool has one name. */
+async function askLocalPool(api: Api, ask: Questions, preseed: Preseed, devices: Record<string, Record<string, string>>): Promise<void> {
+  if (await ask.yes('Do you want to configure a new local storage pool?', true)) await askPool(api, ask, preseed, devices, 'local');
 }
 
 async function askStorage(api: Api, ask: Questions, preseed: Preseed, devices: Record<string, Record<string, string>>): Promise<void> {
@@ -59,6 +49,10 @@ async function askStorage(api: Api, ask: Questions, preseed: Preseed, devices: R
   if (!(await ask.yes('Do you want to configure a new storage pool?', true))) return;
   const name = await ask.text('Name of the new storage pool', 'default', (answer) =>
     existing.includes(answer) ? `The requested storage pool "${answer}" already exists. Please choose another name.` : null);
+  await askPool(api, ask, preseed, devices, name);
+}
+
+async function askPool(api: Api, ask: Questions, preseed: Preseed, devices: Record<string, Record<string, string>>, name: string): Promise<void> {
   const backends = await availableBackends(api);
   const first = backends[0] ?? 'dir';
   const driver = backends.length > 1
@@ -82,8 +76,9 @@ async function askStorage(api: Api, ask: Questions, preseed: Preseed, devices: R
   devices['root'] = { type: 'disk', path: '/', pool: name };
 }
 
-async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices: Record<string, Record<string, string>>): Promise<void> {
-  if (await ask.yes('Would you like to create a new local network bridge?', true)) {
+async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices: Record<string, Record<string, string>>, clustered: boolean): Promise<void> {
+  // A bridge of this host's own is of no use to the other members.
+  if (!clustered && (await ask.yes('Would you like to create a new local network bridge?', true))) {
     const existing = await listNames(api, '/1.0/networks');
     const name = await ask.text('What should the new bridge be called?', 'lxdbr0', (answer) =>
       existing.includes(answer) ? `The requested network bridge "${answer}" already exists. Please choose another name.` : null);
@@ -108,8 +103,8 @@ async function askNetworking(api: Api, ask: Questions, preseed: Preseed, devices
   }
 }
 
-async function askDaemon(ask: Questions, preseed: Preseed): Promise<void> {
-  if (await ask.yes('Would you like the LXD server to be available over the network?', false)) {
+async function askDaemon(ask: Questions, preseed: Preseed, clustered: boolean): Promise<void> {
+  if (!clustered && (await ask.yes('Would you like the LXD server to be available over the network?', false))) {
     const address = await ask.text('Address to bind LXD to (not including port)', 'all');
     const port = await ask.text('Port to bind LXD to', '8443', (answer) =>
       /^\d+$/.test(answer) ? null : `Invalid input: strconv.ParseInt: parsing "${answer}": invalid syntax`);

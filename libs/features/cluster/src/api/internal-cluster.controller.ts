@@ -1,8 +1,9 @@
 import { Controller } from '@nestjs/common';
 import type { RequestContext } from '#kernel';
-import { AllowUntrusted, Body, Ctx, emptyResponse, Get, Post, streamResponse, syncResponse, type ApiResponse } from '#platform/http';
+import { AllowUntrusted, Body, Ctx, Delete, emptyResponse, Get, LocalOnly, Param, Post, streamResponse, syncResponse, type ApiResponse } from '#platform/http';
 import { Admissions } from '../join/admissions.service.js';
 import { ClusterService } from '../cluster.service.js';
+import { MemberRemoval } from '../member-removal.service.js';
 import { acceptRequest, questionsRequest, type AcceptRequest } from '../join/join-messages.js';
 
 /** What a server that joins asks of a member, before either can reach the other as members do. It proves itself by token or password, and its certificate. */
@@ -11,6 +12,7 @@ export class InternalClusterController {
   constructor(
     private readonly admissions: Admissions,
     private readonly cluster: ClusterService,
+    private readonly removal: MemberRemoval,
   ) {}
 
   /** The cluster as one that may join sees it: what it has to be asked for each pool and network. */
@@ -35,6 +37,14 @@ export class InternalClusterController {
   @Post('abandon')
   async abandon(@Ctx() ctx: RequestContext): Promise<ApiResponse> {
     await this.admissions.abandon(ctx);
+    return emptyResponse();
+  }
+
+  /** Takes the voter that listens at an address out of the log, for `cluster remove-raft-node`. */
+  @Delete('raft-node/:address')
+  @LocalOnly()
+  async removeVoter(@Param('address') address: string): Promise<ApiResponse> {
+    await this.removal.removeVoter(address);
     return emptyResponse();
   }
 }
