@@ -146,7 +146,7 @@ cluster: {enabled: true, server_name: ${first.name}}
 
   /** The member that has the role `database-leader`, as `member` sees it. */
   leader(member = this.members.find((one) => one.alive())!): ClusterMember {
-    const found = /^([^,]+),[^,]*,[^\n]*database-leader/m.exec(must(member, 'lxc cluster list --format csv'))?.[1];
+    const found = /^([^,]+),[^,]*,[^\n]*database-leader/m.exec(must(member, 'timeout 5 lxc cluster list --format csv'))?.[1];
     const leader = this.members.find((one) => one.name === found);
     if (!leader) throw new Error(`No leader in ${must(member, 'lxc cluster list')}`);
     return leader;
