@@ -164,6 +164,11 @@ cluster: {enabled: true, server_name: ${first.name}}
     }, timeoutMs);
   }
 
+  /** Waits until so many members have the role `database`. */
+  async voting(count: number): Promise<void> {
+    await eventually(() => this.member(1).lxc('cluster', 'list', '--format', 'csv').stdout, (text) => text.match(/\bdatabase(?!-)/g)?.length === count, 30_000);
+  }
+
   /** What each member's database holds, as text that is the same on all of them when they agree. */
   dumps(): string[] {
     return this.members.map((member) => must(member, `'${member.program}' sql global .dump`));
