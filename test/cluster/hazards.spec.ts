@@ -79,7 +79,7 @@ describe.skipIf(unmet('hazards of a cluster', Cluster.whyNot()))('a cluster', ()
   it('lets a member that slept through a move do no harm when it wakes', async () => {
     const sleeper = follower();
     const [asked, target] = cluster.members.filter((member) => member !== sleeper);
-    must(asked!, `lxc init bb dreamer --target ${sleeper.name} && echo whole >mark && lxc file push -q mark dreamer/root/mark`);
+    must(asked!, `lxc launch bb dreamer --target ${sleeper.name} && lxc exec dreamer -- sh -c 'echo whole >/root/mark' && lxc stop dreamer --force`);
     const moving = asked!.runBeside(`lxc move dreamer --target ${target!.name}`, 40_000);
     await new Promise((done) => setTimeout(done, 400));
 

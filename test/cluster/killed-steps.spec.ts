@@ -27,8 +27,8 @@ describe.skipIf(unmet('members killed in the middle of work', Cluster.whyNot()))
   /** A stopped instance with known content and a snapshot. */
   const instance = (on: ClusterMember): string => {
     const name = `k${serial++}`;
-    must(cluster.member(1), `lxc init bb ${name} --target ${on.name}`);
-    must(cluster.member(1), `printf 'every byte of it\\n%.0s' $(seq 4000) >marks && lxc file push -q marks ${name}/${file} && lxc snapshot ${name} s1`);
+    must(cluster.member(1), `lxc launch bb ${name} --target ${on.name}`);
+    must(cluster.member(1), `yes 'every byte of it' | head -n 4000 | lxc exec ${name} -- sh -c 'cat >/${file}' && lxc stop ${name} --force && lxc snapshot ${name} s1`);
     return name;
   };
 

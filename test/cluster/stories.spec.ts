@@ -32,8 +32,8 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('three memb
     everywhere('lxc list -f csv -c nstL');
     everywhere('lxc exec c1 -- hostname');
     everywhere('lxc exec c1 -- sh -c "exit 7"');
-    pair.same('echo hello from m3 >f && lxc file push -q f c1/root/f', 3);
-    pair.same('lxc file pull c1/root/f -', 1);
+    pair.same('echo hello from m3 | lxc exec c1 -- sh -c "cat >/root/f"', 3);
+    pair.same('lxc exec c1 -- cat /root/f', 1);
     pair.same('lxc config set c1 user.story=told && lxc config get c1 user.story', 3);
     pair.same('lxc query /1.0/instances/c1 | grep -E "location|\\"name\\"|status\\""', 3);
     pair.same('lxc image list -f csv -c lts', 3);
