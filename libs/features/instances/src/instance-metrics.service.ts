@@ -16,8 +16,8 @@ const freshMs = 8000;
 export class InstanceMetrics {
   private measured: Promise<readonly MeasuredInstance[]> | undefined;
   private measuredAtMs = -Infinity;
-  /** What was measured as text, by project: several scrapers ask for the same. */
-  private readonly texts = new Map<string | null, string>();
+  /** What was measured as text, encoded, by project: several scrapers ask for the same. */
+  private readonly texts = new Map<string | null, Buffer>();
 
   constructor(
     private readonly catalog: InstanceCatalog,
@@ -30,7 +30,7 @@ export class InstanceMetrics {
   ) {}
 
   /** Of one project, or of all with null. */
-  async text(project: string | null): Promise<string> {
+  async text(project: string | null): Promise<Buffer> {
     const nowMs = this.clock.monotonicMs();
     if (this.measured === undefined || nowMs - this.measuredAtMs > freshMs) {
       this.measuredAtMs = nowMs;
@@ -40,7 +40,7 @@ export class InstanceMetrics {
     }
     const { measured } = this;
     const all = await measured;
-    const text = this.texts.get(project) ?? metricsText(project === null ? all : all.filter((instance) => instance.project === project));
+    const text = this.texts.get(project) ?? Buffer.from(metricsText(project === null ? all : all.filter((instance) => instance.project === project)));
     if (measured === this.measured) this.texts.set(project, text);
     return text;
   }
