@@ -17,6 +17,7 @@ export class LxcContainers {
     });
     afterEach(async () => {
       await this.fixture.dispose();
+      expect(['/run', '/dev/shm'].filter((place) => existsSync(`${place}/roost-${this.fixture.stateId}`))).toEqual([]);
       expect(leftCgroups(this.fixture.stateId)).toEqual([]);
       expect(mountsBelow(this.fixture.root)).toEqual([]);
     });

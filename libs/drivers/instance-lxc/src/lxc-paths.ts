@@ -15,10 +15,10 @@ export class LxcPaths {
   /** Sessions make and remove half a dozen small files each, which a journalling file system turns into milliseconds: in memory where possible. */
   readonly sessionRun: string;
 
-  /** `memory` is a directory in memory, if the host has one. */
+  /** `memory` is a directory in memory of this member alone, if the host has one. */
   constructor(readonly state: StateDirectory, readonly stateId: string, memory: string | null = null) {
     this.run = `${state.run}/lxc-${stateId}`.length <= longestLxcPath ? state.run : `/run/roost-${stateId}`;
-    this.sessionRun = memory === null ? this.run : `${memory}/roost-${stateId}`;
+    this.sessionRun = memory ?? this.run;
   }
 
   /** Always passed to LXC byte for byte the same. */
