@@ -34,12 +34,12 @@ class Member {
   }
 
   restart(): void {
-    const { member, address, db: { database, runner } } = this.shared;
+    const { member, address, db: { database, runner, feed } } = this.shared;
     const peers = this.network.add({ id: member.id, name: member.name, address });
     const logger = new SilentLogger();
     const repository = new NetworksRepository(member);
     const users = new NetworkUsers(repository, this.usage);
-    this.local = new MemberNetworks(database, runner, repository, this.host, member, logger, peers);
+    this.local = new MemberNetworks(database, runner, repository, this.host, member, logger, peers, feed);
     const cluster = new ClusterNetworks(database, runner, repository, users, peers, member, new EventBus(), logger);
     this.networks = new NetworksService(database, runner, repository, this.local, cluster, users, projects, this.host, new EventBus(), member, logger);
     this.views = new NetworkViews(database, repository, users, this.usage, projects, cluster, this.host, peers, member, logger);
@@ -257,15 +257,28 @@ describe('joining and leaving', () => {
     expect(d.host.bridges.size).toBe(0);
   });
 
-  it('leaves nothing on a host that refuses, and makes what was missed later', async () => {
-    const d = new Member(await cluster.join(), network);
+  it('leaves nothing on a host that refuses', async () => {
+    const d = new Member(await cluster.join('pending'), network);
     d.faults.fail('network.ensureNetwork');
     await expect(d.participants.join(ctx, [])).rejects.toThrow('Injected failure');
-    expect(d.host.bridges.size).toBe(0);
+    await d.local.restore();
 
+    expect(d.host.bridges.size).toBe(0);
+  });
+
+  it('makes a network that was missed while it joined', async () => {
+    const d = new Member(await cluster.join(), network);
     await d.local.restore();
     await cluster.settle();
     expect((await a!.show('m4')).status).toBe('Created');
+  });
+
+  it('clears the host of a member whose rows are gone', async () => {
+    await a!.shared.db.runner.run(ctx, (tx) => tx.sql.run('DELETE FROM nodes WHERE id = 3'));
+    await cluster.settle();
+    await c!.participants.leave(ctx);
+    await c!.local.restore();
+    expect(c!.host.bridges.size).toBe(0);
   });
 });
 

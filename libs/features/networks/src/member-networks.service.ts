@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { internalContext, LocalMember, Logger, messageOf, Mutex, notFound, randomHex, wrap, type RequestContext } from '#kernel';
 import { NetworkDriver, Peers, type NetworkSpec, type PeerCaller } from '#ports';
-import { Database, TransactionRunner, type Tx } from '#platform/database';
+import { ChangeFeed, Database, TransactionRunner, type Tx } from '#platform/database';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
 import { bridgeHwaddr, hiddenKeys, type Config } from './rules/network-config.rules.js';
 
@@ -21,6 +21,8 @@ export class MemberNetworks {
   readonly changing = new Mutex();
   /** By id, what the host was told last, as text. */
   private readonly told = new Map<number, string>();
+  /** This member is leaving: nothing is brought up again before its database is another one. */
+  private cleared = false;
 
   constructor(
     private readonly database: Database,
@@ -30,7 +32,12 @@ export class MemberNetworks {
     private readonly member: LocalMember,
     private readonly logger: Logger,
     peers: Peers,
+    feed: ChangeFeed,
   ) {
+    feed.onReset(() => {
+      this.told.clear();
+      this.cleared = false;
+    });
     const asked = <Request extends { id: number }>(schema: z.ZodType<Request>, run: (ctx: RequestContext, request: Request) => Promise<void>) =>
       async (request: unknown, caller: PeerCaller): Promise<void> => {
         const ctx = { ...internalContext(caller.signal), requestor: caller.requestor };
@@ -62,6 +69,7 @@ export class MemberNetworks {
   /** Restores what somebody else took away, makes what is new, and follows rows that have changed. */
   restore(): Promise<void> {
     return this.changing.run(async () => {
+      if (this.cleared) return;
       const rows = this.networks.listAll(this.database.read);
       const isCurrent = (row: NetworkRow): boolean => this.told.get(row.id) === textOf(specOf(row));
       for (const row of rows.filter((one) => !isCurrent(one) && !isAbandoned(one, this.member))) await this.settle(row).catch((error: unknown) => this.report(row, error));
@@ -89,10 +97,11 @@ export class MemberNetworks {
     });
   }
 
-  /** This member goes: its host's parts are removed, its rows go with it. */
+  /** This member goes: its host's parts are removed, its rows go with it, or have gone already. */
   clearHost(): Promise<void> {
     return this.changing.run(async () => {
-      for (const row of this.networks.listAll(this.database.read).filter(({ part }) => part !== null && part !== 'Pending')) await this.remove(row);
+      this.cleared = true;
+      for (const row of this.networks.listAll(this.database.read)) await this.remove(row);
     });
   }
 

@@ -48,7 +48,7 @@ class World {
     const [member, peers, logger] = [new LocalMember(), new FakePeers(), new SilentLogger()];
     const repository = new NetworksRepository(member);
     const users = new NetworkUsers(repository, this.usage);
-    const local = new MemberNetworks(database, runner, repository, this.host, member, logger, peers);
+    const local = new MemberNetworks(database, runner, repository, this.host, member, logger, peers, this.db.feed);
     const cluster = new ClusterNetworks(database, runner, repository, users, peers, member, this.events, logger);
     this.networks = new NetworksService(database, runner, repository, local, cluster, users, projects, this.host, this.events, member, logger);
     this.views = new NetworkViews(database, repository, users, this.usage, projects, cluster, this.host, peers, member, logger);

@@ -279,6 +279,13 @@ describe('joining and leaving', () => {
     expect(d.host.pools.size).toBe(0);
   });
 
+  it('clears the host of a member whose rows are gone', async () => {
+    await a!.shared.db.runner.run(ctx, (tx) => tx.sql.run('DELETE FROM nodes WHERE id = 3'));
+    await cluster.settle();
+    await c!.participants.leave(ctx);
+    expect(c!.host.pools.size).toBe(0);
+  });
+
   it('makes a pool it missed while it joined', async () => {
     const d = new Member(await cluster.join(), network);
     await d.parts.settleOpen();

@@ -152,10 +152,12 @@ export class PoolParts {
     for (const { name } of this.pools.list(this.database.read)) await this.settleOne(name);
   }
 
-  /** This member goes: its hosts' parts are cleared, its rows go with it. */
+  /** This member goes: its host's parts are cleared, its rows go with it, or have gone already. A pool that cannot be cleared keeps no other from it. */
   async clearHost(): Promise<void> {
-    for (const row of this.pools.list(this.database.read).filter(({ part }) => part !== null && part !== 'Pending')) {
-      await this.locks.run(row.name, () => this.driver.destroyPool(specOf(row)));
+    for (const row of this.pools.list(this.database.read)) {
+      await this.locks.run(row.name, () => this.driver.destroyPool(specOf(row))).catch((error: unknown) => {
+        this.logger.error('Failed to clear a storage pool of a cluster this member leaves', { pool: row.name, error: messageOf(error) });
+      });
     }
   }
 

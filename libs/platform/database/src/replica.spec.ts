@@ -116,6 +116,18 @@ describe('Replica', () => {
     expect(a.database.head).toEqual(b.database.head);
   });
 
+  it('says that its content is another before anybody reads it', async () => {
+    await share();
+    const path = await copyOfA();
+    const member = { name: 'old' };
+    const seen: string[] = [];
+    b.feed.onReset(() => seen.push(`reset ${member.name}`));
+    const installing = b.replica.install(path, '{}', log, () => { member.name = `of ${keys(b).length} keys`; });
+    await installing;
+    expect(seen).toEqual([`reset of ${keys(b).length} keys`]);
+    expect(keys(b).length).toBeGreaterThan(0);
+  });
+
   it('becomes empty and stands alone again', async () => {
     await share();
     const path = await copyOfA();

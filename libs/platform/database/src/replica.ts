@@ -113,14 +113,15 @@ export class Replica {
   }
 
   /**
-   * Replaces everything by the copy in `path`, which is removed, and goes on with `log` from there (null: alone).
+   * Replaces everything by the copy in `path`, which is removed, and goes on with `log` from there (null: alone). `exchanged` is called before anybody
+   * reads the new content: whose rows are this member's may be told otherwise by it.
    * @throws `precondition` when the copy cannot be used; the file is then as before.
    */
-  async install(path: string, settings: string | null, log: ReplicatedLog | null): Promise<void> {
+  async install(path: string, settings: string | null, log: ReplicatedLog | null, exchanged: () => void = () => {}): Promise<void> {
     const { writer } = this.parts;
     const head = inspectSnapshot(path, this.knownLevel);
     try {
-      await writer.mutex.run(() => this.exchange(path, head, settings, log));
+      await writer.mutex.run(() => this.exchange(path, head, settings, { log, exchanged }));
     } finally {
       for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
     }
@@ -129,11 +130,11 @@ export class Replica {
   }
 
   /** An empty database that stands alone, with a history of its own. */
-  async reset(): Promise<void> {
+  async reset(exchanged: () => void = () => {}): Promise<void> {
     const folder = mkdtempSync(join(this.parts.directory, 'empty-'));
     try {
       this.stopFlushing();
-      await this.install(await this.parts.makeEmpty(folder), null, null);
+      await this.install(await this.parts.makeEmpty(folder), null, null, exchanged);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -152,7 +153,7 @@ export class Replica {
     this.stopFlushing();
   }
 
-  private async exchange(path: string, head: LogHead, settings: string | null, log: ReplicatedLog | null): Promise<void> {
+  private async exchange(path: string, head: LogHead, settings: string | null, { log, exchanged }: { log: ReplicatedLog | null; exchanged: () => void }): Promise<void> {
     const { writer } = this.parts;
     const { connection } = writer;
     connection.control('ATTACH DATABASE ? AS incoming').run(path);
@@ -162,6 +163,7 @@ export class Replica {
       const layout = readLayout(connection);
       writer.parts.state.replace(head, settings);
       connection.control('COMMIT').run();
+      exchanged();
       writer.parts.state.settle(head);
       writer.layout = layout;
       this.flushedIndex = 0;

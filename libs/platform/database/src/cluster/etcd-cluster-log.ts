@@ -172,14 +172,14 @@ export class EtcdClusterLog extends ClusterLog {
     try {
       await this.pki.importAuthority({ certificate: admission.ca, key: admission.caKey });
       connection = this.makeConnection(settings, await this.client(memberId, endpoints));
-      await connection.hold(memberId, () => this.installFrom(fetchSnapshot, settings, connection!));
+      await connection.hold(memberId, () => this.installFrom(fetchSnapshot, settings, connection!, () => {
+        Object.assign(member, { id: memberId, name: memberRow(open.database.read, memberId)?.name ?? member.name, clustered: true });
+      }));
     } catch (error) {
       connection?.close();
       if (open.replica.settings === null) await this.pki.remove();
       throw wrap(error, 'Failed to fetch the database of the cluster');
     }
-    const self = memberRow(open.database.read, memberId);
-    Object.assign(member, { id: memberId, name: self?.name ?? member.name, clustered: true });
     this.use(connection);
     await open.database.barrier(ctx);
   }
@@ -187,8 +187,7 @@ export class EtcdClusterLog extends ClusterLog {
   override async leave(): Promise<void> {
     const { open, member } = this.parts;
     this.disconnect();
-    await open.replica.reset();
-    Object.assign(member, { id: 1, name: 'none', clustered: false });
+    await open.replica.reset(() => Object.assign(member, { id: 1, name: 'none', clustered: false }));
     await this.voter.stop();
     await this.voter.wipe();
     await this.pki.remove();
@@ -216,12 +215,12 @@ export class EtcdClusterLog extends ClusterLog {
     return stream;
   }
 
-  private async installFrom(fetch: SnapshotSource, settings: ClusterSettings, connection: LogConnection): Promise<void> {
+  private async installFrom(fetch: SnapshotSource, settings: ClusterSettings, connection: LogConnection, exchanged?: () => void): Promise<void> {
     const { open, state } = this.parts;
     const path = join(state.database, `incoming-${randomHex(6)}.db`);
     try {
       await pipeline(await fetch(), createWriteStream(path, { mode: 0o600, flush: true }));
-      await open.replica.install(path, JSON.stringify(settings), connection.log);
+      await open.replica.install(path, JSON.stringify(settings), connection.log, exchanged);
     } finally {
       await rm(path, { force: true });
     }

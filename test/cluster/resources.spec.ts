@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster } from '../support/cluster.js';
+import type { ClusterMember } from '../support/cluster-member.js';
+import { eventually } from '../support/member.js';
+import { unmet } from '../support/needs.js';
+import { must } from '../support/pair.js';
+
+const instants = Number(process.env['KILL_INSTANTS'] ?? 2);
+
+/** Pools, networks and images when members come, go and die. */
+describe.skipIf(unmet('members that come and go', Cluster.whyNot()))('resources of members', () => {
+  const cluster = new Cluster({ kind: 'roost', members: 3, mode: 'namespaces', pool: 'btrfs' });
+  const first = (): ClusterMember => cluster.member(1);
+  beforeAll(async () => {
+    await cluster.form();
+    cluster.importImage();
+    await cluster.settled();
+  });
+  afterAll(async () => { await cluster.destroy(); });
+
+  const three = (): ClusterMember[] => cluster.members.slice(0, 3);
+
+  const define = (what: string, name: string, rest = ''): void => {
+    for (const { name: member } of three()) must(first(), `lxc ${what} create ${name} ${rest} --target ${member}`);
+  };
+  /** What a member has of pools, networks and images on its host. */
+  const onHost = (member: ClusterMember): string[] =>
+    member.run('ls $LXD_DIR/storage-pools $LXD_DIR/images $LXD_DIR/disks 2>/dev/null; ip -o link show type bridge | cut -d: -f2').stdout.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('/'));
+
+  describe('and a fourth that comes and goes', () => {
+    let fourth: ClusterMember;
+    beforeAll(async () => {
+      fourth = await cluster.add();
+      define('network', 'rj-br0');
+      must(first(), 'lxc network create rj-br0 ipv4.address=10.66.1.1/24 ipv6.address=none && lxc config set cluster.images_minimal_replica=-1');
+    });
+    afterAll(() => { must(first(), 'lxc network delete rj-br0 && lxc config unset cluster.images_minimal_replica'); });
+
+    it('leave nothing on a server that cannot make its part', () => {
+      define('storage', 'pj', 'dir');
+      must(first(), 'lxc storage create pj dir');
+      const preseed = cluster.joinPreseed(fourth, cluster.token('m4')).replace('member_config: [', 'member_config: [{entity: storage-pool, name: pj, key: source, value: /nowhere}, ');
+      const { code, stderr } = fourth.daemon(['init', '--preseed'], preseed);
+
+      expect(stderr).toContain("Source path '/nowhere' doesn't exist");
+      expect(code).not.toBe(0);
+      expect(onHost(fourth)).toEqual([]);
+      expect(must(first(), 'lxc cluster list -f csv')).not.toContain('m4');
+      expect(must(first(), 'lxc storage show pj')).not.toContain('m4');
+      must(first(), 'lxc storage delete pj');
+    });
+
+    it('are made on it when it joins, and taken from it when it leaves', async () => {
+      cluster.join(fourth);
+      await cluster.settled();
+      must(first(), 'lxc storage show default --target m4 | grep -q "status: Created"');
+      must(first(), 'lxc network show rj-br0 --target m4 | grep -q "status: Created"');
+      must(fourth, 'ip -br addr show rj-br0 | grep -q 10.66.1.1/24');
+      await eventually(() => fourth.run('ls $LXD_DIR/images').stdout, (text) => text.trim() !== '', 20_000);
+      must(first(), 'lxc launch bb c4 --target m4 -n rj-br0 && lxc delete -f c4');
+      must(first(), 'lxc cluster remove m4');
+
+      await expect.poll(() => onHost(fourth), { timeout: 20_000 }).toEqual([]);
+      expect(must(first(), 'lxc storage show default')).not.toContain('m4');
+    });
+
+    it('are taken from it when it is removed by force', async () => {
+      cluster.join(fourth);
+      await cluster.settled();
+      must(first(), 'lxc cluster remove m4 --force --yes');
+
+      await expect.poll(() => onHost(fourth), { timeout: 20_000 }).toEqual([]);
+    });
+  });
+
+  it.each([['storage', 'pk', 'btrfs', 'size=300MiB', 2], ['storage', 'pk', 'btrfs', 'size=300MiB', 1], ['network', 'rk-br0', '', '', 2], ['network', 'rk-br0', '', '', 1]])(
+    'can be made or deleted again when a member dies meanwhile: %s %s %s%s, member %i', { timeout: 180_000 }, async (what, name, driver, memberKeys, victim) => {
+      const asked = cluster.member(victim === 1 ? 1 : 3);
+      const whole = what === 'network' ? 'ipv4.address=10.66.2.1/24 ipv6.address=none' : 'user.k=v';
+      for (let instant = 0; instant < instants; instant++) {
+        define(what, name, `${driver} ${memberKeys}`);
+        const running = asked.runBeside(`lxc ${what} create ${name} ${driver} ${whole}`, 30_000);
+        await sleep(40 + 120 * instant);
+        await cluster.member(victim).crash();
+        await running;
+        await cluster.member(victim).start();
+        await cluster.settled();
+
+        const { status } = JSON.parse(must(first(), `lxc query /1.0/${what === 'network' ? 'networks' : 'storage-pools'}/${name}`)) as { status: string };
+        expect(['Created', 'Errored', 'Pending']).toContain(status);
+        if (status !== 'Created') must(first(), `lxc ${what} create ${name} ${driver} ${status === 'Errored' ? '' : whole}`);
+        const deleting = asked.runBeside(`lxc ${what} delete ${name}`, 30_000);
+        await sleep(20 + 80 * instant);
+        await cluster.member(victim).crash();
+        await deleting;
+        await cluster.member(victim).start();
+        await cluster.settled();
+        const left = first().run(`lxc ${what} delete ${name}`);
+        if (left.code !== 0) expect(left.stderr).toMatch(/not found/);
+        await expect.poll(() => three().flatMap(onHost).filter((entry) => entry.startsWith(name)), { timeout: 10_000 }).toEqual([]);
+      }
+      expect(new Set(cluster.dumps().slice(0, 3)).size).toBe(1);
+    });
+
+  it('say which member is away when one is needed, and do without where none is', async () => {
+    const away = cluster.member(3);
+    define('storage', 'pa', 'dir');
+    await away.crash();
+    await expect.poll(() => first().run('lxc cluster list -f csv').stdout, { timeout: 40_000 }).toMatch(/m3.*OFFLINE/);
+
+    expect(first().run('lxc storage create pa dir').stderr).toBe(`Error: peer node ${away.url} is down\n`);
+    expect(first().run('lxc storage set default user.x y').stderr).toBe(`Error: peer node ${away.url} is down\n`);
+    must(first(), 'lxc storage show default --target m3 | grep -q "status: Created"');
+    must(cluster.member(2), 'lxc image delete bb');
+    await away.start();
+    await cluster.settled();
+    await expect.poll(() => three().map((member) => member.run('ls $LXD_DIR/images').stdout), { timeout: 20_000 }).toEqual(['', '', '']);
+    must(first(), 'lxc storage delete pa');
+  });
+});
