@@ -109,9 +109,12 @@ export class Daemon {
 
   private end(): Promise<void> {
     this.ending ??= (async () => {
+      // What ends may wait on timers that keep no process alive; without this one the process would be gone before they fire.
+      const awake = setInterval(() => undefined, 1000);
       await this.running?.close();
       await this.supervisor.stop();
       this.channel.close();
+      clearInterval(awake);
     })();
     return this.ending;
   }
