@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import type { ClusterCertificatePut } from '#api-types';
-import { internal, internalContext, invalid, messageOf, unavailable, type RequestContext } from '#kernel';
+import { defaultProject, internal, invalid, messageOf, unavailable, type RequestContext, type Requestor } from '#kernel';
 import { ClusterCertificates, type ServerCertificate } from '#platform/auth';
 import { EventBus } from '#platform/events';
 import { Peers } from '#ports';
@@ -20,9 +20,10 @@ export class ClusterCertificateUpdate implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.peers.handle('cluster.install-certificate', async (request: object) => {
+    this.peers.handle('cluster.install-certificate', async (request: object, { requestor }) => {
       const { certificate, key } = pair.parse(request);
       await this.certificates.install(certificate, key);
+      this.publish(requestor);
     });
   }
 
@@ -33,28 +34,33 @@ export class ClusterCertificateUpdate implements OnModuleInit {
     assertPair(certificate, key);
     const former = this.certificates.current;
     if (former === null) throw internal('Server is not clustered');
-    await this.exchange({ certificate, key }, former);
-    this.events.lifecycle({ action: 'cluster-certificate-updated', source: '/1.0/cluster/certificate', project: ctx.project, requestor: ctx.requestor });
+    await this.exchange(ctx.requestor, { certificate, key }, former);
+    this.publish(ctx.requestor);
   }
 
-  private async exchange(next: Pick<ServerCertificate, 'certificate' | 'key'>, former: ServerCertificate): Promise<void> {
+  private async exchange(requestor: Requestor, next: Pick<ServerCertificate, 'certificate' | 'key'>, former: ServerCertificate): Promise<void> {
     const done: number[] = [];
     try {
       for (const { id, address } of this.peers.others()) {
-        await this.install(id, next).catch((error: unknown) => {
+        await this.install(requestor, id, next).catch((error: unknown) => {
           throw unavailable(`failed to notify peer ${address}: ${messageOf(error)}`, { cause: error });
         });
         done.push(id);
       }
       await this.certificates.install(next.certificate, next.key);
     } catch (error) {
-      for (const id of done) await this.install(id, { certificate: former.certificate, key: former.key }).catch(() => undefined);
+      for (const id of done) await this.install(requestor, id, { certificate: former.certificate, key: former.key }).catch(() => undefined);
       throw error;
     }
   }
 
-  private install(id: number, certificate: Pick<ServerCertificate, 'certificate' | 'key'>): Promise<unknown> {
-    return this.peers.call(id, 'cluster.install-certificate', certificate, { timeoutMs: installMs, requestor: internalContext().requestor });
+  private install(requestor: Requestor, id: number, certificate: Pick<ServerCertificate, 'certificate' | 'key'>): Promise<unknown> {
+    return this.peers.call(id, 'cluster.install-certificate', certificate, { timeoutMs: installMs, requestor });
+  }
+
+  /** Each member says it, as LXD's do. */
+  private publish(requestor: Requestor): void {
+    this.events.lifecycle({ action: 'cluster-certificate-updated', source: '/1.0/cluster/certificate', project: defaultProject, requestor });
   }
 }
 

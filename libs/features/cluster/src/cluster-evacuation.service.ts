@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ClusterMemberStatePost } from '#api-types';
 import { invalid, LocalMember, type RequestContext } from '#kernel';
 import { Database, TransactionRunner } from '#platform/database';
-import { EventBus } from '#platform/events';
-import { apiUrl, RequestRouter } from '#platform/http';
+import { RequestRouter } from '#platform/http';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { ClusterMembers } from './cluster-members.service.js';
 import { MembersRepository, type MemberState } from './data/members.repository.js';
@@ -20,7 +19,6 @@ export class ClusterEvacuation {
     private readonly transactions: TransactionRunner,
     database: Database,
     private readonly local: LocalMember,
-    private readonly events: EventBus,
     router: RequestRouter,
   ) {
     router.register('/1.0/cluster/members/:name/state', ({ method, params }) => (method === 'POST' ? (repository.find(database.read, params['name']!)?.id ?? null) : null));
@@ -45,7 +43,6 @@ export class ClusterEvacuation {
       await this.turn(ctx, name, 'evacuated', 'created', 'Cluster member is already restored');
       throw error;
     }
-    this.publish(ctx, 'cluster-member-evacuated', name);
   }
 
   /** In use again once everything is back: a restore that failed, or was killed half way, is simply asked for again. */
@@ -53,7 +50,6 @@ export class ClusterEvacuation {
     if (this.members.get(name).state !== 'evacuated') throw invalid('Cluster member is already restored');
     await this.registry.restore(ctx, { mode, signal: operation.signal, update: (metadata) => operation.update(metadata) });
     await this.turn(ctx, name, 'evacuated', 'created', 'Cluster member is already restored');
-    this.publish(ctx, 'cluster-member-restored', name);
   }
 
   private async turn(ctx: RequestContext, name: string, from: MemberState, to: MemberState, refusal: string): Promise<void> {
@@ -62,9 +58,5 @@ export class ClusterEvacuation {
       if (row === undefined || row.name !== name || row.state !== from) throw invalid(refusal);
       this.repository.setState(tx, row.id, to);
     });
-  }
-
-  private publish(ctx: RequestContext, action: string, name: string): void {
-    this.events.lifecycle({ action, source: apiUrl(['1.0', 'cluster', 'members', name]), project: ctx.project, requestor: ctx.requestor });
   }
 }

@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { decodeJoinToken } from '#api-types';
-import { conflict, forbidden, internal, invalid, LocalMember, Logger, type RequestContext } from '#kernel';
+import { conflict, defaultProject, forbidden, internal, invalid, LocalMember, Logger, type RequestContext } from '#kernel';
 import { ClusterCertificates, parsePem, toPem, type PeerCertificate } from '#platform/auth';
 import { ClusterLog, Database, TransactionRunner, type Tx } from '#platform/database';
+import { EventBus } from '#platform/events';
 import { HttpRequestContext } from '#platform/http';
 import { ServerConfig } from '#features/server';
 import { MembersRepository, type MemberRow } from '../data/members.repository.js';
@@ -31,6 +32,7 @@ export class Admissions {
     private readonly certificates: ClusterCertificates,
     private readonly local: LocalMember,
     private readonly logger: Logger,
+    private readonly events: EventBus,
   ) {}
 
   async accept(ctx: RequestContext, request: AcceptRequest): Promise<AcceptReply> {
@@ -41,6 +43,7 @@ export class Admissions {
     const { level } = this.database.head;
     if (request.level < level) throw invalid(`The joining server knows schema levels up to ${request.level}, the cluster is at level ${level}: upgrade first`);
     const memberId = await this.transactions.run(ctx, (tx) => this.insert(tx, request, certificate));
+    this.events.lifecycle({ action: 'certificate-created', source: `/1.0/certificates/${certificate.fingerprint}`, project: defaultProject, requestor: ctx.requestor });
     const { certificate: clusterCertificate, key: clusterKey } = this.certificates.presented;
     return { memberId, clusterCertificate, clusterKey, admission: await this.log.admission(memberId) };
   }
