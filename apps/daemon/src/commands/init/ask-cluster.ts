@@ -43,7 +43,7 @@ async function askTarget(ask: Questions, hostname: string, preseed: ClusterPrese
   process.stdout.write(`Cluster fingerprint: ${fingerprint}\nYou can validate this fingerprint by running "lxc info" locally on an existing cluster member.\n`);
   const right = await ask.text('Is this the correct fingerprint? (yes/no/[fingerprint])', 'no', (given) => (isYes(given) || isNo(given) || given === fingerprint ? null : 'Invalid input, try again.'));
   if (isNo(right)) throw invalid('User aborted configuration');
-  const password = await ask.text('Cluster trust password', '');
+  const password = await ask.password('Cluster trust password');
   return { ...preseed, server_name: name, cluster_address: address, cluster_certificate: certificate.toString(), cluster_password: password };
 }
 

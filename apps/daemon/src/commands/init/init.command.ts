@@ -1,10 +1,10 @@
-import { createInterface } from 'node:readline/promises';
 import { wrap } from '#kernel';
 import type { Api } from './api.js';
 import { applyPreseed } from './apply.js';
 import { checkFlags, planAuto, type InitFlags } from './auto.js';
 import { dumpPreseed } from './dump.js';
 import { askPreseed } from './interactive.js';
+import { Questions } from './questions.js';
 import { parsePreseed, type Preseed } from './preseed.js';
 
 /** `roostd init`: a pure client of the API. What it does is a preseed, however it came about. */
@@ -29,10 +29,10 @@ async function plan(api: Api, flags: InitFlags): Promise<Preseed> {
     return parsePreseed(yaml);
   }
   if (flags.auto || flags.minimal) return planAuto(api, flags);
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const ask = new Questions();
   try {
-    return await askPreseed(api, terminal);
+    return await askPreseed(api, ask);
   } finally {
-    terminal.close();
+    ask.close();
   }
 }

@@ -1,16 +1,14 @@
 import { existsSync } from 'node:fs';
-import type { Interface } from 'node:readline/promises';
 import { notImplemented } from '#kernel';
 import { listNames, type Api } from './api.js';
 import { availableBackends } from './auto.js';
 import { preseedYaml } from './dump.js';
 import { askCluster } from './ask-cluster.js';
 import { emptyPreseed, type Preseed } from './preseed.js';
-import { invalidInput, Questions } from './questions.js';
+import { invalidInput, type Questions } from './questions.js';
 
 /** The questions of `lxd init` in their order. Returns what to apply. */
-export async function askPreseed(api: Api, terminal: Interface): Promise<Preseed> {
-  const ask = new Questions(terminal);
+export async function askPreseed(api: Api, ask: Questions): Promise<Preseed> {
   const preseed = emptyPreseed();
   const devices: Record<string, Record<string, string>> = {};
   const cluster = await askCluster(api, ask);
@@ -22,7 +20,7 @@ export async function askPreseed(api: Api, terminal: Interface): Promise<Preseed
   }
   if (cluster !== null) {
     preseed.config['core.https_address'] = cluster.server_address;
-    if (await ask.yes('Setup password authentication on the cluster?', false)) preseed.config['core.trust_password'] = await ask.text('Trust password for new clients', '');
+    if (await ask.yes('Setup password authentication on the cluster?', false)) preseed.config['core.trust_password'] = await ask.password('Trust password for new clients', { again: true });
     await askLocalPool(api, ask, preseed, devices);
     if (await ask.yes('Do you want to configure a new remote storage pool?', false)) throw notImplemented('Roost has no remote storage drivers yet');
   } else await askStorage(api, ask, preseed, devices);
