@@ -214,6 +214,13 @@ describe('a cluster', () => {
 
     expect(await one.send('DELETE', `${members}/m2`)).toMatchObject({ status: 500, error: 'Node still has the following containers: c1' });
     expect((await one.send('GET', `${members}/m2`)).metadata.status).toBe('Offline');
+    await runner.run(ctx, (tx) => tx.sql.run('DELETE FROM instances'));
+    expect(await one.send('DELETE', `${members}/m2`)).toMatchObject({ status: 503 });
+    one.liveness.online.add(id);
+    expect(await one.send('DELETE', `${members}/m2`)).toMatchObject({ status: 503 });
+    expect((await one.send('GET', `${members}/m2`)).metadata.status).toBe('Blocked');
+    await runner.run(ctx, (tx) => tx.sql.run(`INSERT INTO instances (id, node_id, project_id, name, type, architecture, creation_date, last_use_date, state)
+      VALUES (9, ?, 1, 'c1', 'container', 'x86_64', '', '', 'created')`, id));
     expect(await one.send('DELETE', `${members}/m2?force=1`)).toMatchObject({ status: 200 });
 
     expect(one.released).toContain(id);

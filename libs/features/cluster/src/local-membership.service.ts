@@ -76,7 +76,7 @@ export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy 
 
   private onMembers(): void {
     this.noteVoters();
-    if (!this.local.clustered || this.leaving !== null || this.own() !== undefined) return;
+    if (!this.local.clustered || this.leaving !== null || this.joining.givingUp || this.own() !== undefined) return;
     this.logger.warn('This member was removed from the cluster');
     // Whoever is being answered right now still needs the database.
     setImmediate(() => void this.leave(internalContext()).catch((error: unknown) => this.logger.error('Failed to leave the cluster', { error: messageOf(error) })));

@@ -32,12 +32,9 @@ export class MemberRemoval {
     this.members.assertClustered();
     const row = this.members.get(name);
     if (this.members.list().length === 1) throw invalid('The last member of a cluster cannot be removed');
-    if (!options.force) this.assertRemovable(this.database.read, row);
-    await this.log.release(row.id).catch((error: unknown) => {
-      if (!options.force) throw error;
-      this.logger.warn('Could not take a removed member out of the voters', { member: name, error: messageOf(error) });
-    });
-    if (!options.force) await this.peers.call(row.id, 'cluster.prepare-leaving', {}, { timeoutMs: prepareMs, requestor: ctx.requestor });
+    if (options.force) {
+      await this.log.release(row.id).catch((error: unknown) => this.logger.warn('Could not take a removed member out of the voters', { member: name, error: messageOf(error) }));
+    } else await this.empty(ctx, row);
     await this.transactions.run(ctx, (tx) => {
       const now = this.members.get(name, tx.sql);
       if (!options.force) this.assertEmpty(tx.sql, now);
@@ -45,6 +42,23 @@ export class MemberRemoval {
       this.repository.remove(tx, now);
       tx.afterCommit(() => this.events.lifecycle({ action: 'cluster-member-removed', source: apiUrl(['1.0', 'cluster', 'members', name]), project: ctx.project, requestor: ctx.requestor }));
     });
+  }
+
+  /** Nothing is placed on it from here on. When the rest fails it is as before. */
+  private async empty(ctx: RequestContext, row: MemberRow): Promise<void> {
+    this.assertEmpty(this.database.read, row);
+    if (row.id !== this.local.id && !this.members.isOnline(row.id)) throw unavailable(`Cluster member "${row.name}" is offline: remove it with --force if it will not come back`);
+    await this.transactions.run(ctx, (tx) => {
+      this.assertEmpty(tx.sql, this.members.get(row.name, tx.sql));
+      this.repository.setState(tx, row.id, 'evacuated');
+    });
+    try {
+      await this.log.release(row.id);
+      await this.peers.call(row.id, 'cluster.prepare-leaving', {}, { timeoutMs: prepareMs, requestor: ctx.requestor });
+    } catch (error) {
+      await this.transactions.run(ctx, (tx) => this.repository.setState(tx, row.id, row.state));
+      throw error;
+    }
   }
 
   /** Rows of members that asked to join and never came back; called by the reconciler of the leader. */
@@ -64,11 +78,6 @@ export class MemberRemoval {
     const row = this.repository.byAddress(this.database.read, address);
     if (!this.local.clustered || row === undefined) throw notFound(`No raft node with address "${address}"`);
     await this.log.release(row.id);
-  }
-
-  private assertRemovable(sql: Sql, row: MemberRow): void {
-    this.assertEmpty(sql, row);
-    if (row.id !== this.local.id && !this.members.isOnline(row.id)) throw unavailable(`Cluster member "${row.name}" is offline: remove it with --force if it will not come back`);
   }
 
   private assertEmpty(sql: Sql, row: MemberRow): void {

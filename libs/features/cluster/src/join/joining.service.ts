@@ -12,6 +12,7 @@ import { ServerConfig } from '#features/server';
 import { MembersRepository } from '../data/members.repository.js';
 import type { AcceptReply } from './join-messages.js';
 import { JoinParticipants } from './join-participants.js';
+import { untrustMember } from './member-trust.js';
 import { TargetMember } from './target-member.js';
 
 /** This member's own notes on a join under way, so that a restart goes on with it. */
@@ -33,6 +34,9 @@ interface JoinRequest {
  */
 @Injectable()
 export class Joining {
+  /** While what has joined is taken back: the member is on its way out already. */
+  givingUp = false;
+
   constructor(
     private readonly operations: OperationsService,
     private readonly config: ServerConfig,
@@ -151,15 +155,20 @@ export class Joining {
   /** Out again: the row through the log, then this member's database. */
   private async giveUp(ctx: RequestContext): Promise<void> {
     const { id } = this.local;
-    await this.transactions.run(ctx, (tx) => {
-      const row = this.members.byId(tx.sql, id);
-      if (row === undefined) return;
-      tx.sql.run("DELETE FROM certificates WHERE type = 'server' AND name = ?", row.name);
-      this.members.remove(tx, row);
-    }).catch((error: unknown) => this.logger.warn('Could not tell the cluster that joining failed', { error: messageOf(error) }));
-    await this.log.leave();
-    await this.certificates.remove();
-    this.store.set(bucket, 'member-config', null);
+    this.givingUp = true;
+    try {
+      await this.transactions.run(ctx, (tx) => {
+        const row = this.members.byId(tx.sql, id);
+        if (row === undefined) return;
+        untrustMember(tx, row);
+        this.members.remove(tx, row);
+      }).catch((error: unknown) => this.logger.warn('Could not tell the cluster that joining failed', { error: messageOf(error) }));
+      await this.log.leave();
+      await this.certificates.remove();
+      this.store.set(bucket, 'member-config', null);
+    } finally {
+      this.givingUp = false;
+    }
   }
 
   /** LXD drops instances and volumes of a server that joins; that cannot be meant. Everything else can be made again. */
