@@ -328,3 +328,17 @@ describe('the history', () => {
     expect(world.database.read.all<{ id: string }>('SELECT id FROM operations').map(({ id }) => id).toSorted()).toEqual(['live', ...ids.slice(3)].toSorted());
   });
 });
+
+describe('stop', () => {
+  it('does not wait for a history that cannot be written', async () => {
+    const silent = await openTemporaryDatabase();
+    const waiting = new DetachedOperations({ transactions: { run: () => new Promise<never>(() => {}) } as never, database: silent.database, feed: silent.feed });
+    const done = await waiting.service.runInMemory(ctx, { kind: 'test.run', class: 'task', description: 'Testing', resources: {}, run: async () => {} });
+    await done.done;
+
+    const before = performance.now();
+    await waiting.service.stop(0);
+    expect(performance.now() - before).toBeLessThan(3000);
+    await silent.close();
+  });
+});

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { WebSocket } from 'ws';
 import type { OperationClass } from '#api-types';
@@ -11,6 +12,9 @@ import { OperationRegistry } from './operation-registry.js';
 import { OperationRunner } from './operation-runner.js';
 import { OperationRepository } from './operation.repository.js';
 import { OperationsOptions } from './operations-options.js';
+
+/** How long the end of the process may wait for the last operations to become history. */
+const historyPatienceMs = 1000;
 
 export interface ScheduleOptions {
   /** Objects it works on, as shown: `{ instances: ['/1.0/instances/c1'] }`. */
@@ -175,10 +179,10 @@ export class OperationsService {
     return this.runner.recover();
   }
 
-  /** Before the process ends: what is stored stays resumable, what is in memory goes to the history. */
+  /** Before the process ends: what is stored stays resumable, what is in memory goes to the history unless that takes too long, as without a quorum. */
   async stop(patienceMs: number): Promise<void> {
     await this.runner.stop(patienceMs);
-    await this.history.flush();
+    await Promise.race([this.history.flush(), sleep(historyPatienceMs, undefined, { ref: false })]);
   }
 
   private async cancelStored(ctx: RequestContext, operation: LiveOperation): Promise<void> {
