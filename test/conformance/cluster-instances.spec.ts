@@ -96,7 +96,8 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances 
     1 lxc launch bb e3 --target m3 -c cluster.evacuate=stop -c boot.host_shutdown_timeout=1
     1 lxc init bb e4 -c cluster.evacuate=maybe
     2 lxc cluster evacuate m3 --force
-    1 lxc list -f csv -c nsL
+    1 lxc list -f csv -c ns
+    1 lxc list e3 -f csv -c L
     1 lxc config get e1 volatile.evacuate.origin
     3 lxc config get e3 volatile.evacuate.origin
     1 lxc start e3
