@@ -152,12 +152,12 @@ cluster: {enabled: true, server_name: ${first.name}}
     return leader;
   }
 
-  /** Waits until `member` sees all members that joined Online. */
+  /** Waits until `member` sees all members that joined Online, or Evacuated, which one that was killed in maintenance stays. */
   async settled(member = this.member(1), timeoutMs = 60_000): Promise<void> {
     await eventually(() => member.lxc('query', '/1.0/cluster/members?recursion=1').stdout, (text) => {
       try {
         const listed = JSON.parse(text) as { status: string }[];
-        return listed.length > 0 && listed.every(({ status }) => status === 'Online');
+        return listed.length > 0 && listed.every(({ status }) => status === 'Online' || status === 'Evacuated');
       } catch {
         return false;
       }
