@@ -42,7 +42,8 @@ export class InstanceStateChanges {
   /** All instances of the project on this member that are not yet as wanted. */
   changeAll(ctx: RequestContext, request: InstanceStatePut, alsoThere?: () => Promise<string[]>): Promise<OperationHandle> {
     const action = this.actionOf(request);
-    const concerned = this.catalog.local().filter((instance) => instance.row.project === ctx.project && action.concerns(instance));
+    const keptDown = request.action === 'start' && this.maintenance.evacuated();
+    const concerned = (keptDown ? [] : this.catalog.local()).filter((instance) => instance.row.project === ctx.project && action.concerns(instance));
     const instances = concerned.map(({ row }) => instanceUrl(row));
     return this.operations.runInMemory(ctx, {
       kind: action.kind, class: 'task', description: action.description, resources: { instances },

@@ -77,6 +77,8 @@ describe('evacuating a member', () => {
     expect(await list()).toEqual(['c1 Stopped m3', 'c2 Stopped m3']);
     const change = async () => member.get(InstanceStateChanges).change(member.ctx(), member.get(InstanceCatalog).get('default', 'c1'), { action: 'start' });
     await expect(change()).rejects.toMatchObject({ kind: 'forbidden', message: 'Cluster member is evacuated' });
+    await (await member.get(InstanceStateChanges).changeAll(member.ctx(), { action: 'start' })).done;
+    expect(await list()).toEqual(['c1 Stopped m3', 'c2 Stopped m3']);
     await restore();
     expect(await list()).toEqual(['c1 Running m3', 'c2 Stopped m3']);
   });
