@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger } from '#kernel';
 import { EtcdSupervisor } from '../../apps/daemon/src/supervise/etcd-supervisor.js';
-import { findEtcd } from '../../apps/daemon/src/supervise/processes.js';
+import { findEtcd } from '../../apps/daemon/src/supervise/etcd-processes.js';
 import { until, VoterCluster, type VoterMember } from '../support/voter-members.js';
 
 describe('the voters of a cluster', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LocalMember, SilentLogger, randomHex } from '#kernel';
 import { FakePeerNetwork } from '#ports/testing';
 import { clientEndpoint, EtcdClient, EtcdPki, LeaseLiveness, LocalVoter, VoterBoots, VoterDuties, VoterManager, VoterRoster, voterName, type EtcdKeeperEvents, type EtcdMember, type EtcdStatus, type RosterChange, type RosterMember, type VoterSettings } from '#platform/raft';
-import { findEtcd } from '../../apps/daemon/src/supervise/processes.js';
+import { findEtcd } from '../../apps/daemon/src/supervise/etcd-processes.js';
 import { EtcdSupervisor } from '../../apps/daemon/src/supervise/etcd-supervisor.js';
 
 /** The rows of the cluster, in memory: every member sees them at once. */

@@ -1,7 +1,8 @@
 import { Global, Injectable, Module, type BeforeApplicationShutdown } from '@nestjs/common';
-import { LocalMember, Logger, messageOf } from '#kernel';
+import { internalContext, LocalMember, Logger, messageOf } from '#kernel';
 import { MemberLiveness, Peers } from '#ports';
 import { EtcdClusterLog, OpenDatabase, SqlVoterRoster, type LogConnection } from '#platform/database';
+import { WarningsModule, WarningsWriter } from '#features/warnings';
 import { LeaseLiveness, VoterDuties, VoterManager, VoterRoster } from '#platform/raft';
 
 /** Has voters looked after for as long as this member is part of a cluster, and hands over before it stops. */
@@ -46,6 +47,14 @@ export class ClusterVoters implements BeforeApplicationShutdown {
   }
 }
 
+/** What keeps this member's etcd from running, as a warning for as long as it does. Without a majority it cannot be written; it is in the log. */
+function tell(warnings: WarningsWriter, logger: Logger, member: LocalMember, message: string | null): void {
+  const subject = { type: 'Database member unavailable', entity: { type: 'node', id: member.id } } as const;
+  if (message !== null) logger.warn(message);
+  const written = message === null ? warnings.resolve(internalContext(), subject) : warnings.raise(internalContext(), { ...subject, message });
+  written.catch((error: unknown) => logger.debug('Failed writing a warning', { error: messageOf(error) }));
+}
+
 const voterParts = [LocalMember, EtcdClusterLog, VoterRoster, Peers, LeaseLiveness, Logger];
 type VoterParts = [LocalMember, EtcdClusterLog, VoterRoster, Peers, LeaseLiveness, Logger];
 const named = ([member, { voter }, roster, peers, liveness, logger]: VoterParts) => ({ member, voter, roster, peers, liveness, logger });
@@ -53,6 +62,7 @@ const named = ([member, { voter }, roster, peers, liveness, logger]: VoterParts)
 /** Who is there, and who votes. */
 @Global()
 @Module({
+  imports: [WarningsModule],
   providers: [
     { provide: VoterRoster, useFactory: (open: OpenDatabase) => new SqlVoterRoster(open), inject: [OpenDatabase] },
     {
@@ -61,7 +71,14 @@ const named = ([member, { voter }, roster, peers, liveness, logger]: VoterParts)
       inject: [LocalMember, Logger, VoterRoster],
     },
     { provide: MemberLiveness, useExisting: LeaseLiveness },
-    { provide: VoterDuties, useFactory: (...parts: VoterParts) => new VoterDuties(named(parts)), inject: voterParts },
+    {
+      provide: VoterDuties,
+      useFactory: (warnings: WarningsWriter, ...parts: VoterParts) => {
+        const { member, logger } = named(parts);
+        return new VoterDuties({ ...named(parts), onWarning: (message) => tell(warnings, logger, member, message) });
+      },
+      inject: [WarningsWriter, ...voterParts],
+    },
     { provide: VoterManager, useFactory: (...parts: VoterParts) => new VoterManager(named(parts)), inject: voterParts },
     ClusterVoters,
   ],

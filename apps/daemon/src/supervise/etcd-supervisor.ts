@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import { messageOf, unavailable, type Logger } from '#kernel';
 import { EtcdLauncher, isSameRun, parseEtcdVersion, type EtcdExit, type EtcdLaunch, type RunningEtcd } from '#platform/raft';
 import { EtcdLogFile } from './etcd-log-file.js';
-import { findEtcd, runs, startTicksOf, type FoundEtcd, type FoundProcess } from './processes.js';
+import { findEtcd, type FoundEtcd } from './etcd-processes.js';
+import { runs, startTicksOf, type FoundProcess } from './processes.js';
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const replaceTimeoutMs = 5_000;
