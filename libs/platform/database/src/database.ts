@@ -74,7 +74,20 @@ export class Database {
     if (writer.head.index >= upTo) return;
     await writer.mutex.run(async () => {
       // What was appended from here is applied by now.
-      if (writer.head.index < upTo) await applier.catchUp();
+      if (writer.head.index < upTo) await applier.catchUp(upTo);
+    });
+  }
+
+  /** Applies entries that were heard of, in order; what is missing before them is read from the log. */
+  async take(entries: readonly LogEntry[]): Promise<void> {
+    const { writer, applier } = this.parts;
+    if (writer.head.index >= (entries.at(-1)?.index ?? 0)) return;
+    await writer.mutex.run(async () => {
+      for (const entry of entries) {
+        if (entry.index <= writer.head.index) continue;
+        if (entry.index > writer.head.index + 1) await applier.catchUp(entry.index);
+        else await applier.apply(entry);
+      }
     });
   }
 

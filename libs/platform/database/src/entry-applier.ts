@@ -27,10 +27,12 @@ export class EntryApplier {
     else await this.applyRows(entry);
   }
 
-  /** Everything the log has beyond this file. Returns the ids of what was applied. */
-  async catchUp(): Promise<Set<string>> {
+  /** What the log has beyond this file: everything, or up to entry `upTo` at least. Returns the ids of what was applied. */
+  async catchUp(upTo = Infinity): Promise<Set<string>> {
     const applied = new Set<string>();
     for (;;) {
+      // A read of the log costs a round through its voters.
+      if (this.writer.head.index >= upTo) return applied;
       const entries = await this.writer.log.read(this.writer.head.index + 1);
       if (entries.length === 0) return applied;
       for (const entry of entries) {

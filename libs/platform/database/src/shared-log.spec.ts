@@ -44,6 +44,23 @@ describe('TransactionRunner.run over a shared log', () => {
     expect(log.entries.at(-1)).toMatchObject({ member: 1, kind: 'rows', requestor: 'internal:' });
   });
 
+  it('takes entries it hears of without reading the log, and reads what is missing before them', async () => {
+    for (const key of ['a', 'b', 'c', 'd']) await a.runner.run(ctx, put(key));
+    const [first, second, , fourth] = log.entries.slice(-4);
+    const reads: number[] = [];
+    const read = log.read.bind(log);
+    log.read = (from) => { reads.push(from); return read(from); };
+
+    await b.database.take([first!, second!]);
+    await b.database.take([first!, second!]);
+    expect(reads).toEqual([]);
+    await b.database.take([fourth!]);
+
+    expect(reads).toEqual([fourth!.index - 1]);
+    expect(dump(b)).toBe(dump(a));
+    await expect(b.database.take([{ ...fourth!, index: fourth!.index + 1 }])).rejects.toThrow('the entry before it is another one');
+  });
+
   it('runs a function again when another member came first, and its hooks once', async () => {
     let hooks = 0;
     let runs = 0;

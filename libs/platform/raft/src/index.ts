@@ -13,7 +13,7 @@ export type { EtcdKeeperEvents } from './process/etcd-keeper.js';
 export { clientEndpoint, LocalVoter, type LocalVoterParts, type VoterOwner, type VoterPorts } from './voters/local-voter.js';
 export { LeaseLiveness, type LeaseLivenessOptions } from './liveness/lease-liveness.js';
 export { bootTimeMs } from './liveness/pause-watch.js';
-export { decodeHead, encodeHead } from './log/entry-codec.js';
+export { decodeEntry, decodeHead, encodeHead } from './log/entry-codec.js';
 export { floorFor, LogTrimmer } from './log/log-trimmer.js';
 export { VoterDuties, type ClusterPart, type VoterDutiesParts } from './voters/voter-duties.js';
 export { VoterManager, type VoterManagerParts } from './voters/voter-manager.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, messageOf, type LocalMember, type Logger } from '#kernel';
-import { decodeHead, EtcdLog, QuorumMonitor, type EtcdClient } from '#platform/raft';
+import { decodeEntry, decodeHead, EtcdLog, prefixEnd, QuorumMonitor, type EtcdClient } from '#platform/raft';
 import type { Database } from '../database.js';
 import type { Replica } from '../replica.js';
 import type { ClusterSettings } from './cluster-settings.js';
@@ -47,7 +47,8 @@ export class LogConnection {
     this.quorum.start(async (timeoutMs) => {
       const { kvs } = await this.client.range({ key: this.log.keys.head }, { timeoutMs });
       // The fallback of the watch.
-      if (kvs[0]) await this.reach(decodeHead(kvs[0].value).index);
+      const head = kvs[0] && decodeHead(kvs[0].value);
+      if (head) await this.follow((database) => database.follow(head.index));
     });
     void this.watch();
     this.upkeep.start();
@@ -75,15 +76,20 @@ export class LogConnection {
     }
   }
 
-  /** Changes are heard of here; what they are is read from the log. */
+  /**
+   * Entries arrive here as they are appended. A watch may end or skip without saying so: an entry is taken only right after the one before it, and
+   * the probe of the quorum notices what never came.
+   */
   private async watch(): Promise<void> {
     const { signal } = this.closing;
     while (!signal.aborted) {
       try {
-        for await (const { created, events } of this.client.watch(this.log.keys.head, undefined, undefined, signal)) {
-          const last = events.at(-1);
-          if (created) await this.reach(Infinity);
-          else if (last?.type === 'PUT') await this.reach(decodeHead(last.kv.value).index);
+        const { entries } = this.log.keys;
+        for await (const { created, events } of this.client.watch(entries, prefixEnd(entries), undefined, signal)) {
+          if (created) await this.follow((database) => database.follow());
+          // Trimmed entries are events, too.
+          const appended = events.filter(({ type }) => type === 'PUT').map(({ kv }) => decodeEntry(kv.value));
+          if (appended.length > 0) await this.follow((database) => database.take(appended));
         }
       } catch (error) {
         if (!signal.aborted) this.parts.logger.debug('The watch of the log ended', { error: messageOf(error) });
@@ -92,10 +98,10 @@ export class LogConnection {
     }
   }
 
-  private async reach(index: number): Promise<void> {
+  private async follow(apply: (database: Database) => Promise<void>): Promise<void> {
     const { database, onRefused, logger } = this.parts;
     try {
-      await database.follow(index);
+      await apply(database);
     } catch (error) {
       if (AppError.is(error) && error.details['reason'] !== undefined) onRefused(error);
       else if (!this.closing.signal.aborted) logger.debug('Failed following the log', { error: messageOf(error) });
