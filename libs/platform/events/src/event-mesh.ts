@@ -14,6 +14,9 @@ const lingerMs = 10_000;
 /** How long a new listener waits for members that do not answer; keep-alive tells of dead ones later. */
 const patienceMs = 500;
 
+/** How often it is looked who is a member: rows tell at once, but whether this one is clustered is no row. */
+const followMs = 1000;
+
 /** Somebody's wish to hear certain kinds from all members. */
 export interface EventHold {
   /** Resolves when events that any reachable member publishes from now on arrive here. */
@@ -57,6 +60,8 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
     // Not in the feed's own turn: `Peers` learns of the rows there as well.
     const follow = (): void => void setImmediate(() => this.followMembers());
     this.stops = [this.feed.subscribe(['nodes'], follow), this.feed.onReset(follow)];
+    const timer = setInterval(() => this.followMembers(), followMs).unref();
+    this.stops.push(() => clearInterval(timer));
     this.followMembers();
   }
 

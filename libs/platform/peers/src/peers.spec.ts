@@ -1,21 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect as connectH2 } from 'node:http2';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import { Controller, Global, Module, type INestApplication } from '@nestjs/common';
+import { Controller } from '@nestjs/common';
 import { WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Clock, conflict, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, type RequestContext } from '#kernel';
-import { AuthModule, ClusterCertificates, ServerCertificates } from '#platform/auth';
-import { Database, DatabaseModule, TransactionRunner } from '#platform/database';
-import { createApiApp, Ctx, Get, HttpModule, Post, RawBody, RequestRouter, Streaming, WebSocketRouter, type ApiApp, type RawRequestBody } from '#platform/http';
-import { MemberLiveness, Peers } from '#ports';
-import { MemberForwarder } from './member-forwarder.js';
-import { PeersModule } from './peers.module.js';
+import { conflict, internalContext, LocalMember, type RequestContext } from '#kernel';
+import { ClusterCertificates } from '#platform/auth';
+import { TransactionRunner } from '#platform/database';
+import { Ctx, Get, Post, RawBody, RequestRouter, Streaming, WebSocketRouter, type RawRequestBody } from '#platform/http';
+import { TlsMember, type ClusterPair } from './testing/index.js';
 
 @Controller()
 class WhoController {
@@ -27,56 +22,16 @@ class WhoController {
   async bytes(@RawBody() body: RawRequestBody): Promise<unknown> { return { member: this.local.name, bytes: (await buffer(body.stream)).length }; }
 }
 
-class Member {
-  readonly root = mkdtempSync(join(tmpdir(), 'roost-peers-'));
-  readonly local = new LocalMember();
-  api!: ApiApp;
-  incarnation = 'h';
-
-  constructor(readonly id: number, readonly address: string) {}
-
-  get app(): INestApplication { return this.api.app; }
-  get peers(): Peers { return this.app.get(Peers); }
-  get socket(): string { return join(this.root, 'unix.socket'); }
-
-  async start(): Promise<void> {
-    const state = new StateDirectory(this.root);
-    const provided = [
-      { provide: Logger, useValue: new SilentLogger() }, { provide: LocalMember, useValue: this.local }, { provide: Clock, useValue: new SystemClock() },
-      { provide: StateDirectory, useValue: state }, { provide: MemberLiveness, useValue: { isOnline: () => true } },
-    ];
-    @Global() @Module({ providers: provided, exports: provided.map(({ provide }) => provide) }) class Foundation {}
-    @Module({ imports: [Foundation, DatabaseModule.forRoot({ directory: state.database, synchronous: 'OFF', ballast: { bytes: 0 } }), AuthModule.forRoot({ directory: state }), HttpModule, PeersModule], controllers: [WhoController] }) class Root {}
-    this.api = await createApiApp(Root);
-    await this.api.server.listenUnix(this.socket);
-  }
-
-  /** As a member that joined: rows of all, the cluster's certificate, and what an open connection to the log brings about. */
-  async knows(members: readonly Member[], cluster: { certificate: string; key: string }): Promise<void> {
-    Object.assign(this.local, { id: this.id, name: `m${this.id}`, clustered: true });
-    await this.app.get(ClusterCertificates).install(cluster.certificate, cluster.key);
-    await this.app.get(TransactionRunner).run(internalContext(), (tx) => {
-      tx.sql.run('DELETE FROM nodes');
-      for (const { id, address, app } of members) {
-        tx.sql.run("INSERT INTO nodes (id, name, address, architecture, certificate) VALUES (?, ?, ?, 'x86_64', ?)", id, `m${id}`, address, app.get(ServerCertificates).current.certificate);
-      }
-    });
-    Object.defineProperty(this.app.get(Database), 'head', { get: () => ({ incarnation: this.incarnation, index: 1, hash: '', level: 1 }) });
-    await this.api.server.setListener('https', this.address);
+/** A member that sends on what names another one, and says in websockets who it is. */
+class Member extends TlsMember {
+  override async knows(members: readonly TlsMember[], cluster: ClusterPair): Promise<void> {
+    await super.knows(members, cluster);
     const router = this.app.get(RequestRouter);
-    router.barrier = async () => 'fresh';
-    router.forwarder = this.app.get(MemberForwarder);
     router.register('/1.0/on/:member', ({ params }) => (params['member'] === this.local.name ? null : Number(params['member']!.slice(1))), { below: true });
     this.app.get(WebSocketRouter).register('/1.0/on/:member/echo', async (ctx, _params, _query, accept) => {
       const socket = await accept();
       socket.on('message', (data) => socket.send(`${this.local.name} ${ctx.requestor.protocol} ${String(data)}`));
     });
-  }
-
-  async stop(): Promise<void> {
-    await this.api.server.close();
-    await this.app.close();
-    rmSync(this.root, { recursive: true, force: true });
   }
 }
 
@@ -84,7 +39,7 @@ describe('members among each other', () => {
   let a: Member;
   let b: Member;
   beforeAll(async () => {
-    [a, b] = [new Member(1, '127.30.0.1:18443'), new Member(2, '127.30.0.2:18443')];
+    [a, b] = [1, 2].map((id) => new Member(id, `127.30.0.${id}:18443`, { controllers: [WhoController] })) as [Member, Member];
     await Promise.all([a.start(), b.start()]);
     const cluster = await a.app.get(ClusterCertificates).create();
     for (const member of [a, b]) await member.knows([a, b], cluster);

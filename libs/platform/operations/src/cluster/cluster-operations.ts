@@ -67,13 +67,18 @@ export class ClusterOperations {
     const end = timeoutMs < 0 ? Infinity : performance.now() + timeoutMs;
     for (;;) {
       const left = Math.max(0, end - performance.now());
-      try {
-        return await this.peers.call<PeerOperation>(owner, 'operations.wait', { id, timeoutMs: left === Infinity ? -1 : left }, { timeoutMs: 0, signal: ctx.signal });
-      } catch (error) {
-        const ended = this.settled(owner, known, AppError.is(error, 'not-found'));
-        if (ended !== null) return ended;
-        if (!AppError.is(error, 'unavailable') && !AppError.is(error, 'not-found')) throw error;
+      let unknownThere = false;
+      // A call to one that is silent would hang: the stream of events tells when it is back.
+      if (this.mesh.reaches(owner)) {
+        try {
+          return await this.peers.call<PeerOperation>(owner, 'operations.wait', { id, timeoutMs: left === Infinity ? -1 : left }, { timeoutMs: 0, signal: ctx.signal });
+        } catch (error) {
+          unknownThere = AppError.is(error, 'not-found');
+          if (!unknownThere && !AppError.is(error, 'unavailable')) throw error;
+        }
       }
+      const ended = this.settled(owner, known, unknownThere);
+      if (ended !== null) return ended;
       if (left <= 0 || ctx.signal.aborted) return known;
       await sleep(Math.min(lookMs, left), undefined, { signal: ctx.signal }).catch(() => undefined);
     }

@@ -1,0 +1,2 @@
+export { SilentGate } from './silent-gate.js';
+export { TlsMember, type ClusterPair } from './tls-member.js';
