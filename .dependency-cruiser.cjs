@@ -19,7 +19,7 @@ const layers = [
 /** Who may use whose index, inside platform and inside features. A missing edge is an error. */
 const platformEdges = {
   rpc: [], reconcile: [], raft: ['rpc'], database: ['raft'], events: ['database'], auth: ['database'], http: ['auth'],
-  operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'], peers: ['auth', 'database', 'http', 'raft', 'rpc'],
+  operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'], peers: ['auth', 'database', 'events', 'http', 'raft', 'rpc'],
 };
 const featureEdges = {
   server: [], warnings: [], auth: ['server'], cluster: ['auth', 'projects', 'server', 'warnings'], events: [], operations: [], projects: ['auth'], profiles: ['projects'],

@@ -1,17 +1,17 @@
 import { request as httpRequest } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { WebSocket } from 'ws';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forbidden, internalContext, type Requestor } from '#kernel';
 import type { EventApi } from '#api-types';
 import { EventsModule } from '#features/events';
 import { ClusterCertificates } from '#platform/auth';
-import { EventBus, EventBusModule, EventMesh } from '#platform/events';
+import { EventBus, EventMesh } from '#platform/events';
 import { OperationsModule, OperationsService, type InMemoryOptions } from '#platform/operations';
 import { SilentGate, TlsMember, type ClusterPair } from '#platform/peers/testing';
 import { OperationsApiModule } from './operations-api.module.js';
 
-const imports = [EventBusModule, OperationsModule.forRoot(), OperationsApiModule, EventsModule];
+const imports = [OperationsModule.forRoot(), OperationsApiModule, EventsModule];
 const forEver = (): Promise<never> => new Promise(() => {});
 
 class Member extends TlsMember {
@@ -25,7 +25,7 @@ class Member extends TlsMember {
   }
 
   reaches(id: number): boolean {
-    return this.app.get(EventMesh).reaches(id);
+    return this.app.get(EventMesh).connected(id);
   }
 
   ask(method: string, path: string): Promise<{ status: number; metadata: any; error: string }> {
@@ -60,8 +60,7 @@ let cluster: ClusterPair;
 
 async function formed(): Promise<void> {
   for (const member of [a, b, c]) await member.knows([a, b, c], cluster);
-  const all = [a, b, c];
-  await vi.waitFor(() => expect(all.every((one) => all.every((other) => one === other || one.reaches(other.id)))).toBe(true), { timeout: 5000 });
+  await TlsMember.found([a, b, c]);
 }
 
 beforeAll(async () => {

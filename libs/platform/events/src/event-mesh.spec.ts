@@ -40,7 +40,7 @@ function member(id: number) {
 async function cluster(size: number) {
   const members = Array.from({ length: size }, (_, i) => member(i + 1));
   for (const { mesh } of members) mesh.onApplicationBootstrap();
-  for (const { mesh } of members) await expect.poll(() => members.every((_, i) => members[i]!.mesh === mesh || mesh.reaches(i + 1))).toBe(true);
+  for (const { mesh } of members) await expect.poll(() => members.every((_, i) => members[i]!.mesh === mesh || mesh.connected(i + 1))).toBe(true);
   return members;
 }
 
@@ -98,7 +98,7 @@ describe('EventMesh', () => {
     m1!.mesh.listen({ lost: (id) => told.push(`lost ${id}`), subscribed: (id) => told.push(`again ${id}`) });
 
     network.cut(2);
-    await expect.poll(() => m1!.mesh.reaches(2)).toBe(false);
+    await expect.poll(() => m1!.mesh.hasLost(2)).toBe(true);
     m2!.say('unheard');
     network.heal(2);
     await expect.poll(() => told).toEqual(['lost 2', 'again 2']);
@@ -110,7 +110,7 @@ describe('EventMesh', () => {
   it('does not wait for members that cannot be reached', async () => {
     const [m1] = await cluster(2);
     network.cut(2);
-    await expect.poll(() => m1!.mesh.reaches(2)).toBe(false);
+    await expect.poll(() => m1!.mesh.hasLost(2)).toBe(true);
 
     await m1!.listen(['lifecycle']);
   });
@@ -120,7 +120,7 @@ describe('EventMesh', () => {
     const m3 = member(3);
     m3.mesh.onApplicationBootstrap();
     m1!.feed.reset();
-    await expect.poll(() => m1!.mesh.reaches(3)).toBe(true);
+    await expect.poll(() => m1!.mesh.connected(3)).toBe(true);
     const heard = await m1!.listen(['lifecycle']);
 
     network.members.delete(3);
@@ -128,7 +128,7 @@ describe('EventMesh', () => {
     await expect.poll(() => m3.bus.hasListeners('lifecycle')).toBe(false);
     m3.say('unheard');
 
-    expect(m1!.mesh.reaches(3)).toBe(false);
+    expect(m1!.mesh.connected(3)).toBe(false);
     expect(heard).toEqual([]);
   });
 
@@ -140,7 +140,7 @@ describe('EventMesh', () => {
     network.cut(2);
     network.heal(2);
 
-    await expect.poll(() => m1!.mesh.reaches(2)).toBe(false);
+    await expect.poll(() => m1!.mesh.hasLost(2)).toBe(true);
     expect(m2!.bus.hasListeners('lifecycle')).toBe(false);
   });
 });

@@ -88,9 +88,14 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
     };
   }
 
-  /** False while the stream to a member is broken: it cannot be reached now, whatever its lease says. */
-  reaches(memberId: number): boolean {
-    return this.subscriptions.get(memberId)?.reachable ?? false;
+  /** Whether events of a member arrive here. */
+  connected(memberId: number): boolean {
+    return this.subscriptions.get(memberId)?.connected === true;
+  }
+
+  /** Whether the stream to a member broke or could not be opened: it cannot be reached now, whatever its lease says. */
+  hasLost(memberId: number): boolean {
+    return this.subscriptions.get(memberId)?.reachable === false;
   }
 
   /** Returns the way to stop. */

@@ -47,6 +47,10 @@ export class PeerSubscription {
     private readonly heard: SubscriptionEvents,
   ) {}
 
+  get connected(): boolean {
+    return this.stream !== undefined;
+  }
+
   open(types: readonly EventType[]): void {
     this.wanted = types;
     void this.connect();

@@ -5,61 +5,82 @@ import type { Duplex } from 'node:stream';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Logger, messageOf } from '#kernel';
 import { forwardingHeaders, withoutForwarding, type Identity } from '#platform/auth';
+import { EventMesh } from '#platform/events';
 import { encodeError, parseListenAddress, rawErrorResponse, RequestForwarder } from '#platform/http';
 import { MemberDirectory } from './member-directory.js';
 
 /** How long a member may take to accept a connection. */
 const connectMs = 5000;
+/** How long the stream of events may be broken before what is under way with a member is given up: it breaks as well when certificates change. */
+const graceMs = 1000;
 /** Only between two ends of one connection. */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer'];
+/** LXD's words, and its status, for a member that is not there. */
+const notThere = 'Missing event connection with target cluster member';
 
-/** Passes requests on byte by byte: nothing is parsed and nothing kept, however large it is. */
+/**
+ * Passes requests on byte by byte: nothing is parsed and nothing kept, however large it is. A member that fell silent keeps nobody waiting: the mesh of
+ * events notices within seconds, after which requests are refused at once and those under way end.
+ */
 @Injectable()
 export class MemberForwarder extends RequestForwarder implements OnApplicationShutdown {
   private agent: Agent | undefined;
-  private readonly stop: () => void;
+  private readonly underWay = new Map<number, Set<() => void>>();
+  private readonly stops: readonly (() => void)[];
 
-  constructor(private readonly directory: MemberDirectory, private readonly logger: Logger) {
+  constructor(
+    private readonly directory: MemberDirectory,
+    private readonly mesh: EventMesh,
+    private readonly logger: Logger,
+  ) {
     super();
-    this.stop = directory.onTlsChange(() => this.reset());
+    this.stops = [directory.onTlsChange(() => this.reset()), mesh.listen({ lost: (id) => this.giveUpLater(id) })];
   }
 
   override forward(memberId: number, request: IncomingMessage, response: ServerResponse, identity: Identity): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { name, address } = this.directory.get(memberId);
     const { host, port } = parseListenAddress(address);
+    let connected = false;
     const fail = (error: unknown): void => {
       this.logger.debug('Failed forwarding a request', { member: name, url: request.url ?? '', error: messageOf(error) });
+      const message = connected ? interrupted(request, address) : notThere;
       if (response.headersSent) response.destroy();
-      else response.writeHead(503, { 'Content-Type': 'application/json' }).end(encodeError(503, this.unreachable(address, error)));
+      else response.writeHead(500, { 'Content-Type': 'application/json' }).end(encodeError(500, message));
       resolve();
     };
+    if (this.mesh.hasLost(memberId)) {
+      fail(notThere);
+      return promise;
+    }
     const outgoing = httpsRequest({
       agent: this.connections(), host, port, method: request.method, path: request.url, headers: { ...this.headersOf(request), ...forwardingHeaders(identity) },
     });
+    const ended = this.track(memberId, () => outgoing.destroy(new Error('The member fell silent')));
     const connecting = setTimeout(() => outgoing.destroy(new Error('i/o timeout')), connectMs);
+    const isConnected = (): void => {
+      connected = true;
+      clearTimeout(connecting);
+    };
     outgoing.once('socket', (socket) => {
       // A pooled connection is connected already.
-      if (!socket.connecting) clearTimeout(connecting);
-      else socket.once('secureConnect', () => clearTimeout(connecting));
+      if (!socket.connecting) isConnected();
+      else socket.once('secureConnect', isConnected);
     });
     outgoing.once('response', (answer) => {
-      clearTimeout(connecting);
-      const headers = { ...answer.headers };
-      for (const header of hopByHop) delete headers[header];
-      response.writeHead(answer.statusCode ?? 502, headers);
+      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
       answer.pipe(response);
       answer.once('error', fail);
-      response.once('close', () => {
-        outgoing.destroy();
-        resolve();
-      });
     });
-    outgoing.once('error', (error) => {
+    outgoing.once('error', fail);
+    outgoing.once('close', () => {
       clearTimeout(connecting);
-      fail(error);
+      ended();
     });
-    request.once('aborted', () => outgoing.destroy());
+    response.once('close', () => {
+      outgoing.destroy();
+      resolve();
+    });
     request.pipe(outgoing);
     return promise;
   }
@@ -68,6 +89,8 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     const { address } = this.directory.get(memberId);
     const { host, port } = parseListenAddress(address);
     const { certificate, key, cluster } = this.directory.tls();
+    const refuse = (): void => void socket.end(rawErrorResponse(500, encodeError(500, notThere)));
+    if (this.mesh.hasLost(memberId)) return refuse();
     const other = connect({ host, port, cert: certificate, key, ca: cluster, checkServerIdentity: () => undefined, ALPNProtocols: ['http/1.1'], timeout: connectMs });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     other.once('secureConnect', resolve);
@@ -75,16 +98,18 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     other.once('error', reject);
     try {
       await promise;
-    } catch (error) {
+    } catch {
       other.destroy();
-      socket.end(rawErrorResponse(503, encodeError(503, this.unreachable(address, error))));
-      return;
+      return refuse();
     }
     other.setTimeout(0);
+    other.setNoDelay(true);
     const headers = { ...withoutForwarding(request.headers), ...forwardingHeaders(identity) };
     const lines = Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map((one) => `${name}: ${one}`));
     other.write(`${request.method} ${request.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
     if (head.length > 0) other.write(head);
+    const ended = this.track(memberId, () => other.destroy());
+    other.once('close', ended);
     for (const [from, to] of [[socket, other], [other, socket]] as const) {
       from.pipe(to);
       from.on('error', () => to.destroy());
@@ -93,18 +118,32 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
   }
 
   onApplicationShutdown(): void {
-    this.stop();
+    for (const stop of this.stops) stop();
     this.reset();
   }
 
   private headersOf(request: IncomingMessage): Record<string, string | string[] | undefined> {
     const headers = withoutForwarding(request.headers);
     for (const header of hopByHop) delete headers[header];
-    return headers;
+    // Without it a body of unknown length would be sent without an end by methods that seldom have one.
+    return request.headers['transfer-encoding'] === undefined ? headers : { ...headers, 'transfer-encoding': 'chunked' };
   }
 
-  private unreachable(address: string, error: unknown): string {
-    return `Failed to connect to member: dial tcp ${address}: ${messageOf(error)}`;
+  /** Returns what forgets it again. */
+  private track(memberId: number, giveUp: () => void): () => void {
+    const set = this.underWay.get(memberId) ?? new Set();
+    this.underWay.set(memberId, set.add(giveUp));
+    return () => {
+      set.delete(giveUp);
+      if (set.size === 0 && this.underWay.get(memberId) === set) this.underWay.delete(memberId);
+    };
+  }
+
+  private giveUpLater(memberId: number): void {
+    setTimeout(() => {
+      if (this.mesh.connected(memberId)) return;
+      for (const giveUp of this.underWay.get(memberId) ?? []) giveUp();
+    }, graceMs).unref();
   }
 
   private connections(): Agent {
@@ -119,4 +158,14 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     this.agent?.destroy();
     this.agent = undefined;
   }
+}
+
+/** Names as the member wrote them. */
+function endToEnd(raw: readonly string[]): string[] {
+  return raw.filter((_, i) => !hopByHop.includes(raw[i - (i % 2)]!.toLowerCase()));
+}
+
+/** As Go's client says that a connection ended before the answer. */
+function interrupted({ method = 'GET', url = '' }: IncomingMessage, address: string): string {
+  return `${method.charAt(0)}${method.slice(1).toLowerCase()} "https://${address}${url}": EOF`;
 }

@@ -10,13 +10,15 @@ import { conflict, internalContext, LocalMember, type RequestContext } from '#ke
 import { ClusterCertificates } from '#platform/auth';
 import { TransactionRunner } from '#platform/database';
 import { Ctx, Get, Post, RawBody, RequestRouter, Streaming, WebSocketRouter, type RawRequestBody } from '#platform/http';
-import { TlsMember, type ClusterPair } from './testing/index.js';
+import { SilentGate, TlsMember, type ClusterPair } from './testing/index.js';
 
 @Controller()
 class WhoController {
   constructor(private readonly local: LocalMember) {}
 
   @Get('/1.0/on/:member/who') who(@Ctx() ctx: RequestContext): unknown { return { member: this.local.name, requestor: ctx.requestor }; }
+
+  @Get('/1.0/on/:member/slow') slow(): Promise<never> { return new Promise(() => {}); }
 
   @Post('/1.0/on/:member/bytes') @Streaming()
   async bytes(@RawBody() body: RawRequestBody): Promise<unknown> { return { member: this.local.name, bytes: (await buffer(body.stream)).length }; }
@@ -35,21 +37,37 @@ class Member extends TlsMember {
   }
 }
 
+interface Answer {
+  readonly status: number;
+  /** Names only. */
+  readonly headers: string[];
+  readonly body: { readonly metadata: Record<string, unknown>; readonly error: string };
+}
+
 describe('members among each other', () => {
   let a: Member;
   let b: Member;
+  /** All that reaches b from others goes through it. */
+  let gate: SilentGate;
   beforeAll(async () => {
-    [a, b] = [1, 2].map((id) => new Member(id, `127.30.0.${id}:18443`, { controllers: [WhoController] })) as [Member, Member];
+    gate = new SilentGate({ host: '127.30.0.2', port: 18443 });
+    await gate.listen('127.30.0.2', 18444);
+    [a, b] = [1, 2].map((id) => new Member(id, `127.30.0.${id}:18443`, { controllers: [WhoController], advertised: `127.30.0.${id}:${id === 2 ? 18444 : 18443}` })) as [Member, Member];
     await Promise.all([a.start(), b.start()]);
     const cluster = await a.app.get(ClusterCertificates).create();
     for (const member of [a, b]) await member.knows([a, b], cluster);
+    await TlsMember.found([a, b]);
   });
-  afterAll(async () => { await Promise.all([a, b].map((member) => member.stop())); });
+  afterAll(async () => {
+    gate.close();
+    await Promise.all([a, b].map((member) => member.stop()));
+  });
 
-  const ask = (member: Member, path: string, options: { method?: string; body?: Buffer } = {}): Promise<{ status: number; body: { metadata: Record<string, unknown>; error: string } }> =>
+  const ask = (member: Member, path: string, options: { method?: string; body?: Buffer; headers?: Record<string, string> } = {}): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      const request = httpRequest({ socketPath: member.socket, path, method: options.method ?? 'GET' }, (response) => {
-        text(response).then((body) => resolve({ status: response.statusCode!, body: JSON.parse(body) }), reject);
+      const request = httpRequest({ socketPath: member.socket, path, method: options.method ?? 'GET', headers: options.headers ?? {} }, (response) => {
+        const headers = response.rawHeaders.filter((_, i) => i % 2 === 0);
+        text(response).then((body) => resolve({ status: response.statusCode!, headers, body: JSON.parse(body) }), reject);
       });
       request.on('error', reject);
       request.end(options.body);
@@ -129,6 +147,20 @@ describe('members among each other', () => {
     expect(sent.body.metadata).toEqual({ member: 'm2', bytes: 8 * 1024 * 1024 });
   });
 
+  it('answer with the headers of the member that was asked, as it wrote them', async () => {
+    const [there, here] = [await ask(b, '/1.0/on/m2/who'), await ask(a, '/1.0/on/m2/who')];
+
+    expect(here.headers.filter((name) => !['Connection', 'Keep-Alive'].includes(name))).toEqual(there.headers.filter((name) => !['Connection', 'Keep-Alive'].includes(name)));
+  });
+
+  it('take no word for who asked from anybody but members', async () => {
+    const headers = { 'X-Roost-Forwarded': '1', 'X-LXD-forwarded-username': 'somebody', 'X-LXD-forwarded-protocol': 'tls', 'X-LXD-forwarded-address': '1.2.3.4:5' };
+
+    for (const path of ['/1.0/on/m1/who', '/1.0/on/m2/who']) {
+      expect((await ask(a, path, { headers })).body.metadata['requestor']).toMatchObject({ username: 'root', protocol: 'unix' });
+    }
+  });
+
   it('carry websockets through', async () => {
     const socket = new WebSocket(`ws+unix://${a.socket}:/1.0/on/m2/echo`);
     const answer = new Promise<string>((resolve, reject) => {
@@ -146,10 +178,27 @@ describe('members among each other', () => {
     await a.app.get(TransactionRunner).run(internalContext(), (tx) => tx.sql.run("INSERT INTO nodes (id, name, address, architecture) VALUES (3, 'm3', '127.30.0.3:18443', 'x86_64')"));
 
     const { status, body } = await ask(a, '/1.0/on/m3/who');
-    expect(status).toBe(503);
-    expect(body.error).toContain('127.30.0.3:18443');
+    expect({ status, error: body.error }).toEqual({ status: 500, error: 'Missing event connection with target cluster member' });
     await expect(a.peers.call(3, 'x', {}, { timeoutMs: 3000 })).rejects.toMatchObject({ kind: 'unavailable' });
     expect(performance.now() - before).toBeLessThan(4000);
+  });
+
+  it('end what is under way with a member that falls silent, and refuse more at once', async () => {
+    const slow = ask(a, '/1.0/on/m2/slow');
+    const socket = new WebSocket(`ws+unix://${a.socket}:/1.0/on/m2/echo`);
+    const closed = new Promise((resolve) => void socket.on('error', () => undefined).once('close', resolve));
+    await new Promise((resolve) => socket.once('open', resolve));
+
+    gate.fallSilent();
+
+    expect(await slow).toMatchObject({ status: 500, body: { error: 'Get "https://127.30.0.2:18444/1.0/on/m2/slow": EOF' } });
+    await closed;
+    const before = performance.now();
+    expect(await ask(a, '/1.0/on/m2/who')).toMatchObject({ status: 500, body: { error: 'Missing event connection with target cluster member' } });
+    expect(performance.now() - before).toBeLessThan(500);
+
+    gate.speak();
+    await expect.poll(async () => (await ask(a, '/1.0/on/m2/who')).status, { timeout: 5000 }).toBe(200);
   });
 
   it('refuse HTTP/2 to whoever is no member, and give HTTP/1.1 to whoever offers it', async () => {

@@ -74,7 +74,7 @@ beforeEach(async () => {
   offline = new Set();
   [m1, m2] = [member(1), member(2)];
   world.feed.reset();
-  await expect.poll(() => m1.mesh.reaches(2) && m2.mesh.reaches(1)).toBe(true);
+  await expect.poll(() => m1.mesh.connected(2) && m2.mesh.connected(1)).toBe(true);
 });
 
 afterEach(async () => {
@@ -85,7 +85,7 @@ afterEach(async () => {
 /** Member 2 stops answering, and member 1 has noticed. */
 async function loseSecond(): Promise<void> {
   network.cut(2);
-  await expect.poll(() => m1.mesh.reaches(2)).toBe(false);
+  await expect.poll(() => m1.mesh.hasLost(2)).toBe(true);
 }
 
 /** A stored operation of member 2, under way. */
@@ -224,7 +224,7 @@ describe('RemoteOperationWatch', () => {
 
     await loseSecond();
     network.heal(2);
-    await expect.poll(() => m1.mesh.reaches(2), { timeout: 3000 }).toBe(true);
+    await expect.poll(() => m1.mesh.hasLost(2), { timeout: 3000 }).toBe(false);
     const other = await m2.begin();
     await expect.poll(() => heard.some(({ id }) => id === other.id), { timeout: 3000 }).toBe(true);
 

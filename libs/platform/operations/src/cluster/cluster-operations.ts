@@ -69,7 +69,7 @@ export class ClusterOperations {
       const left = Math.max(0, end - performance.now());
       let unknownThere = false;
       // A call to one that is silent would hang: the stream of events tells when it is back.
-      if (this.mesh.reaches(owner)) {
+      if (!this.mesh.hasLost(owner)) {
         try {
           return await this.peers.call<PeerOperation>(owner, 'operations.wait', { id, timeoutMs: left === Infinity ? -1 : left }, { timeoutMs: 0, signal: ctx.signal });
         } catch (error) {
@@ -119,6 +119,6 @@ export class ClusterOperations {
   }
 
   private canReach(id: number): boolean {
-    return this.mesh.reaches(id) && this.peers.isOnline(id);
+    return !this.mesh.hasLost(id) && this.peers.isOnline(id);
   }
 }

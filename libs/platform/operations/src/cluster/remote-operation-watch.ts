@@ -78,7 +78,7 @@ export class RemoteOperationWatch implements OnApplicationBootstrap, OnApplicati
 
   private look(): void {
     clearTimeout(this.timer);
-    const unreachable = [...this.running.values()].filter(({ memberId }) => !this.mesh.reaches(memberId));
+    const unreachable = [...this.running.values()].filter(({ memberId }) => !this.mesh.connected(memberId));
     for (const { memberId, last } of unreachable) this.settle(memberId, last, false);
     if (unreachable.length > 0) this.timer = setTimeout(() => this.look(), lookMs).unref();
   }

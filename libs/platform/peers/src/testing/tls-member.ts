@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Global, Module, type DynamicModule, type INestApplication, type Type } from '@nestjs/common';
-import { Clock, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock } from '#kernel';
+import { Clock, internal, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock } from '#kernel';
 import { MemberLiveness, Peers } from '#ports';
 import { AuthModule, ClusterCertificates, ServerCertificates } from '#platform/auth';
 import { Database, DatabaseModule, TransactionRunner } from '#platform/database';
+import { EventBusModule, EventMesh } from '#platform/events';
 import { createApiApp, HttpModule, RequestRouter, type ApiApp } from '#platform/http';
 import { MemberForwarder } from '../member-forwarder.js';
 import { PeersModule } from '../peers.module.js';
@@ -47,7 +49,7 @@ export class TlsMember {
       { provide: StateDirectory, useValue: state }, { provide: MemberLiveness, useValue: liveness },
     ];
     @Global() @Module({ providers: provided, exports: provided.map(({ provide }) => provide) }) class Foundation {}
-    const imports = [Foundation, DatabaseModule.forRoot({ directory: state.database, synchronous: 'OFF', ballast: { bytes: 0 } }), AuthModule.forRoot({ directory: state }), HttpModule, PeersModule];
+    const imports = [Foundation, DatabaseModule.forRoot({ directory: state.database, synchronous: 'OFF', ballast: { bytes: 0 } }), AuthModule.forRoot({ directory: state }), EventBusModule, HttpModule, PeersModule];
     @Module({ imports: [...imports, ...(this.options.imports ?? [])], controllers: [...(this.options.controllers ?? [])] }) class Root {}
     this.api = await createApiApp(Root);
     await this.api.server.listenUnix(this.socket);
@@ -68,6 +70,18 @@ export class TlsMember {
     const router = this.app.get(RequestRouter);
     router.barrier = async () => 'fresh';
     router.forwarder = this.app.get(MemberForwarder);
+  }
+
+  /** Resolves when members that know each other have found each other; rejects when that takes long. */
+  static async found(members: readonly TlsMember[]): Promise<void> {
+    const ready = (one: TlsMember): boolean => {
+      const mesh = one.app.get(EventMesh);
+      return members.every(({ id }) => id === one.id || mesh.connected(id));
+    };
+    for (let tries = 0; !members.every(ready); tries++) {
+      if (tries === 500) throw internal('The members do not find each other');
+      await sleep(10);
+    }
   }
 
   /** The daemon ends; its directory stays. */
