@@ -14,6 +14,8 @@ const lingerMs = 10_000;
 /** How long a new listener waits for members that do not answer; keep-alive tells of dead ones later. */
 const patienceMs = 500;
 
+/** How long a stream may be broken before its member counts as lost: it breaks as well under load, and when certificates change. */
+const lossMs = 1000;
 /** How often it is looked who is a member: rows tell at once, but whether this one is clustered is no row. */
 const followMs = 1000;
 
@@ -93,9 +95,10 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.subscriptions.get(memberId)?.connected === true;
   }
 
-  /** Whether the stream to a member broke or could not be opened: it cannot be reached now, whatever its lease says. */
+  /** Whether a member cannot be reached, whatever its lease says. A stream that is opened again within the grace time was only interrupted. */
   hasLost(memberId: number): boolean {
-    return this.subscriptions.get(memberId)?.reachable === false;
+    const lostAt = this.subscriptions.get(memberId)?.lostAt ?? null;
+    return lostAt !== null && performance.now() - lostAt > lossMs;
   }
 
   /** Returns the way to stop. */

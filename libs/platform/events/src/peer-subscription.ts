@@ -22,15 +22,15 @@ export interface SubscriptionEvents {
 }
 
 const firstRetryMs = 50;
-const lastRetryMs = 1000;
+const lastRetryMs = 500;
 
 /**
  * This member's subscription to the events of one other, kept open for as long as that one is a member. A broken stream is opened again,
  * and asks for the same kinds; what happened in between is missed, as by any listener.
  */
 export class PeerSubscription {
-  /** False from the moment the stream broke, or could not be opened, until it is open again. */
-  reachable = true;
+  /** Since when the stream is broken or could not be opened, by the monotonic clock; null while it is open and before the first try. */
+  lostAt: number | null = null;
   private wanted: readonly EventType[] = [];
   private asked = 0;
   private stream: LineStream | undefined;
@@ -75,7 +75,7 @@ export class PeerSubscription {
       if (this.closed) return void raw.destroy();
       this.attach(raw);
     } catch (error) {
-      if (this.reachable) this.logger.debug('Cannot subscribe to the events of a member', { member: this.memberId, error: messageOf(error) });
+      if (this.lostAt === null) this.logger.debug('Cannot subscribe to the events of a member', { member: this.memberId, error: messageOf(error) });
       this.retryLater();
     }
   }
@@ -84,7 +84,7 @@ export class PeerSubscription {
     const stream = new LineStream(raw, (line) => this.onLine(line));
     this.raw = raw;
     this.stream = stream;
-    this.reachable = true;
+    this.lostAt = null;
     this.retryMs = firstRetryMs;
     const broken = (): void => {
       if (this.stream !== stream) return;
@@ -129,7 +129,7 @@ export class PeerSubscription {
   }
 
   private retryLater(): void {
-    this.reachable = false;
+    this.lostAt ??= performance.now();
     if (this.closed) return;
     this.timer = setTimeout(() => void this.connect(), this.retryMs).unref();
     this.retryMs = Math.min(this.retryMs * 2, lastRetryMs);

@@ -11,8 +11,8 @@ import { MemberDirectory } from './member-directory.js';
 
 /** How long a member may take to accept a connection. */
 const connectMs = 5000;
-/** How long the stream of events may be broken before what is under way with a member is given up: it breaks as well when certificates change. */
-const graceMs = 1000;
+/** When it is looked whether a broken stream of events is whole again, before what is under way with its member is given up. */
+const graceMs = 1100;
 /** Only between two ends of one connection. */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer'];
 /** LXD's words, and its status, for a member that is not there. */
@@ -24,7 +24,7 @@ const notThere = 'Missing event connection with target cluster member';
  */
 @Injectable()
 export class MemberForwarder extends RequestForwarder implements OnApplicationShutdown {
-  private agent: Agent | undefined;
+  private readonly agents = new Map<number, Agent>();
   private readonly underWay = new Map<number, Set<() => void>>();
   private readonly stops: readonly (() => void)[];
 
@@ -34,7 +34,7 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     private readonly logger: Logger,
   ) {
     super();
-    this.stops = [directory.onTlsChange(() => this.reset()), mesh.listen({ lost: (id) => this.giveUpLater(id) })];
+    this.stops = [directory.onTlsChange(() => this.renew()), mesh.listen({ lost: (id) => this.giveUpLater(id) })];
   }
 
   override forward(memberId: number, request: IncomingMessage, response: ServerResponse, identity: Identity): Promise<void> {
@@ -54,7 +54,7 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
       return promise;
     }
     const outgoing = httpsRequest({
-      agent: this.connections(), host, port, method: request.method, path: request.url, headers: { ...this.headersOf(request), ...forwardingHeaders(identity) },
+      agent: this.connections(memberId), host, port, method: request.method, path: request.url, headers: { ...this.headersOf(request), ...forwardingHeaders(identity) },
     });
     const ended = this.track(memberId, () => outgoing.destroy(new Error('The member fell silent')));
     const connecting = setTimeout(() => outgoing.destroy(new Error('i/o timeout')), connectMs);
@@ -119,7 +119,7 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
 
   onApplicationShutdown(): void {
     for (const stop of this.stops) stop();
-    this.reset();
+    for (const agent of this.agents.values()) agent.destroy();
   }
 
   private headersOf(request: IncomingMessage): Record<string, string | string[] | undefined> {
@@ -142,21 +142,30 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
   private giveUpLater(memberId: number): void {
     setTimeout(() => {
       if (this.mesh.connected(memberId)) return;
+      // Connections in the pool may be dead without knowing it.
+      this.agents.get(memberId)?.destroy();
+      this.agents.delete(memberId);
       for (const giveUp of this.underWay.get(memberId) ?? []) giveUp();
     }, graceMs).unref();
   }
 
-  private connections(): Agent {
-    if (this.agent) return this.agent;
+  private connections(memberId: number): Agent {
+    const known = this.agents.get(memberId);
+    if (known) return known;
     const { certificate, key, cluster } = this.directory.tls();
     // The only certificate trusted is the cluster's own, so its names do not matter.
-    this.agent = new Agent({ keepAlive: true, maxFreeSockets: 32, cert: certificate, key, ca: cluster, checkServerIdentity: () => undefined, ALPNProtocols: ['http/1.1'] });
-    return this.agent;
+    const agent = new Agent({ keepAlive: true, maxFreeSockets: 32, cert: certificate, key, ca: cluster, checkServerIdentity: () => undefined, ALPNProtocols: ['http/1.1'] });
+    this.agents.set(memberId, agent);
+    return agent;
   }
 
-  private reset(): void {
-    this.agent?.destroy();
-    this.agent = undefined;
+  /** New requests get new connections; those under way go on. */
+  private renew(): void {
+    const former = [...this.agents.values()];
+    this.agents.clear();
+    for (const agent of former) {
+      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+    }
   }
 }
 

@@ -1,9 +1,9 @@
 import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { forbidden, Logger, precondition, unavailable, type Requestor } from '#kernel';
+import { Logger, precondition, unavailable, type Requestor } from '#kernel';
 import { Authenticator } from '#platform/auth';
-import { Database } from '#platform/database';
+import { ChangeFeed, Database } from '#platform/database';
 import { HttpServer } from '#platform/http';
 import { toServiceError } from '#platform/rpc';
 import type { PeerCaller } from '#ports';
@@ -17,6 +17,7 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
   private readonly server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': maxMessageBytes, 'grpc.keepalive_time_ms': 5000, 'grpc.keepalive_timeout_ms': 3000 });
   private readonly injector;
   private readonly sockets = new Set<TLSSocket>();
+  private stops: readonly (() => void)[] = [];
   private readonly strangers = new Set<(caller: { readonly memberId: number; readonly incarnation: string }) => void>();
 
   constructor(
@@ -24,6 +25,7 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
     private readonly database: Database,
     private readonly http: HttpServer,
     private readonly authenticator: Authenticator,
+    private readonly feed: ChangeFeed,
     private readonly logger: Logger,
   ) {
     this.server.addService(membersService().service, { call: (call: ServerUnaryCall<CallRequest, object>, done: sendUnaryData<object>) => this.take(call, done), open: (call: ServerDuplexStream<Frame, Frame>) => this.open(call) });
@@ -38,23 +40,28 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
 
   onApplicationBootstrap(): void {
     this.http.memberConnections = (socket) => this.accept(socket);
+    // Not in the feed's own turn: who is trusted is learnt there as well.
+    const look = (): void => void setImmediate(() => this.dropStrangers());
+    this.stops = [this.feed.subscribe(['nodes'], look), this.feed.onReset(look)];
   }
 
   onApplicationShutdown(): void {
+    for (const stop of this.stops) stop();
     this.http.memberConnections = null;
     this.injector.destroy();
     this.server.forceShutdown();
     for (const socket of this.sockets) socket.destroy();
   }
 
+  /** A member that was removed is not heard any more, on the connections it has either. */
+  private dropStrangers(): void {
+    for (const socket of this.sockets) if (this.authenticator.identify(socket).memberId === undefined) socket.destroy();
+  }
+
   private accept(socket: TLSSocket): void {
     this.sockets.add(socket);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.sockets.delete(socket));
-    // A member that was removed is not heard any more, also on connections it has.
-    socket.on('data', () => {
-      if (this.authenticator.identify(socket).memberId === undefined) socket.destroy(forbidden('Not a member any more'));
-    });
     this.injector.injectConnection(socket);
   }
 

@@ -8,7 +8,7 @@ import { WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { conflict, internalContext, LocalMember, type RequestContext } from '#kernel';
 import { ClusterCertificates } from '#platform/auth';
-import { TransactionRunner } from '#platform/database';
+import { Database, TransactionRunner } from '#platform/database';
 import { Ctx, Get, Post, RawBody, RequestRouter, Streaming, WebSocketRouter, type RawRequestBody } from '#platform/http';
 import { SilentGate, TlsMember, type ClusterPair } from './testing/index.js';
 
@@ -181,6 +181,18 @@ describe('members among each other', () => {
     expect({ status, error: body.error }).toEqual({ status: 500, error: 'Missing event connection with target cluster member' });
     await expect(a.peers.call(3, 'x', {}, { timeoutMs: 3000 })).rejects.toMatchObject({ kind: 'unavailable' });
     expect(performance.now() - before).toBeLessThan(4000);
+  });
+
+  it('do not hear one that was removed, on the connection it has either', async () => {
+    b.peers.handle('thing.any', async () => ({}));
+    expect(await a.peers.call(2, 'thing.any', {})).toEqual({});
+    const row = b.app.get(Database).read.get<{ certificate: string }>('SELECT certificate FROM nodes WHERE id = 1')!;
+
+    const trust = (certificate: string): Promise<unknown> => b.app.get(TransactionRunner).run(internalContext(), (tx) => tx.sql.run('UPDATE nodes SET certificate = ? WHERE id = 1', certificate));
+    await trust('');
+    await expect(a.peers.call(2, 'thing.any', {}, { timeoutMs: 2000 })).rejects.toMatchObject({ kind: expect.stringMatching(/unavailable|forbidden/) });
+    await trust(row.certificate);
+    await expect.poll(() => a.peers.call(2, 'thing.any', {}).catch(() => 'refused'), { timeout: 5000 }).toEqual({});
   });
 
   it('end what is under way with a member that falls silent, and refuse more at once', async () => {

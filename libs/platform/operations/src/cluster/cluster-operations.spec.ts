@@ -85,7 +85,7 @@ afterEach(async () => {
 /** Member 2 stops answering, and member 1 has noticed. */
 async function loseSecond(): Promise<void> {
   network.cut(2);
-  await expect.poll(() => m1.mesh.hasLost(2)).toBe(true);
+  await expect.poll(() => m1.mesh.connected(2)).toBe(false);
 }
 
 /** A stored operation of member 2, under way. */
@@ -120,6 +120,7 @@ describe('ClusterOperations', () => {
     expect(await m1.cluster.list(null)).toEqual([]);
     await expect(m1.cluster.get(there.id)).rejects.toMatchObject({ kind: 'not-found', message: 'Operation not found' });
     await expect(m1.cluster.cancel(joe, there.id)).rejects.toMatchObject({ kind: 'not-found' });
+    await expect.poll(() => m1.mesh.hasLost(2), { timeout: 3000 }).toBe(true);
     expect(() => m1.cluster.ownerOf(there.id)).toThrow('Operation not found');
   });
 
@@ -224,7 +225,7 @@ describe('RemoteOperationWatch', () => {
 
     await loseSecond();
     network.heal(2);
-    await expect.poll(() => m1.mesh.hasLost(2), { timeout: 3000 }).toBe(false);
+    await expect.poll(() => m1.mesh.connected(2), { timeout: 3000 }).toBe(true);
     const other = await m2.begin();
     await expect.poll(() => heard.some(({ id }) => id === other.id), { timeout: 3000 }).toBe(true);
 

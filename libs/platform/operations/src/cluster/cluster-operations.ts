@@ -12,6 +12,8 @@ import { toPeerOperation, type PeerOperation } from './operation-peers.js';
 
 /** How long a list waits for a member that does not answer. */
 const listMs = 1000;
+/** How long anything else does. */
+const askMs = 4000;
 /** Pause between two looks for a member that went away while somebody waits for its operation. */
 const lookMs = 250;
 
@@ -69,7 +71,7 @@ export class ClusterOperations {
       const left = Math.max(0, end - performance.now());
       let unknownThere = false;
       // A call to one that is silent would hang: the stream of events tells when it is back.
-      if (!this.mesh.hasLost(owner)) {
+      if (this.mesh.connected(owner)) {
         try {
           return await this.peers.call<PeerOperation>(owner, 'operations.wait', { id, timeoutMs: left === Infinity ? -1 : left }, { timeoutMs: 0, signal: ctx.signal });
         } catch (error) {
@@ -107,7 +109,7 @@ export class ClusterOperations {
 
   private async ask<Reply>(owner: number, name: string, request: object, ctx?: RequestContext): Promise<Reply> {
     try {
-      return await this.peers.call<Reply>(owner, name, request, ctx === undefined ? {} : { requestor: ctx.requestor, signal: ctx.signal });
+      return await this.peers.call<Reply>(owner, name, request, { timeoutMs: askMs, ...(ctx === undefined ? {} : { requestor: ctx.requestor, signal: ctx.signal }) });
     } catch (error) {
       if (AppError.is(error, 'unavailable')) throw notFound('Operation not found', { cause: error });
       throw error;
