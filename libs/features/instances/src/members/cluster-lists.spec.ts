@@ -93,7 +93,7 @@ describe('a member that is not there', () => {
       expect(await list(cluster.member(1))).toContain('c2 Error m2');
       times.push(performance.now() - before);
     }
-    expect(times[0]).toBeLessThan(1500);
+    expect(times[0]).toBeLessThan(1000);
     expect(times[2]).toBeLessThan(500);
 
     cluster.network.silent.delete(2);

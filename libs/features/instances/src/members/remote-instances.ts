@@ -6,8 +6,8 @@ import { Peers, type PowerState } from '#ports';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
 import type { InstanceReport, ReportsPosition, ReportsReply } from './local-reports.js';
 
-/** How long a list waits for a member. */
-const patienceMs = 900;
+/** How long a list waits for a member: without a majority, and with members that are cut off, it is still to take less than a second. */
+const patienceMs = 700;
 /** And for one that did not answer a moment ago. */
 const shortPatienceMs = 150;
 const distrustMs = 10_000;
