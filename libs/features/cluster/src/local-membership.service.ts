@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { internalContext, LocalMember, Logger, messageOf, type RequestContext } from '#kernel';
+import { defaultProject, internalContext, LocalMember, Logger, messageOf, type RequestContext, type Requestor } from '#kernel';
 import { ClusterCertificates } from '#platform/auth';
 import { ChangeFeed, ClusterLog, Database, LocalStore } from '#platform/database';
 import { EventBus } from '#platform/events';
@@ -19,6 +19,8 @@ const raftRoles: Readonly<Record<MemberRow['voter'], number>> = { voter: 0, stan
 export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly stops: (() => void)[] = [];
   private leaving: Promise<void> | null = null;
+  /** That it leaves was said already, when it was asked to get ready. */
+  private announced = false;
 
   constructor(
     private readonly members: MembersRepository,
@@ -38,7 +40,9 @@ export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy 
   }
 
   onApplicationBootstrap(): void {
-    this.peers.handle('cluster.prepare-leaving', async () => {
+    this.peers.handle('cluster.prepare-leaving', async (_request: object, { requestor }) => {
+      // While the others still listen to this member.
+      this.announce(requestor);
       await this.participants.leave(internalContext());
     });
   }
@@ -67,11 +71,17 @@ export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy 
 
   private async carryOut(ctx: RequestContext): Promise<void> {
     if (!this.local.clustered) return;
-    this.events.lifecycle({ action: 'cluster-disabled', source: '/1.0/cluster/', project: ctx.project, requestor: ctx.requestor });
+    if (!this.announced) this.announce(ctx.requestor);
+    this.announced = false;
     await this.participants.leave(ctx).catch((error: unknown) => this.logger.warn('Could not clear this host of what the cluster had on it', { error: messageOf(error) }));
     await this.log.leave();
     await this.certificates.remove();
     this.noteVoters();
+  }
+
+  private announce(requestor: Requestor): void {
+    this.announced = true;
+    this.events.lifecycle({ action: 'cluster-disabled', source: '/1.0/cluster/', project: defaultProject, requestor });
   }
 
   private onMembers(): void {

@@ -18,6 +18,9 @@ import { TargetMember } from './target-member.js';
 /** This member's own notes on a join under way, so that a restart goes on with it. */
 const bucket = 'cluster-join';
 
+/** The others listen to the events of a new member within a second of its row, and this one is for them. */
+const audienceMs = 1200;
+
 interface JoinRequest {
   readonly name: string;
   readonly address: string;
@@ -75,9 +78,10 @@ export class Joining {
       this.members.update(tx, id, { ...row, config: {} });
       this.members.setState(tx, id, 'created');
       this.members.setVersion(tx, id, { ...row.version, apiExtensions: apiExtensions.length });
-      tx.afterCommit(() => this.events.lifecycle({ action: 'cluster-member-added', source: apiUrl(['1.0', 'cluster', 'members', name]), project: ctx.project, requestor: ctx.requestor }));
     });
     this.store.set(bucket, 'member-config', null);
+    const added = { action: 'cluster-member-added', source: apiUrl(['1.0', 'cluster', 'members', name]), project: ctx.project, requestor: ctx.requestor };
+    setTimeout(() => this.events.lifecycle(added), audienceMs).unref();
   }
 
   /** At a start: whether the last process ended while it joined, after it had the cluster's database. */
