@@ -34,12 +34,18 @@ export class PoolUsers {
 
   /** In a cluster members may have volumes of one name, so that its URL says which is meant. */
   volumeUrl({ pool, project, type, name, location }: VolumeKey & { readonly location: string }): string {
-    const url = apiUrl(['1.0', 'storage-pools', pool, 'volumes', type, name], project);
+    const url = apiUrl(['1.0', 'storage-pools', pool, 'volumes', type, ...namePath(name)], project);
     return this.member.clustered ? `${url}${url.includes('?') ? '&' : '?'}target=${encodeURIComponent(location)}` : url;
   }
 }
 
 /** The instance or image a volume belongs to. */
 function ownerUrl({ type, project, name }: VolumeKey): string {
-  return type === 'image' ? apiUrl(['1.0', 'images', name], project) : apiUrl(['1.0', 'instances', name], project);
+  return type === 'image' ? apiUrl(['1.0', 'images', name], project) : apiUrl(['1.0', 'instances', ...namePath(name)], project);
+}
+
+/** A snapshot is `volume/snapshot` where it is listed, and lies below its volume in URLs. */
+function namePath(name: string): string[] {
+  const [volume = '', snapshot] = name.split('/');
+  return snapshot === undefined ? [volume] : [volume, 'snapshots', snapshot];
 }

@@ -6,6 +6,7 @@ import { EventBus } from '#platform/events';
 import { FakeFaults, FakeStorageDriver } from '#drivers/fake';
 import { ClusterPools } from './cluster-pools.service.js';
 import { PoolsRepository } from './data/pools.repository.js';
+import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
 import { PoolParts } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
@@ -284,6 +285,22 @@ describe('volumes of instances and images', () => {
     expect(world.host.pools.get('p1')?.volumes.has('container/web_c2')).toBe(true);
     expect(() => list('nope')).toThrow('Project not found');
     expect(() => list('default', false, 'bogus')).toThrow('Invalid storage volume type name');
+  });
+
+  it('lists snapshots beside their volumes, and as users of the pool', async () => {
+    await world.instance('c1');
+    await world.instance('c10');
+    await world.db.runner.run(ctx, (tx) => {
+      const { id } = tx.sql.get<{ id: number }>("SELECT id FROM storage_volumes WHERE name = 'c1'")!;
+      for (const name of ['s1', 'a2']) new VolumeSnapshotsRepository().insert(tx, id, { name, createdAt: tx.now.toISOString(), expiresAt: null });
+    });
+    const rows = world.requests.list('p1', { project: 'default', allProjects: false, type: 'container' });
+
+    expect(rows.map(({ name }) => name)).toEqual(['c1', 'c1/a2', 'c1/s1', 'c10']);
+    expect(world.requests.url(rows[2]!)).toBe('/1.0/storage-pools/p1/volumes/container/c1/snapshots/s1');
+    expect(world.requests.api(rows[2]!)).toMatchObject({ name: 'c1/s1', used_by: ['/1.0/instances/c1/snapshots/s1'], location: 'none' });
+    expect(world.pools.api(world.pools.get('p1')).used_by).toEqual([
+      `/1.0/images/${fingerprint}`, '/1.0/instances/c1', '/1.0/instances/c1/snapshots/a2', '/1.0/instances/c1/snapshots/s1', '/1.0/instances/c10']);
   });
 
   it('changes what LXD lets clients change, and nothing else', async () => {

@@ -39,6 +39,13 @@ SELECT v.id, p.name AS pool, j.name AS project, v.type, v.name, v.description, v
 FROM storage_volumes v
 JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id`;
 
+/** Snapshots beside their volumes, named as LXD names them: `c1/s1`. */
+const selectSnapshots = `
+SELECT s.id, p.name AS pool, j.name AS project, v.type, v.name || '/' || s.name AS name, s.description, v.content_type AS contentType,
+  s.creation_date AS createdAt, n.name AS location, v.node_id AS memberId, s.config
+FROM storage_volumes_snapshots s JOIN storage_volumes v ON v.id = s.storage_volume_id
+JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id`;
+
 type RawVolume = Omit<VolumeRow, 'config'> & { config: string };
 
 function toRow(raw: RawVolume): VolumeRow {
@@ -49,16 +56,18 @@ function toRow(raw: RawVolume): VolumeRow {
 export class VolumesRepository {
   constructor(private readonly member: LocalMember) {}
 
-  /** On all members. */
+  /** With their snapshots, on all members. */
   listByPool(sql: Sql, pool: string): VolumeRow[] {
-    return sql.all<RawVolume>(`${select} WHERE p.name = ? ORDER BY v.type, v.name, j.name, n.name`, pool).map(toRow);
+    return sql.all<RawVolume>(`${select} WHERE p.name = ? UNION ALL ${selectSnapshots} WHERE p.name = ? ORDER BY type, name, project, location`, pool, pool).map(toRow);
   }
 
-  /** Names only, for lists of URLs and for `used_by`: no JSON is parsed. On all members. */
+  /** Names only, for lists of URLs and for `used_by`: no JSON is parsed. With their snapshots, on all members. */
   keysByPool(sql: Sql, pool: string): ListedVolume[] {
-    return sql.all<ListedVolume>(`SELECT p.name AS pool, j.name AS project, v.type, v.name, v.node_id AS memberId, n.name AS location FROM storage_volumes v
-      JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id
-      WHERE p.name = ? ORDER BY v.type, v.name, j.name, n.name`, pool);
+    const columns = 'j.name AS project, v.type, v.node_id AS memberId, n.name AS location, p.name AS pool';
+    const joined = 'JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id WHERE p.name = ?';
+    return sql.all<ListedVolume>(`SELECT ${columns}, v.name AS name FROM storage_volumes v ${joined}
+      UNION ALL SELECT ${columns}, v.name || '/' || s.name AS name FROM storage_volumes_snapshots s JOIN storage_volumes v ON v.id = s.storage_volume_id ${joined}
+      ORDER BY type, name, project, location`, pool, pool);
   }
 
   /** Fingerprints of images unpacked in the pool on this member. */
