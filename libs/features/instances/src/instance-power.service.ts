@@ -4,6 +4,7 @@ import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.
 import { InstanceHostPower } from './instance-host-power.js';
 import { InstanceLifecycleEvents } from './instance-lifecycle-events.js';
 import { InstanceLocks } from './instance-locks.js';
+import { InstanceLeaving } from './moves/instance-leaving.js';
 import { InstanceRemoval } from './instance-removal.service.js';
 import { hostName } from './instance-urls.js';
 import { StartPermits } from './members/start-permits.js';
@@ -35,6 +36,7 @@ export class InstancePower {
     private readonly locks: InstanceLocks,
     private readonly events: InstanceLifecycleEvents,
     private readonly removal: InstanceRemoval,
+    private readonly leaving: InstanceLeaving,
     private readonly permits: StartPermits,
   ) {}
 
@@ -45,6 +47,7 @@ export class InstancePower {
   /** @throws `unavailable` without a quorum for one that did not run here, unless `force`. */
   async start(ctx: RequestContext, instance: ExpandedInstance, { stateful = false, force = false }: StartOptions = {}): Promise<void> {
     if (this.isRunning(instance)) throw conflict('The instance is already running');
+    this.leaving.refuse(instance.row);
     if (stateful) throw internal('Container has no existing state to restore');
     const lock = this.locks.acquire(instance.row.id, 'start');
     try {

@@ -43,11 +43,14 @@ import { renameInstance } from './operations/rename-instance.operation.js';
 import { updateInstance } from './operations/update-instance.operation.js';
 import { memberProviders } from './members/index.js';
 import { InstancePeers } from './members/instance-peers.js';
+import { moveOperations, moveProviders } from './moves/index.js';
+import { MemberMoves } from './moves/member-moves.service.js';
+import { VolumeSource } from './transfers/volume-source.service.js';
 import { snapshotControllers, snapshotOperations, snapshotProviders } from './snapshots/index.js';
 import { PowerStates } from './power-states.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
-const operations = [createInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations] as const;
+const operations = [createInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations] as const;
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
@@ -57,7 +60,7 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
     ...snapshotControllers,
   ],
   providers: [
-    ...memberProviders, ...snapshotProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
@@ -70,6 +73,8 @@ export class InstancesModule implements OnModuleInit {
     private readonly usage: InstanceUsage,
     private readonly profiles: InstanceProfiles,
     private readonly peers: InstancePeers,
+    private readonly moves: MemberMoves,
+    private readonly source: VolumeSource,
   ) {}
 
   onModuleInit(): void {
@@ -77,5 +82,7 @@ export class InstancesModule implements OnModuleInit {
     this.usage.register();
     this.profiles.register();
     this.peers.register();
+    this.moves.register();
+    this.source.register();
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { VolumeSnapshots } from '#ports';
+import { AppError } from '#kernel';
+import { StorageDriver, VolumeSnapshots } from '#ports';
 import { Database, type Tx } from '#platform/database';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository, type VolumeRow } from './data/volumes.repository.js';
@@ -25,6 +26,7 @@ export class SnapshotVolumes {
     private readonly specs: VolumesService,
     private readonly pools: PoolsService,
     private readonly driver: VolumeSnapshots,
+    private readonly storage: StorageDriver,
   ) {}
 
   reserve(tx: Tx, key: InstanceVolumeKey, snapshot: NewVolumeSnapshot): void {
@@ -43,6 +45,31 @@ export class SnapshotVolumes {
   names(key: InstanceVolumeKey): string[] {
     const volume = this.volumes.find(this.database.read, key);
     return volume === undefined ? [] : this.rows.list(this.database.read, volume.id).map(({ name }) => name);
+  }
+
+  /** Rows of snapshots for a copy of a volume; all, or those named. */
+  copyRows(tx: Tx, from: InstanceVolumeKey, to: InstanceVolumeKey, names: readonly string[] | null = null): void {
+    const source = this.volumes.find(tx.sql, from);
+    if (source === undefined) return;
+    const { id } = this.volumes.get(tx.sql, to);
+    for (const snapshot of this.rows.list(tx.sql, source.id)) if (names === null || names.includes(snapshot.name)) this.rows.insert(tx, id, snapshot);
+  }
+
+  /** Whether this host has the volume. */
+  async isThere(key: InstanceVolumeKey): Promise<boolean> {
+    try {
+      await this.storage.describeVolume(this.specs.volumeSpec(key));
+      return true;
+    } catch (error) {
+      if (AppError.is(error, 'not-found')) return false;
+      throw error;
+    }
+  }
+
+  /** On this host; `snapshot` instead of the present content where one is named, and snapshots that go along. */
+  copy(request: { readonly from: InstanceVolumeKey; readonly snapshot: string; readonly to: InstanceVolumeKey; readonly snapshots: readonly string[]; readonly sizeBytes: number }): Promise<void> {
+    const { from, snapshot, to, snapshots, sizeBytes } = request;
+    return this.driver.copyVolume({ source: this.specs.volumeSpec(from), sourceSnapshot: snapshot, target: this.specs.volumeSpec(to), snapshots, sizeBytes });
   }
 
   /** Whether what runs on a volume of the pool must hold still while it is copied. */

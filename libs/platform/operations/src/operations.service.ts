@@ -105,6 +105,23 @@ export class OperationsService {
     return operation;
   }
 
+  /**
+   * Leaves work to a member, this one or another, as part of the caller's transaction: it begins when that member reads the row, whenever that is
+   * (hazards D4). Its conflict key excludes nobody here; steps must stand whatever has happened since.
+   */
+  delegate<P>(tx: Tx, ctx: RequestContext, kind: string, params: P, options: { readonly memberId: number; readonly resources: Record<string, string[]> }): void {
+    const { definition, steps } = this.registry.current(kind);
+    this.repository.insert(tx, {
+      id: newOperationId(options.memberId), memberId: options.memberId, project: ctx.project, kind, version: definition.version, description: definition.description,
+      conflictKey: definition.conflictsWith(params), epoch: 0, requestor: ctx.requestor, resources: options.resources, params, steps: steps.map((step) => step.name), metadata: {},
+    });
+  }
+
+  /** The operation under way with a conflict key, on any member, as committed and seen here. */
+  holder(conflictKey: string): { readonly id: string; readonly kind: string } | undefined {
+    return this.repository.findBusy(null, conflictKey);
+  }
+
   /** @throws `conflict` when another operation has the same conflict key. `run` begins before this resolves. */
   async runInMemory(ctx: RequestContext, options: InMemoryOptions): Promise<OperationHandle> {
     const conflictKey = options.conflictKey ?? null;

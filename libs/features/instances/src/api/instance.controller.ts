@@ -1,9 +1,10 @@
 import { Controller } from '@nestjs/common';
 import { instancePost, instancePut, type InstancePost, type InstancePut } from '#api-types';
-import type { RequestContext } from '#kernel';
+import { LocalMember, type RequestContext } from '#kernel';
 import { Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { InstanceUpdate } from '../instance-update.service.js';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
+import { MoveRequests } from '../moves/move-requests.service.js';
 import { collections, Tree } from './instance-tree.js';
 
 @Controller(collections.map((path) => `${path}/:name`))
@@ -11,6 +12,8 @@ export class InstanceController {
   constructor(
     private readonly instances: InstancesService,
     private readonly updates: InstanceUpdate,
+    private readonly moves: MoveRequests,
+    private readonly self: LocalMember,
   ) {}
 
   @Get()
@@ -42,7 +45,8 @@ export class InstanceController {
     @Body({ schema: instancePost }) body: InstancePost,
   ): Promise<ApiResponse> {
     const instance = await this.instances.get(ctx.project, name, tree);
-    return operationResponse(await this.instances.rename(ctx, instance, body, target ?? ''));
+    const moves = (target ?? '') !== '' && this.self.clustered;
+    return operationResponse(await (moves ? this.moves.toMember(ctx, instance, body, target!) : this.instances.rename(ctx, instance, body, target ?? '')));
   }
 
   @Delete()

@@ -129,6 +129,11 @@ export class InstanceRepository {
     tx.sql.run('UPDATE instances SET name = ? WHERE id = ?', name, id);
   }
 
+  /** On another member from now on. */
+  place(tx: Tx, id: number, memberId: number, placementEpoch: number): void {
+    tx.sql.run('UPDATE instances SET node_id = ?, placement_epoch = ? WHERE id = ?', memberId, placementEpoch, id);
+  }
+
   update(tx: Tx, id: number, change: InstanceChange): void {
     tx.sql.run(
       'UPDATE instances SET architecture = ?, ephemeral = ?, description = ?, profiles = ?, config = ?, devices = ? WHERE id = ?',

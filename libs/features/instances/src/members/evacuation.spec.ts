@@ -149,8 +149,8 @@ describe('restoring a member', () => {
   it('can be asked again after it failed half way', async () => {
     await make('c1');
     await evacuate();
-    cluster.moves.failNext = true;
-    await expect(restore()).rejects.toThrow('The wire broke');
+    cluster.member(1).host.faults.fail('transfer.sendVolume');
+    await expect(restore()).rejects.toThrow('Injected failure');
     await cluster.sync();
     expect(await list()).toEqual(['c1 Stopped m1']);
     await restore();

@@ -1,5 +1,5 @@
-import { Inject, Injectable, Optional } from '@nestjs/common';
-import { notImplemented, type RequestContext } from '#kernel';
+import { Injectable } from '@nestjs/common';
+import type { RequestContext } from '#kernel';
 import { TransactionRunner } from '#platform/database';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceRepository } from '../data/instance.repository.js';
@@ -33,7 +33,7 @@ export class InstanceDepartures {
     private readonly host: InstanceHostPower,
     private readonly hostEvents: InstanceHostEvents,
     private readonly events: InstanceLifecycleEvents,
-    @Optional() @Inject(InstanceMoves) private readonly moves: InstanceMoves | null = null,
+    private readonly moves: InstanceMoves,
   ) {}
 
   isRunning(instance: ExpandedInstance): boolean {
@@ -59,7 +59,6 @@ export class InstanceDepartures {
 
   /** Of one that does not run (any more). */
   async leave(ctx: RequestContext, instance: ExpandedInstance, { to, origin: home }: Departure): Promise<void> {
-    if (this.moves === null) throw notImplemented('Moving instances is not supported by this server');
     const seen = this.hostEvents.overlook(instance.row.id);
     try {
       const marked = await this.mark(ctx, instance, { [power]: this.isToRun(instance) ? 'RUNNING' : '', ...(home === null ? {} : { [origin]: home }) });

@@ -100,6 +100,11 @@ export function staleLocalKeys(local: Readonly<ConfigMap>, expandedDevices: Read
   });
 }
 
+/** What goes with an instance to another member: how ids lie in its files, but neither its links nor whether it ran there. */
+export function travellingVolatile(local: Readonly<ConfigMap>): ConfigMap {
+  return Object.fromEntries(Object.entries(local).filter(([key]) => !isOfTheMoment(key)));
+}
+
 /**
  * A snapshot's config as its instance gets it back: how ids lie in the files comes with the files, but whether it runs and by which links is the
  * present's.

@@ -3,13 +3,11 @@ import { FakePeerNetwork } from '#ports/testing';
 import { PoolsService } from '#features/storage';
 import { OpenDatabase, openTemporaryDatabase } from '#platform/database';
 import { MemoryLog } from '#platform/database/testing';
-import { FakeMoves } from './fake-moves.js';
 import { FakeHost, FakeMember } from './fake-member.js';
 
 /** Several whole members in one process, `m1` first: one log in memory, a fake host each, a pool `default` on all. */
 export class FakeCluster {
   readonly network = new FakePeerNetwork();
-  readonly moves = new FakeMoves((id) => this.member(id));
 
   private constructor(
     readonly members: FakeMember[],
@@ -38,9 +36,9 @@ export class FakeCluster {
     const { host } = this.member(id);
     await this.member(id).stop();
     await meanwhile();
-    const { log, network, moves } = this;
+    const { log, network } = this;
     return (this.members[id - 1] = await FakeMember.start(host, {
-      startUp: false, network, moves, database: { incarnation: log.incarnation, log: () => log }, prepare: (started) => started.get(PoolsService).mountAll(),
+      startUp: false, network, database: { incarnation: log.incarnation, log: () => log }, prepare: (started) => started.get(PoolsService).mountAll(),
     }));
   }
 
@@ -63,7 +61,7 @@ export class FakeCluster {
     await fetched.database.barrier(internalContext());
     await fetched.close();
     const member = await FakeMember.start(host, {
-      startUp: false, network, database, moves: this.moves,
+      startUp: false, network, database,
       prepare: async (started) => {
         if (id === 1) return this.writeMembers(started, count);
         await host.storage.createPool({ name: 'default', driver: 'btrfs', config: {} });

@@ -18,7 +18,6 @@ import { ReconcileModule } from '#platform/reconcile';
 import { PoolsService } from '#features/storage';
 import { OperationsApiModule } from '#features/operations';
 import { ServerModule } from '#features/server';
-import { InstanceMoves } from '../instance-moves.js';
 import { InstancesModule } from '../instances.module.js';
 import { InstancesLifecycle } from '../instances-lifecycle.service.js';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
@@ -55,7 +54,6 @@ export class FakeHost {
 export interface FakeMemberOptions {
   /** False: `startUp` is the test's to call. */
   readonly startUp?: boolean;
-  readonly moves?: InstanceMoves;
   /** Wires to other members of this process. */
   readonly network?: FakePeerNetwork;
   /** Instead of making a pool. */
@@ -93,9 +91,8 @@ class FakeLiveness extends MemberLiveness {
 @Global()
 @Module({})
 class HostModule {
-  static of(host: FakeHost, { network, moves }: FakeMemberOptions): DynamicModule {
+  static of(host: FakeHost, { network }: FakeMemberOptions): DynamicModule {
     const providers = [
-      ...(moves === undefined ? [] : [{ provide: InstanceMoves, useValue: moves }]),
       { provide: MemberLiveness, useFactory: (peers: Peers) => new FakeLiveness(peers), inject: [Peers] },
       { provide: Peers, useValue: peersOf(host.member, network) },
       { provide: StateDirectory, useValue: host.state }, { provide: LocalMember, useValue: host.member }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { internalContext } from '#kernel';
+import { internalContext, type LocalMember } from '#kernel';
 import type { Tx } from '#platform/database';
 import type { OperationDefinition } from '../operation-definition.js';
 import type { OperationHandle } from '../operation-handle.js';
@@ -11,6 +11,8 @@ export interface OperationHarness<P> extends DatabaseParts {
   /** The definition's steps, in order, wired to this world. */
   readonly steps: readonly Step<P, any>[];
   readonly params: P;
+  /** Who carries it out, where that is not member 1. */
+  readonly member?: LocalMember;
   /** Same as in production; undone by the first step. */
   readonly reserve?: (tx: Tx) => void | Promise<void>;
   /** Everything the operation promises is there. */
@@ -75,7 +77,7 @@ export function describeOperation<P>(options: OperationTestOptions<P>): void {
   const limit = { timeout: options.timeoutMs ?? 10_000 };
 
   const daemon = (world: OperationHarness<P>, faults: Faults<P> = {}): DetachedOperations => {
-    const operations = new DetachedOperations(world, settings);
+    const operations = new DetachedOperations(world, world.member === undefined ? settings : { ...settings, member: world.member });
     operations.registry.add(definition, world.steps.map((step) => new WrappedStep(step, faults) as unknown as Step<P, unknown>));
     return operations;
   };
@@ -188,7 +190,7 @@ export function describeOperation<P>(options: OperationTestOptions<P>): void {
     it('goes on undoing when the daemon is killed while undoing', limit, () => inWorld(async (world) => {
       const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
       const last = world.steps.length - 1;
-      const operations = new DetachedOperations(world, settings);
+      const operations = new DetachedOperations(world, world.member === undefined ? settings : { ...settings, member: world.member });
       const steps = world.steps.map((step, index) => Object.assign(Object.create(step) as Step<P, any>, {
         name: step.name,
         saveOutput: step.saveOutput,

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { AppError, conflict, internal, internalContext, LocalMember, notFound, withProject, type RequestContext } from '#kernel';
+import { Peers, type PeerCaller } from '#ports';
+import { Database, type Tx } from '#platform/database';
+import { OperationsService } from '#platform/operations';
+import { SnapshotVolumes, VolumesService } from '#features/storage';
+import type { ExpandedInstance } from '../data/instance.catalog.js';
+import { InstanceRepository } from '../data/instance.repository.js';
+import { InstanceMoves, type MoveWatch } from '../instance-moves.js';
+import { InstanceSpecs } from '../instance-specs.js';
+import { instanceConflictKey, instanceResources } from '../instance-urls.js';
+import { handleChecked } from '../members/checked-handlers.js';
+import { moveInstance } from './move-instance.operation.js';
+import { movedVolume, type MoveInstanceParams } from './move-operation.params.js';
+
+const moveRequest = z.object({
+  id: z.int(), project: z.string(), name: z.string(), type: z.enum(['container', 'virtual-machine']), pool: z.string(), from: z.int(), epoch: z.int(),
+  snapshots: z.array(z.string()), size: z.string(),
+});
+
+/** `err` is empty where it went well. */
+interface MoveReply {
+  readonly err: string;
+}
+
+const pollMs = 20;
+
+/** Moves between members. The target carries a move out; who asks waits for what the rows say, whatever happens to the connection. */
+@Injectable()
+export class MemberMoves extends InstanceMoves {
+  constructor(
+    private readonly peers: Peers,
+    private readonly self: LocalMember,
+    private readonly database: Database,
+    private readonly operations: OperationsService,
+    private readonly repository: InstanceRepository,
+    private readonly specs: InstanceSpecs,
+    private readonly volumes: VolumesService,
+    private readonly snapshots: SnapshotVolumes,
+  ) {
+    super();
+  }
+
+  register(): void {
+    handleChecked(this.peers, 'instances.move', moveRequest, (request, caller) => this.moveHere(request, caller));
+  }
+
+  override async move(ctx: RequestContext, instance: ExpandedInstance, targetMember: number, watch: MoveWatch = {}): Promise<void> {
+    const { row } = instance;
+    const { pool, size } = this.specs.rootOf(instance);
+    const volume = this.specs.volumeKey(instance);
+    const request: MoveInstanceParams = {
+      id: row.id, project: row.project, name: row.name, type: row.type, pool, from: this.self.id, epoch: row.placementEpoch,
+      snapshots: this.snapshots.names(volume), size,
+    };
+    let reply: MoveReply | undefined;
+    try {
+      reply = await this.peers.call<MoveReply>(targetMember, 'instances.move', request, { timeoutMs: 0, requestor: ctx.requestor, ...(watch.signal ? { signal: watch.signal } : {}) });
+    } catch (error) {
+      if (!AppError.is(error, 'unavailable')) throw error;
+      // What the other member did is unknown; what it wrote is not.
+      await this.until(ctx, () => this.operations.holder(instanceConflictKey(row))?.kind !== moveInstance.kind);
+      if (this.repository.findById(row.id)?.memberId === this.self.id) throw error;
+    }
+    if (reply !== undefined && reply.err !== '') throw internal(reply.err);
+    // It is there. What is left here goes by an operation of this member's own; its row is the last to go.
+    await this.until(ctx, () => this.repository.findById(row.id)?.memberId !== this.self.id && this.volumes.find(volume) === undefined);
+  }
+
+  private async moveHere(request: MoveInstanceParams, caller: PeerCaller): Promise<MoveReply> {
+    const ctx = { ...withProject(internalContext(), request.project), requestor: caller.requestor };
+    await this.database.barrier(ctx);
+    if (request.from !== caller.memberId) throw conflict('Only the member that has an instance can give it away');
+    const operation = await this.operations.schedule(ctx, moveInstance.kind, request, { resources: instanceResources(request), reserve: (tx) => this.reserve(tx, request) });
+    const { status, err } = await operation.wait(-1);
+    return { err: status === 'Success' ? '' : err || 'The move was cancelled' };
+  }
+
+  private reserve(tx: Tx, request: MoveInstanceParams): void {
+    const row = this.repository.findById(request.id, tx.sql);
+    if (row === undefined) throw notFound('Instance not found');
+    if (row.memberId !== request.from || row.placementEpoch !== request.epoch || row.state !== 'Created') throw conflict('Instance has changed its place');
+    this.volumes.reserveInstanceVolume(tx, movedVolume(request));
+    this.snapshots.copyRows(tx, { ...movedVolume(request), memberId: request.from }, movedVolume(request));
+  }
+
+  private async until(ctx: RequestContext, over: () => boolean): Promise<void> {
+    for (;;) {
+      // What others wrote is looked for; without a majority what has arrived must do.
+      await this.database.barrier(ctx).catch(() => undefined);
+      if (over()) return;
+      ctx.signal.throwIfAborted();
+      await sleep(pollMs, undefined, { ref: false });
+    }
+  }
+}

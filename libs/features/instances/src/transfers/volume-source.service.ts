@@ -1,0 +1,107 @@
+import type { Duplex } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { conflict, internalContext, notFound } from '#kernel';
+import { Peers, VolumeTransfer, type PeerCaller, type TransferFormat } from '#ports';
+import { Database } from '#platform/database';
+import { OperationsService } from '#platform/operations';
+import { VolumesService } from '#features/storage';
+import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
+import { MemberVolatileStore, type MemberState } from '../data/member-volatile.store.js';
+import { openReader } from '../exec/byte-endpoints.js';
+import { InstanceLocks } from '../instance-locks.js';
+import { InstanceSpecs } from '../instance-specs.js';
+import { hostName, instanceConflictKey } from '../instance-urls.js';
+import { handleChecked } from '../members/checked-handlers.js';
+import { PowerStates } from '../power-states.js';
+
+const offerRequest = z.object({ id: z.int() });
+const sendRequest = z.object({
+  id: z.int(), snapshot: z.string(), snapshots: z.array(z.string()), format: z.enum(['btrfs', 'tar']), fence: z.string().nullable(),
+});
+
+/** What the member of an instance says of it before it sends its volume. */
+export interface VolumeOffer {
+  readonly formats: TransferFormat[];
+  /** What is not in the rows: how ids lie in the files among it. */
+  readonly local: MemberState;
+}
+
+export type SendInstanceVolume = z.infer<typeof sendRequest>;
+
+const live = "Unable to perform container live migration. CRIU isn't installed on the source server";
+
+/**
+ * Gives this member's volumes to others, as streams; keeps nothing. A volume that is to leave for good (`fence`: the id of the operation that moves it) is
+ * sent only while that operation is seen here too, under a lock: from then on the instance is not started here before the operation's end is
+ * seen as well, whatever becomes of the connection (hazards B1).
+ */
+@Injectable()
+export class VolumeSource {
+  constructor(
+    private readonly peers: Peers,
+    private readonly database: Database,
+    private readonly operations: OperationsService,
+    private readonly catalog: InstanceCatalog,
+    private readonly member: MemberVolatileStore,
+    private readonly specs: InstanceSpecs,
+    private readonly volumes: VolumesService,
+    private readonly transfers: VolumeTransfer,
+    private readonly states: PowerStates,
+    private readonly locks: InstanceLocks,
+  ) {}
+
+  register(): void {
+    handleChecked(this.peers, 'instances.offer-volume', offerRequest, ({ id }) => this.offer(id));
+    this.peers.handleStream('instances.send-volume', async (request: unknown, stream: Duplex, caller: PeerCaller) => this.send(sendRequest.parse(request), stream, caller.signal));
+  }
+
+  async offer(id: number): Promise<VolumeOffer> {
+    await this.database.barrier(internalContext());
+    const instance = this.local(id);
+    return { formats: await this.transfers.transferFormats(this.volumes.volumeSpec(this.specs.volumeKey(instance)).pool), local: this.member.get(id) };
+  }
+
+  private async send(request: SendInstanceVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
+    await this.database.barrier(internalContext(signal));
+    const instance = this.local(request.id);
+    if (request.fence !== null && this.operations.holder(instanceConflictKey(instance.row))?.id !== request.fence) throw conflict('The operation that moves the instance is over');
+    const lock = this.locks.acquire(instance.row.id, 'migrate');
+    try {
+      await this.states.ready();
+      if (request.snapshot === '' && this.states.isRunning(hostName(instance.row))) throw conflict(live);
+      await this.transfer(instance, request, stream, signal);
+    } finally {
+      lock.release();
+    }
+  }
+
+  private async transfer(instance: ExpandedInstance, { snapshot, snapshots, format }: SendInstanceVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
+    const abort = new AbortController();
+    const giveUp = (): void => abort.abort();
+    signal.addEventListener('abort', giveUp, { once: true });
+    stream.once('close', giveUp);
+    const { sessionId, path } = await this.transfers.sendVolume({
+      volume: this.volumes.volumeSpec(this.specs.volumeKey(instance)), snapshots, sourceSnapshot: snapshot, format,
+      endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
+    });
+    try {
+      const reader = await openReader(path);
+      const pumped = pipeline(reader, stream, { end: false });
+      pumped.catch(giveUp);
+      await Promise.all([pumped, this.transfers.waitTransfer(sessionId, abort.signal)]);
+      // An end means that all of it was sent: a stream that fails is destroyed instead.
+      stream.end();
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  private local(id: number): ExpandedInstance {
+    const instance = this.catalog.findById(id);
+    if (instance === undefined) throw notFound('Instance not found');
+    if (!this.catalog.isLocal(instance)) throw conflict(`Instance "${instance.row.name}" is on cluster member "${instance.row.location}"`);
+    return instance;
+  }
+}
