@@ -64,6 +64,8 @@ export class VolumeSource {
   }
 
   private async send(request: SendInstanceVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
+    // A connection that is lost when all was sent already concerns nobody here; before that, whoever writes hears of it.
+    stream.on('error', () => undefined);
     await this.database.barrier(internalContext(signal));
     const instance = this.local(request.id);
     if (request.fence !== null && this.operations.holder(instanceConflictKey(instance.row))?.id !== request.fence) throw conflict('The operation that moves the instance is over');
