@@ -10,6 +10,9 @@ import type { NewInstance } from './data/instance.repository.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { InstanceRows } from './instance-rows.service.js';
 import { instanceResources } from './instance-urls.js';
+import { copyInstance } from './copies/copy-instance.operation.js';
+import type { CopyInstanceParams, CopySource } from './copies/copy-operation.params.js';
+import { InstanceCopies } from './copies/instance-copies.service.js';
 import { createInstance } from './operations/create-instance.operation.js';
 import type { CreateInstanceParams } from './operations/instance-operation.params.js';
 import { isKnownArchitecture } from './rules/architectures.rules.js';
@@ -42,33 +45,36 @@ export class InstanceCreation {
     private readonly catalog: InstanceCatalog,
     private readonly rows: InstanceRows,
     private readonly neighbors: InstanceNeighbors,
+    private readonly copies: InstanceCopies,
     private readonly self: LocalMember,
   ) {}
 
-  async create(ctx: RequestContext, request: InstancesPost, defaultType: InstanceType | null, check: PlacementCheck | null): Promise<OperationHandle> {
+  async create(ctx: RequestContext, asked: InstancesPost, defaultType: InstanceType | null, check: PlacementCheck | null): Promise<OperationHandle> {
     this.checkProject(ctx.project);
+    const copy = asked.source?.type === 'copy' ? await this.copies.resolve(ctx.project, asked) : null;
+    const request = copy?.request ?? asked;
     const type = this.typeOf(request.type || defaultType || 'container');
     const source = request.source ?? {};
     const profiles = request.profiles ?? null;
     this.refuseUnknownProfiles(ctx.project, profiles);
     const sizeLimits = request.instance_type ? limitsOfSize(request.instance_type) : {};
     const name = this.nameFor(ctx.project, request.name ?? '');
-    this.refuseOtherSources(ctx.project, source);
+    this.refuseOtherSources(source);
     if (request.architecture && !isKnownArchitecture(request.architecture)) throw internal(`Architecture isn't supported: ${request.architecture}`);
     const remote = source.type === 'image' && (source.server ?? '') !== '' ? source : null;
     const image = source.type === 'image' && remote === null ? this.neighbors.localImage(ctx, ctx.project, source) : null;
     const host = await this.neighbors.hostDescription();
     const config: ConfigMap = {
       ...sizeLimits, ...(image ? imageConfig(image) : {}), ...request.config,
-      ...(image ? { 'volatile.base_image': image.fingerprint } : {}), 'volatile.apply_template': 'create',
+      ...(image ? { 'volatile.base_image': image.fingerprint } : {}), 'volatile.apply_template': copy === null ? 'create' : 'copy',
     };
     const draft = {
       memberId: this.self.id, name, type, architecture: request.architecture || image?.architecture || host.architectures[0] || 'x86_64',
       ephemeral: request.ephemeral ?? false, description: request.description ?? '', config: sorted(config), devices: request.devices ?? {},
       profileNames: profiles ?? image?.profiles ?? [defaultProject],
     };
-    const params: CreateInstanceParams & { pool: string; size: string } = {
-      project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote,
+    const params: CreateInstanceParams & { pool: string; size: string; readonly source?: CopySource } = {
+      project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote, ...(copy === null ? {} : { source: copy.source }),
     };
     return this.schedule(ctx, params, (tx) => {
       const refusal = check === null ? null : check(tx);
@@ -78,6 +84,7 @@ export class InstanceCreation {
       if (!host.architectures.includes(draft.architecture)) throw invalid("Requested architecture isn't supported by this host");
       if (image) this.neighbors.touchImage(tx, image.id);
       this.reserve(tx, params, draft, host.idmap);
+      if (isCopy(params)) this.copies.reserveSnapshots(tx, params);
     });
   }
 
@@ -96,9 +103,9 @@ export class InstanceCreation {
   }
 
   private async schedule(ctx: RequestContext, params: CreateInstanceParams, reserve: (tx: Tx) => void): Promise<OperationHandle> {
-    const resources = instanceResources(params);
+    const resources = isCopy(params) ? this.copies.resources(params) : instanceResources(params);
     try {
-      return await this.operations.schedule(ctx, createInstance.kind, params, { resources, reserve });
+      return await this.operations.schedule(ctx, isCopy(params) ? copyInstance.kind : createInstance.kind, params, { resources, reserve });
     } catch (error) {
       if (AppError.is(error, 'unavailable')) throw error;
       const failure = AppError.is(error) && error.message === imageMissing ? error : wrap(error, 'Failed creating instance record');
@@ -140,19 +147,12 @@ export class InstanceCreation {
     return `i-${newUuid()}`;
   }
 
-  private refuseOtherSources(project: string, source: InstanceSource): void {
+  private refuseOtherSources(source: InstanceSource): void {
     switch (source.type ?? '') {
       case 'image':
       case 'none':
+      case 'copy':
         return;
-      case 'copy': {
-        if (!source.source) throw invalid('Must specify a source instance');
-        const from = source.project || project;
-        if (this.catalog.find(from, source.source) === undefined) {
-          throw notFound(`Failed to fetch instance "${source.source}" in project "${from}": Instance not found`);
-        }
-        throw notImplemented('Copying instances is not supported by this server');
-      }
       case 'migration':
         if (source.mode !== 'pull' && source.mode !== 'push') throw notImplemented(`Mode "${source.mode ?? ''}" not implemented`);
         throw notImplemented('Receiving instances from another server is not supported by this server');
@@ -160,4 +160,8 @@ export class InstanceCreation {
         throw invalid(`Unknown source type ${source.type ?? ''}`);
     }
   }
+}
+
+function isCopy(params: CreateInstanceParams | CopyInstanceParams): params is CopyInstanceParams {
+  return 'source' in params;
 }

@@ -43,6 +43,7 @@ import { renameInstance } from './operations/rename-instance.operation.js';
 import { updateInstance } from './operations/update-instance.operation.js';
 import { memberProviders } from './members/index.js';
 import { InstancePeers } from './members/instance-peers.js';
+import { copyOperations, copyProviders } from './copies/index.js';
 import { moveOperations, moveProviders } from './moves/index.js';
 import { MemberMoves } from './moves/member-moves.service.js';
 import { VolumeSource } from './transfers/volume-source.service.js';
@@ -50,7 +51,7 @@ import { snapshotControllers, snapshotOperations, snapshotProviders } from './sn
 import { PowerStates } from './power-states.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
-const operations = [createInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations] as const;
+const operations = [createInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations] as const;
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
@@ -60,7 +61,7 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
     ...snapshotControllers,
   ],
   providers: [
-    ...memberProviders, ...snapshotProviders, ...moveProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),

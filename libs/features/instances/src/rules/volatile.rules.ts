@@ -100,6 +100,11 @@ export function staleLocalKeys(local: Readonly<ConfigMap>, expandedDevices: Read
   });
 }
 
+/** What a copy has from its source: allocations are the copy's own, of what was allocated only the image it came from is kept. */
+export function copiedConfig(config: Readonly<ConfigMap>): ConfigMap {
+  return Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('volatile.') || key === 'volatile.base_image'));
+}
+
 /** What goes with an instance to another member: how ids lie in its files, but neither its links nor whether it ran there. */
 export function travellingVolatile(local: Readonly<ConfigMap>): ConfigMap {
   return Object.fromEntries(Object.entries(local).filter(([key]) => !isOfTheMoment(key)));
