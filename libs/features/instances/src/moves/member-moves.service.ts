@@ -47,8 +47,10 @@ export class MemberMoves extends InstanceMoves {
     handleChecked(this.peers, 'instances.move', moveRequest, (request, caller) => this.moveHere(request, caller));
   }
 
-  override async move(ctx: RequestContext, instance: ExpandedInstance, targetMember: number, watch: MoveWatch = {}): Promise<void> {
+  override async move(asked: RequestContext, instance: ExpandedInstance, targetMember: number, watch: MoveWatch = {}): Promise<void> {
     const { row } = instance;
+    // The request that asked is answered long before the move is over, and its signal is not the move's.
+    const ctx: RequestContext = { ...internalContext(watch.signal, asked.project), requestor: asked.requestor };
     const { pool, size } = this.specs.rootOf(instance);
     const volume = this.specs.volumeKey(instance);
     const request: MoveInstanceParams = {

@@ -34,9 +34,9 @@ export class MoveRequests {
     const { kind, description } = moveInstance;
     return this.operations.runInMemory(ctx, {
       kind, class: 'task', description, resources: instanceResources(row),
-      run: async () => {
+      run: async ({ signal }) => {
         if (this.states.isRunning(hostName(row))) throw internal(request.live ? `Failed stopping instance "${row.name}": ${noCriu}` : 'Instance must be stopped to be moved statelessly');
-        await this.moves.move(ctx, instance, member.id);
+        await this.moves.move(ctx, instance, member.id, { signal });
       },
     });
   }

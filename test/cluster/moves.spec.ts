@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster } from '../support/cluster.js';
+import { unmet } from '../support/needs.js';
+import { must } from '../support/pair.js';
+
+/** Instances between two members, with real files, on directories and on btrfs. */
+describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members', () => {
+  const cluster = new Cluster({ kind: 'roost', members: 2, block: '127.36.7' });
+  beforeAll(async () => {
+    await cluster.form();
+    await cluster.settled();
+    const first = cluster.member(1);
+    cluster.importImage();
+    for (const member of cluster.members) must(first, `lxc storage create bt btrfs size=1GiB --target ${member.name}`);
+    must(first, 'lxc storage create bt btrfs');
+  });
+  afterAll(async () => { await cluster.destroy(); });
+
+  for (const pool of ['default', 'bt']) {
+    it(`move what is on ${pool}, with snapshots, there and back, and copy it`, async () => {
+      const [first, second] = [cluster.member(1), cluster.member(2)];
+      must(first, `lxc launch bb c1 -s ${pool} --target m1 -q`);
+      must(first, "lxc exec c1 -- sh -c 'echo one >/root/mark; chmod 4755 /root/mark; chown 7:8 /root/mark; ln -s nowhere /root/link; mkfifo /root/fifo'");
+      must(first, 'lxc snapshot c1 s0');
+      must(first, "lxc exec c1 -- sh -c 'echo two >/root/mark; dd if=/dev/urandom of=/root/big bs=1M count=20 2>/dev/null; sync'");
+      const sum = must(first, 'lxc exec c1 -- md5sum /root/big');
+      expect(first.run('lxc move c1 --target m2').stderr).toContain('Unable to perform container live migration');
+      must(first, 'lxc stop -f c1');
+      for (const [asked, target] of [[first, 'm2'], [first, 'm1'], [second, 'm2']] as const) {
+        must(asked, `lxc move c1 --target ${target}`);
+        expect(must(asked, 'lxc list c1 -f csv -c nsLS').trim()).toBe(`c1,STOPPED,${target},1`);
+      }
+      must(first, 'lxc start c1');
+      expect(must(first, "lxc exec c1 -- sh -c 'cat /root/mark; stat -c \"%n %a %u %g %F\" /root/mark /root/link /root/fifo'")).toBe(
+        'two\n/root/mark 4755 7 8 regular file\n/root/link 777 0 0 symbolic link\n/root/fifo 644 0 0 fifo\n');
+      expect(must(first, 'lxc exec c1 -- md5sum /root/big')).toBe(sum);
+      must(second, 'lxc restore c1 s0');
+      expect(must(first, 'lxc exec c1 -- cat /root/mark')).toBe('one\n');
+      must(first, 'lxc stop -f c1');
+      must(first, 'lxc copy c1 c2 --target m1');
+      must(first, 'lxc copy c1/s0 c3 --target m1');
+      must(first, 'lxc copy c1 c4 --target m2 --instance-only');
+      expect(must(first, 'lxc list -f csv -c nsLS')).toBe('c1,STOPPED,m2,1\nc2,STOPPED,m1,1\nc3,STOPPED,m1,0\nc4,STOPPED,m2,0\n');
+      must(first, 'lxc start c2 c3');
+      expect(must(first, 'lxc exec c2 -- cat /root/mark; lxc exec c3 -- cat /root/mark')).toBe('one\none\n');
+      must(first, 'lxc delete -f c1 c2 c3 c4');
+    }, 120_000);
+  }
+
+  it('leave nothing of all that', () => {
+    for (const member of cluster.members) {
+      const left = must(member, `cd ${member.dir} && ls -A storage-pools/*/containers storage-pools/*/containers-snapshots containers snapshots run/transfer | grep -v ':$' | sort -u`);
+      expect(left.trim()).toBe('');
+    }
+  });
+});
