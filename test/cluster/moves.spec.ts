@@ -20,7 +20,7 @@ describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members',
     it(`move what is on ${pool}, with snapshots, there and back, and copy it`, async () => {
       const [first, second] = [cluster.member(1), cluster.member(2)];
       must(first, `lxc launch bb c1 -s ${pool} --target m1 -q`);
-      must(first, "lxc exec c1 -- sh -c 'echo one >/root/mark; chmod 4755 /root/mark; chown 7:8 /root/mark; ln -s nowhere /root/link; mkfifo /root/fifo'");
+      must(first, "lxc exec c1 -- sh -c 'echo one >/root/mark; chown 7:8 /root/mark; chmod 4755 /root/mark; ln -s nowhere /root/link; mkfifo /root/fifo'");
       must(first, 'lxc snapshot c1 s0');
       must(first, "lxc exec c1 -- sh -c 'echo two >/root/mark; dd if=/dev/urandom of=/root/big bs=1M count=20 2>/dev/null; sync'");
       const sum = must(first, 'lxc exec c1 -- md5sum /root/big');
