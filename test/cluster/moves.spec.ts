@@ -20,7 +20,7 @@ describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members',
     it(`move what is on ${pool}, with snapshots, there and back, and copy it`, async () => {
       const [first, second] = [cluster.member(1), cluster.member(2)];
       must(first, `lxc launch bb c1 -s ${pool} --target m1 -q`);
-      must(first, "lxc exec c1 -- sh -c 'echo one >/root/mark; chown 7:8 /root/mark; chmod 4755 /root/mark; ln -s nowhere /root/link; mkfifo /root/fifo'");
+      must(first, "lxc exec c1 -- sh -c 'echo one >/root/mark; cp /bin/busybox /root/suid; chown 7:8 /root/suid; chmod 4755 /root/suid; ln -s nowhere /root/link; mkfifo /root/fifo'");
       must(first, 'lxc snapshot c1 s0');
       must(first, "lxc exec c1 -- sh -c 'echo two >/root/mark; dd if=/dev/urandom of=/root/big bs=1M count=20 2>/dev/null; sync'");
       const sum = must(first, 'lxc exec c1 -- md5sum /root/big');
@@ -31,8 +31,8 @@ describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members',
         expect(must(asked, 'lxc list c1 -f csv -c nsLS').trim()).toBe(`c1,STOPPED,${target},1`);
       }
       must(first, 'lxc start c1');
-      expect(must(first, "lxc exec c1 -- sh -c 'cat /root/mark; stat -c \"%n %a %u %g %F\" /root/mark /root/link /root/fifo'")).toBe(
-        'two\n/root/mark 4755 7 8 regular file\n/root/link 777 0 0 symbolic link\n/root/fifo 644 0 0 fifo\n');
+      expect(must(first, "lxc exec c1 -- sh -c 'cat /root/mark; stat -c \"%n %a %u %g %F\" /root/suid /root/link /root/fifo'")).toBe(
+        'two\n/root/suid 4755 7 8 regular file\n/root/link 777 0 0 symbolic link\n/root/fifo 644 0 0 fifo\n');
       expect(must(first, 'lxc exec c1 -- md5sum /root/big')).toBe(sum);
       must(second, 'lxc restore c1 s0');
       expect(must(first, 'lxc exec c1 -- cat /root/mark')).toBe('one\n');
