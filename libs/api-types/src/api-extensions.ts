@@ -6,7 +6,7 @@ export const apiExtensions: readonly string[] = [
   'container_host_shutdown_timeout', 'container_stop_priority', 'auth_pki', 'container_last_used_at', 'etag', 'patch',
   'https_allowed_credentials', 'image_compression_algorithm', 'container_cpu_time', 'network', 'profile_usedby',
   'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'container_image_properties', 'id_map',
-  'network_firewall_filtering', 'network_routes', 'storage', 'network_dhcp_expiry', 'image_create_aliases',
+  'network_firewall_filtering', 'network_routes', 'storage', 'network_dhcp_expiry', 'image_create_aliases', 'container_only_migration',
   'storage_btrfs_mount_options', 'entity_description', 'image_force_refresh', 'id_map_base', 'storage_images_delete', 'resource_limits',
   'storage_volatile_initial_source', 'resources', 'kernel_limits', 'console', 'network_dhcp_gateway', 'network_leases', 'operation_description', 'clustering',
   'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'clustering_join', 'network_state', 'container_protection_delete', 'pprof_http', 'network_hwaddr',
@@ -34,7 +34,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'instance_file_head', 'container_edit_metadata',
   ],
   'copies and moves of instances': [
-    'container_stateless_copy', 'container_only_migration', 'container_snapshot_stateful_migration', 'migration_pre_copy',
+    'container_stateless_copy', 'container_snapshot_stateful_migration', 'migration_pre_copy',
     'migration_stateful', 'migration_progress', 'container_incremental_copy', 'custom_volume_refresh', 'instance_pool_move', 'instance_project_move',
     'instance_allow_inconsistent_copy', 'cluster_migration_inconsistent_copy', 'storage_volume_project_move', 'storage_rsync_bwlimit',
     'storage_rsync_compression',
