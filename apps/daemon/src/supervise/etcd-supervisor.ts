@@ -60,13 +60,20 @@ export class EtcdSupervisor extends EtcdLauncher {
       child.unref();
       const startTicks = startTicksOf(child.pid!);
       const started = { pid: child.pid!, startTicks: startTicks ?? -1 };
-      return { pid: child.pid!, adopted: false, exited, terminate: async (timeoutMs) => { if (startTicks !== null) await end(started, timeoutMs); await exited; } };
+      return { pid: child.pid!, adopted: false, exited, terminate: (timeoutMs) => this.endChild(child, startTicks === null ? null : started, exited, timeoutMs) };
     } catch (error) {
       log.close();
       throw error;
     } finally {
       closeSync(fd);
     }
+  }
+
+  private async endChild(child: ChildProcess, started: FoundProcess | null, exited: Promise<EtcdExit>, timeoutMs: number): Promise<void> {
+    // Nothing else may keep a daemon alive that is stopping, and it has to hear of the end.
+    child.ref();
+    if (started !== null) await end(started, timeoutMs);
+    await exited;
   }
 }
 

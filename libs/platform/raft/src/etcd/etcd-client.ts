@@ -238,7 +238,7 @@ export class EtcdClient {
     const order = options.endpoint === undefined ? this.endpoints.map((_, i) => this.endpoints[(first + i) % this.endpoints.length]!) : [options.endpoint];
     const over = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, over.signal]) : over.signal;
-    let last: unknown = unavailable('No voter of the log is known');
+    let last: unknown = unavailable(order.length === 0 ? 'No voter of the log is known' : 'The log does not answer');
     try {
       // Round after round: during an election every voter refuses for a while.
       while (Date.now() < deadline && !signal.aborted) {

@@ -67,7 +67,7 @@ export class EtcdLog extends ReplicatedLog {
     const end = prefixEnd(this.keys.entries);
     for (let limit = readEntries; ; limit = Math.floor(limit / 2)) {
       try {
-        const { kvs } = await this.counted(client.range({ key: this.keys.entry(from), rangeEnd: end, limit }, { timeoutMs: readTimeoutMs }));
+        const { kvs } = await this.counted((signal) => client.range({ key: this.keys.entry(from), rangeEnd: end, limit }, { timeoutMs: readTimeoutMs, signal }));
         const entries = kvs.map(({ value }) => decodeEntry(value));
         // A gap means that the entries were trimmed: the caller notices by the index.
         return entries;
@@ -79,7 +79,7 @@ export class EtcdLog extends ReplicatedLog {
 
   override async latest(): Promise<LogHead> {
     this.parts.quorum.assertNotLost();
-    const { kvs } = await this.counted(this.parts.client.range({ key: this.keys.head }, { timeoutMs: readTimeoutMs }));
+    const { kvs } = await this.counted((signal) => this.parts.client.range({ key: this.keys.head }, { timeoutMs: readTimeoutMs, signal }));
     return this.headFrom(kvs);
   }
 
@@ -104,11 +104,11 @@ export class EtcdLog extends ReplicatedLog {
     if (this.turn !== null) success.push({ requestDeleteRange: { key: mine } });
     let reply;
     try {
-      reply = await this.counted(client.txn({
+      reply = await this.counted((signal) => client.txn({
         compare: [{ result: 'EQUAL', target: 'VALUE', key: this.keys.head, value: encodeHead(head) }, this.myTurn()],
         success,
         failure: [{ requestRange: { key: this.keys.head } }, { requestPut: { key: mine, value: Buffer.alloc(0) } }, { requestRange: { key: mine } }],
-      }, { timeoutMs: appendTimeoutMs }));
+      }, { timeoutMs: appendTimeoutMs, signal }));
     } catch (error) {
       if (isNoSpace(error)) throw unavailable('The log of the cluster is full: free space on the voters', { cause: error });
       throw error;
@@ -153,13 +153,16 @@ export class EtcdLog extends ReplicatedLog {
     return decodeHead(head.value);
   }
 
-  private async counted<T>(call: Promise<T>): Promise<T> {
+  /** Every answer tells of a majority, and no call waits longer than there is hope. */
+  private async counted<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { quorum } = this.parts;
     try {
-      const result = await call;
-      this.parts.quorum.seen();
+      const result = await call(quorum.lostSignal);
+      quorum.seen();
       return result;
     } catch (error) {
-      this.parts.quorum.missed(error);
+      quorum.missed(error);
+      quorum.assertNotLost();
       throw error;
     }
   }

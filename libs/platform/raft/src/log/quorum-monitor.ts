@@ -2,8 +2,8 @@ import { AppError, messageOf, unavailable, type Logger } from '#kernel';
 
 export type QuorumState = 'ok' | 'waiting' | 'lost';
 
-/** Without any answer for this long while asking, the majority counts as lost (an election takes up to two seconds). */
-const lostAfterMs = 4000;
+/** Without any answer for this long, the majority counts as lost (an election takes up to two seconds). With the probe's period it is known within 5 s. */
+const lostAfterMs = 3500;
 const probeMs = 1000;
 const probeTimeoutMs = 900;
 
@@ -13,7 +13,8 @@ const probeTimeoutMs = 900;
  */
 export class QuorumMonitor {
   private current: QuorumState = 'ok';
-  private missingSince: number | null = null;
+  private lastSeen = performance.now();
+  private waiting = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private readonly listeners = new Set<(state: QuorumState) => void>();
 
@@ -23,9 +24,15 @@ export class QuorumMonitor {
     return this.current;
   }
 
+  /** Aborts when the loss is established: whoever waits for an answer need not wait longer. */
+  get lostSignal(): AbortSignal {
+    return this.waiting.signal;
+  }
+
   /** `probe`: one linearizable read, with this many milliseconds of patience. */
   start(probe: (timeoutMs: number) => Promise<unknown>): void {
     this.stop();
+    this.lastSeen = performance.now();
     const round = async (): Promise<void> => {
       try {
         await probe(probeTimeoutMs);
@@ -51,16 +58,14 @@ export class QuorumMonitor {
   }
 
   seen(): void {
-    this.missingSince = null;
+    this.lastSeen = performance.now();
     this.move('ok');
   }
 
   missed(error: unknown): void {
     // A refusal is an answer of a majority, too.
     if (AppError.is(error, 'precondition')) return;
-    const now = performance.now();
-    this.missingSince ??= now;
-    this.move(now - this.missingSince >= lostAfterMs - probeMs ? 'lost' : 'waiting', error);
+    this.move(performance.now() - this.lastSeen >= lostAfterMs ? 'lost' : 'waiting', error);
   }
 
   /** @throws `unavailable` once the loss is established. */
@@ -75,6 +80,8 @@ export class QuorumMonitor {
     this.current = next;
     if (next === 'lost') this.logger.error('The cluster has lost its quorum', { error: messageOf(error) });
     else if (next === 'ok') this.logger.info('A majority of the database members answers');
+    if (next === 'lost') this.waiting.abort();
+    else if (this.waiting.signal.aborted) this.waiting = new AbortController();
     for (const listener of this.listeners) listener(next);
   }
 }
