@@ -138,6 +138,34 @@ describe.skipIf(unmet('etcd', noEtcd))('the log of a cluster in real etcd', () =
     expect(await c.dump()).toContain('again');
   });
 
+  it('goes on in a history of its own after a recovery, which the old majority cannot reach (A3, A4)', async () => {
+    const [a, b, c] = await three();
+    await a.run(put('shared'));
+    await Promise.all([b, c].map((member) => member.open.database.barrier(ctx)));
+    // Committed by the others, and in the voter's data of a, but not in its tables.
+    await a.open.runner.close();
+    a.cluster.connection!.close();
+    await b.run(put('late'));
+    await a.stop();
+    await expect(a.recover()).rejects.toMatchObject({ kind: 'precondition' });
+    await b.stop();
+    await c.stop();
+
+    const report = await a.recover();
+    expect(report.leftOut.map(({ name }) => name)).toEqual(['m2', 'm3']);
+    await a.start();
+    await a.run(put('after'));
+    expect(a.open.database.read.all("SELECT key FROM config WHERE key IN ('shared', 'late', 'after') ORDER BY key").length).toBeGreaterThanOrEqual(2 + (report.salvaged > 0 ? 1 : 0));
+
+    await b.start();
+    await c.start();
+    await b.run(put('old'));
+    expect(b.open.database.head.incarnation).not.toBe(a.open.database.head.incarnation);
+    expect(a.open.database.read.get("SELECT 1 FROM config WHERE key = 'old'")).toBeUndefined();
+    expect(b.open.database.read.get("SELECT 1 FROM config WHERE key = 'after'")).toBeUndefined();
+    expect(a.open.database.read.all("SELECT name FROM nodes WHERE certificate = '' AND voter = '' ORDER BY id")).toEqual([{ name: 'm2' }, { name: 'm3' }]);
+  });
+
   it('fetches a copy when the log was trimmed beyond what it has', async () => {
     const [a, b] = [await create(1), await create(2)];
     await a.enable();

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EtcdSupervisor } from '../../apps/daemon/src/supervise/etcd-supervisor.js';
 import { internalContext, LocalMember, SilentLogger, StateDirectory } from '#kernel';
-import { EtcdClusterLog, OpenDatabase, type Tx } from '#platform/database';
+import { EtcdClusterLog, OpenDatabase, QuorumRecovery, type RecoveryReport, type Tx } from '#platform/database';
 import type { EtcdMember } from '#platform/raft';
 
 const ctx = internalContext();
@@ -28,6 +28,23 @@ export class LogMember {
     this.open = await OpenDatabase.open({ directory: state.database, ballast: { bytes: 0 }, member: this.local });
     this.cluster = new EtcdClusterLog({ open: this.open, launcher: new EtcdSupervisor(logger), member: this.local, state, logger });
     await this.cluster.start();
+  }
+
+  /** Recovers this member, which is stopped, from the loss of its majority. */
+  async recover(): Promise<RecoveryReport> {
+    const state = new StateDirectory(this.root);
+    const logger = new SilentLogger();
+    const launcher = new EtcdSupervisor(logger);
+    const open = await OpenDatabase.open({ directory: state.database, ballast: { bytes: 0 }, member: this.local });
+    const cluster = new EtcdClusterLog({ open, launcher, member: this.local, state, logger });
+    try {
+      const recovery = new QuorumRecovery({ open, cluster, launcher, state, logger });
+      await recovery.assertNoMajority();
+      return await recovery.run();
+    } finally {
+      await cluster.stop();
+      await open.close();
+    }
   }
 
   async stop(): Promise<void> {

@@ -12,6 +12,7 @@ export { openTemporaryDatabase } from './temporary-database.js';
 export { isConstraintViolation, isUniqueViolation } from './sqlite-errors.js';
 export { EtcdClusterLog, type SnapshotSource } from './cluster/etcd-cluster-log.js';
 export { SqlVoterRoster } from './cluster/sql-voter-roster.js';
+export { QuorumRecovery, type RecoveryReport } from './cluster/quorum-recovery.js';
 export type { LogConnection } from './cluster/log-connection.js';
 export type { Freshness } from './database.js';
 export type { RefusalReason } from './entry-applier.js';

@@ -20,3 +20,4 @@ export { VoterManager, type VoterManagerParts } from './voters/voter-manager.js'
 export { VoterBoots } from './voters/voter-boots.js';
 export { databaseRoles, type VoterPart } from './voters/voter-choice.rules.js';
 export { VoterRoster, type RosterChange, type RosterMember, type VoterAddress, type VoterSettings } from './voters/voter-roster.js';
+export { salvage, type SalvageParts } from './voters/log-salvage.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError, internalContext, invalid, messageOf, randomHex, wrap, type LocalMember, type Logger, type RequestContext, type StateDirectory } from '#kernel';
-import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, VoterBoots, voterName, type EtcdKeeperEvents, type EtcdLauncher } from '#platform/raft';
+import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, VoterBoots, voterName, type EtcdKeeperEvents, type EtcdLauncher, type VoterOwner } from '#platform/raft';
 import { ClusterLog, type Admission, type ClusterLogState } from '../cluster-log.js';
 import type { RefusalReason } from '../entry-applier.js';
 import type { OpenDatabase } from '../open-database.js';
@@ -118,16 +118,30 @@ export class EtcdClusterLog extends ClusterLog {
   }
 
   override async enable(_ctx: RequestContext, { name, address }: { readonly name: string; readonly address: string }, fill: (tx: Tx) => void): Promise<void> {
-    const { open, member } = this.parts;
+    const { member } = this.parts;
     if (this.current) throw invalid('This server is already clustered');
-    const owner = { id: member.id, name, address };
+    let connection: LogConnection;
+    try {
+      connection = await this.begin({ id: member.id, name, address }, fill);
+    } catch (error) {
+      await this.voter.wipe();
+      await this.pki.remove();
+      throw error;
+    }
+    Object.assign(member, { name, clustered: true });
+    this.use(connection);
+  }
+
+  /** A new history with one voter, the owner's, and a new authority. The connection is not in use yet. */
+  async begin(owner: VoterOwner, fill: (tx: Tx) => void): Promise<LogConnection> {
+    const { open } = this.parts;
     const incarnation = randomHex(16);
     let connection: LogConnection | null = null;
     try {
       await this.pki.create(incarnation);
       const ports = await this.voter.choosePorts(owner);
       await this.voter.bootstrap(incarnation, owner, ports);
-      const endpoints = [clientEndpoint(address, ports)];
+      const endpoints = [clientEndpoint(owner.address, ports)];
       const client = await this.client(owner.id, endpoints);
       const [first] = await client.members({ timeoutMs: firstAnswerMs });
       const { header } = await client.status(endpoints[0]!);
@@ -141,15 +155,12 @@ export class EtcdClusterLog extends ClusterLog {
         await log.begin(head);
         return log;
       });
+      return connection;
     } catch (error) {
       connection?.close();
       await this.voter.stop();
-      await this.voter.wipe();
-      await this.pki.remove();
       throw wrap(error, 'Failed to make the log of the cluster');
     }
-    Object.assign(member, { name, clustered: true });
-    this.use(connection);
   }
 
   override async admission(_memberId: number): Promise<Admission> {

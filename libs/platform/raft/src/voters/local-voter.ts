@@ -77,8 +77,8 @@ export class LocalVoter {
   async choosePorts(owner: VoterOwner): Promise<VoterPorts> {
     const { host, port } = splitHostPort(owner.address);
     const address = await addressOf(host);
-    const peerPort = await nextFree(address, port + 1);
-    return { peerPort, clientPort: await nextFree(address, peerPort + 1) };
+    const peerPort = await freePort(address, port + 1);
+    return { peerPort, clientPort: await freePort(address, peerPort + 1) };
   }
 
   /** The first voter of a new history. Whatever lay in its folder is removed. */
@@ -153,7 +153,8 @@ function sameNode(a: EtcdNode, b: EtcdNode): boolean {
   return a.dataDirectory === b.dataDirectory && a.listenAddress === b.listenAddress && a.peerPort === b.peerPort && a.clientPort === b.clientPort;
 }
 
-async function nextFree(host: string, first: number): Promise<number> {
+/** The first port from `first` on that nobody listens on. */
+export async function freePort(host: string, first: number): Promise<number> {
   for (let port = first; port < first + portTries; port++) {
     const free = await new Promise<boolean>((resolve) => {
       const server = createServer();
