@@ -97,6 +97,18 @@ cluster.command('show').description('Show cluster configuration as YAML').action
   showCluster(stateRoot(), (text) => process.stdout.write(text));
 });
 
+cluster.command('edit').description('Edit cluster configuration as YAML').action(async () => {
+  const { editCluster } = await import('./commands/cluster/edit.command.js');
+  await editCluster(stateRoot(), await readAll(process.stdin), (text) => process.stdout.write(text));
+});
+
+cluster.command('recover-from-quorum-loss').description('Recover a LXD instance whose cluster has lost quorum')
+  .option('-q, --quiet', "Don't require user confirmation")
+  .action(async (options: { quiet?: boolean }) => {
+    const { recoverFromQuorumLoss } = await import('./commands/cluster/recover.command.js');
+    await recoverFromQuorumLoss(stateRoot(), { quiet: options.quiet === true }, (text) => process.stdout.write(text));
+  });
+
 cluster.command('remove-raft-node').description('Remove a raft node from the raft configuration')
   .argument('[address]').option('-q, --quiet', "Don't require user confirmation")
   .action(async (address: string | undefined, options: { quiet?: boolean }) => {

@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline/promises';
 import { invalid } from '#kernel';
 import type { Api } from '../init/api.js';
+import { confirmed } from './confirm.js';
 
 const question = `You should run this command only if you ended up in an
 inconsistent state where a node has been uncleanly removed (i.e. it doesn't show
@@ -10,15 +10,6 @@ Do you want to proceed? (yes/no): `;
 
 /** `cluster remove-raft-node ADDRESS`: takes what listens there out of those that hold the log. Asks first unless `quiet`. */
 export async function removeRaftNode(api: Api, address: string, quiet: boolean): Promise<void> {
-  if (!quiet && !(await confirmed())) throw invalid('Remove raft node operation aborted');
+  if (!quiet && !(await confirmed(question))) throw invalid('Remove raft node operation aborted');
   await api.delete(`/internal/cluster/raft-node/${encodeURIComponent(address)}`);
-}
-
-async function confirmed(): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return (await terminal.question(question)).trim().toLowerCase() === 'yes';
-  } finally {
-    terminal.close();
-  }
 }

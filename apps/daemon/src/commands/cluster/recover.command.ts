@@ -1,0 +1,57 @@
+import { invalid, LocalMember, StateDirectory } from '#kernel';
+import { ClusterCertificates, ServerCertificates } from '#platform/auth';
+import { EtcdClusterLog, OpenDatabase, QuorumRecovery } from '#platform/database';
+import { PinoLogger } from '../../pino.logger.js';
+import { StateLock } from '../../state-lock.js';
+import { EtcdSupervisor } from '../../supervise/etcd-supervisor.js';
+import { confirmed } from './confirm.js';
+
+const question = `You should run this command only if you are *absolutely* certain that this is
+the only database node left in your cluster AND that other database nodes will
+never come back (i.e. their daemon won't ever be started again).
+
+This will make this server the only member of the cluster, and it won't
+be possible to perform operations on former cluster members anymore.
+
+However all information about former cluster members will be preserved in the
+database, so you can possibly inspect it for further recovery.
+
+This member's database ends at entry INDEX. Another survivor may have come further: run this
+command on the one with the highest number. The last moments before the loss may be missing.
+Former members that are started again keep their own history: they cannot be prevented from
+writing to it, and have to be removed and join anew.
+
+Do you want to proceed? (yes/no): `;
+
+/**
+ * `cluster recover-from-quorum-loss`: makes a cluster of this member alone, whose daemon does not run. With `address`, for `cluster edit`, under that
+ * address from now on. Asks first unless `quiet`.
+ */
+export async function recoverFromQuorumLoss(root: string, options: { readonly quiet: boolean; readonly address?: string }, write: (text: string) => void): Promise<void> {
+  const state = new StateDirectory(root);
+  const lock = StateLock.acquire(state);
+  const logger = new PinoLogger('warn', '');
+  const member = new LocalMember();
+  let open: OpenDatabase | undefined;
+  let cluster: EtcdClusterLog | undefined;
+  try {
+    open = await OpenDatabase.open({ directory: state.database, member, logger });
+    const launcher = new EtcdSupervisor(logger);
+    cluster = new EtcdClusterLog({ open, launcher, member, state, logger });
+    const recovery = new QuorumRecovery({ open, cluster, launcher, state, logger });
+    Object.assign(member, { id: recovery.self.id, name: recovery.self.name, clustered: true });
+    await recovery.assertNoMajority();
+    if (!options.quiet && !(await confirmed(question.replace('INDEX', String(recovery.index))))) throw invalid('Recover operation aborted');
+    const report = await recovery.run(options.address);
+    // What the former members know opens nothing any more.
+    const server = new ServerCertificates(state);
+    await server.prepare();
+    await new ClusterCertificates(state, server).create();
+    write(`Recovered at entry ${report.index}${report.salvaged > 0 ? ` (${report.salvaged} taken from the log)` : ''}. The former database is in ${report.backup}.\n`);
+    if (report.leftOut.length > 0) write(`No longer members, to be removed or to join anew: ${report.leftOut.map(({ name }) => name).join(', ')}\n`);
+  } finally {
+    await cluster?.stop();
+    await open?.close();
+    lock.release();
+  }
+}
