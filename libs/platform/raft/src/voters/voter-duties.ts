@@ -126,6 +126,8 @@ export class VoterDuties implements EtcdKeeperEvents {
     while (this.part === part) {
       try {
         await boots.announce(part.client);
+        // It runs and the cluster answers: whatever was wrong before is over.
+        this.parts.onWarning?.(null);
         return;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, announceRetryMs).unref());
