@@ -22,7 +22,7 @@ describe.skipIf(unmet('a cluster by deploy/up', lacks))('deploy/up on two machin
       ROOST_PREFIX: join(here, 'prefix'), ROOST_RUN_DIR: join(here, 'run'), ROOST_LOG_DIR: join(here, 'log'), ROOST_BIN_DIR: join(here, 'bin'), LXD_CONF: join(here, 'conf'),
     };
     const [command, ...words] = network.enter(machine);
-    const ended = spawnSync(command!, [...words, 'sh', '-c', line], { env, cwd: top, encoding: 'utf8', timeout, input: '' });
+    const ended = spawnSync(command!, [...words, 'env', '--chdir', top, 'sh', '-c', line], { env, encoding: 'utf8', timeout, input: '' });
     return { code: ended.status, out: ended.stdout + ended.stderr };
   };
   const succeed = (machine: number, line: string): string => {

@@ -108,7 +108,7 @@ export class ClusterMember extends Target {
   /** As `run`, but beside what the test does next; `timeoutMs` ends it. */
   runBeside(line: string, timeoutMs = 60_000): Promise<CommandResult> {
     const script = `lxd() { command "${this.program}" "$@"; }; ${line}`;
-    const [command, ...words] = [...this.enter(), 'timeout', String(timeoutMs / 1000), 'bash', '-c', script];
+    const [command, ...words] = [...this.enter(), 'env', '--chdir', this.root, 'timeout', String(timeoutMs / 1000), 'bash', '-c', script];
     const child = spawn(command!, words, { env: this.env, cwd: this.root, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';

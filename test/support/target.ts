@@ -139,7 +139,10 @@ export class Target {
   protected enter(): string[] { return []; }
 
   private spawnSync(command: string, argv: readonly string[], options: SpawnSyncOptionsWithStringEncoding): CommandResult {
-    const [program, ...words] = [...this.enter(), command, ...argv];
+    const enter = this.enter();
+    // Another mount namespace is entered at its root.
+    const stay = enter.length > 0 && options.cwd !== undefined ? ['env', '--chdir', String(options.cwd)] : [];
+    const [program, ...words] = [...enter, ...stay, command, ...argv];
     return result(spawnSync(program!, words, options));
   }
 
