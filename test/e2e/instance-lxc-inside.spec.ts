@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isAlive, readProcessStat } from '#host';
@@ -177,6 +177,12 @@ describe.skipIf(unmet('inside of containers by LXC', whyNoContainers()))('inside
 
       expect(await Promise.all(outputs)).toEqual(['all\n', '']);
       expect(await lxc.fixture.host.exec.waitExec(started.sessionId, noSignal)).toBe(0);
+    });
+
+    it('goes on when its directory was cleaned away', async () => {
+      rmSync(lxc.fixture.paths.sessionRun, { recursive: true });
+
+      expect((await lxc.fixture.run('c1', ['echo', 'still'])).stdout).toBe('still\n');
     });
 
     it('keeps what one session was told out of the next', async () => {

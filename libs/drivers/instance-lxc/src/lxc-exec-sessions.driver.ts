@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeSync } from 'node:fs';
-import { isAlive, signalProcess, whenGone, type ProcessStamp, type SessionServer } from '#host';
-import { conflict, internal, messageOf, notFound, randomHex, unavailable, type Logger } from '#kernel';
+import { isAlive, signalProcess, whenGone, type ProcessStamp, type SessionRequest, type SessionServer } from '#host';
+import { AppError, conflict, internal, messageOf, notFound, randomHex, unavailable, type Logger } from '#kernel';
 import { ExecSessions, type ConsoleRequest, type ExecRequest, type ExecStarted } from '#ports';
 import { execDirectory, execEnvironment, sessionFields, type SessionSpec } from './exec-environment.rules.js';
 import { hostId } from './idmap.rules.js';
@@ -97,11 +97,19 @@ export class LxcExecSessions extends ExecSessions {
     const sessionId = randomHex(8);
     const directory = this.paths.exec(sessionId);
     try {
-      const started = await this.server.start({
-        id: sessionId, verb, directory, lxcPath: this.paths.lxcPath, name, endpointUid, endpointGid, spec: sessionFields(spec),
+      // Others clean up in places like /dev/shm.
+      mkdirSync(this.paths.execs, { recursive: true, mode: 0o711 });
+      const request: SessionRequest = { id: sessionId, verb, directory, lxcPath: this.paths.lxcPath, name, endpointUid, endpointGid, spec: sessionFields(spec) };
+      const started = await this.server.start(request).catch((error: unknown) => {
+        // A server that was killed before it saw the request has done nothing.
+        if (AppError.is(error, 'unavailable') && !exists(directory)) return this.server.start(request);
+        throw error;
       });
       this.register(sessionId, directory, started.ended.then(() => this.outcome(directory)));
     } catch (error) {
+      const helper = readStamp(`${directory}/helper`);
+      if (helper !== null) signalProcess(helper, SIGKILL);
+      this.killCommand(directory);
       rmSync(directory, { recursive: true, force: true });
       throw error;
     }

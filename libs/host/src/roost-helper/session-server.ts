@@ -1,5 +1,5 @@
 import type { CommandRunner, RunningChild } from '../command.js';
-import { internal, messageOf, type Logger } from '#kernel';
+import { internal, messageOf, unavailable, type Logger } from '#kernel';
 import { isAlive, type ProcessStamp } from '../proc/process-stamp.js';
 
 export interface SessionRequest {
@@ -42,7 +42,7 @@ export class SessionServer {
 
   constructor(private readonly commands: CommandRunner, private readonly path: string, private readonly logger: Logger) {}
 
-  /** Resolves when the endpoints are there. */
+  /** Resolves when the endpoints are there. @throws `unavailable` when the server died meanwhile; the directory tells whether it had begun. */
   async start(request: SessionRequest): Promise<StartedSession> {
     const { id, verb, directory, lxcPath, name, endpointUid, endpointGid, spec } = request;
     const fields = [id, verb, directory, lxcPath, name, endpointUid, endpointGid, ...spec];
@@ -105,7 +105,7 @@ export class SessionServer {
     this.server = undefined;
     this.partial = '';
     if (!this.closed) this.logger.warn('The server of sessions is gone', { running: this.running.size });
-    for (const { failed } of this.waiting.values()) failed(internal('The server of sessions was killed'));
+    for (const { failed } of this.waiting.values()) failed(unavailable('The server of sessions was killed'));
     this.waiting.clear();
     for (const { helper, end } of this.running.values()) void whenGone(helper).then(end, (error: unknown) => this.logger.error('Failed watching a session', { error: messageOf(error) }));
     this.running.clear();
