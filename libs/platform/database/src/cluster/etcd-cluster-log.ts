@@ -150,7 +150,7 @@ export class EtcdClusterLog extends ClusterLog {
       const { log } = connection;
       await open.replica.begin(incarnation, JSON.stringify(settings), (tx) => {
         fill(tx);
-        tx.sql.run("UPDATE nodes SET voter = 'voter', raft = ?, version = ? WHERE id = ?", JSON.stringify({ ...ports, id: first?.ID ?? '' }), this.version(), owner.id);
+        tx.sql.run("UPDATE nodes SET voter = 'voter', raft = ?, version = json_patch(version, ?) WHERE id = ?", JSON.stringify({ ...ports, id: first?.ID ?? '' }), this.version(), owner.id);
       }, async (head) => {
         await log.begin(head);
         return log;
@@ -296,7 +296,7 @@ export class EtcdClusterLog extends ClusterLog {
       const { memberId } = connection.settings;
       const known = memberRow(open.database.read, memberId);
       if (known && known.level !== open.replica.knownLevel) {
-        await open.runner.run(ctx, (tx) => tx.sql.run('UPDATE nodes SET version = ? WHERE id = ?', this.version(), memberId));
+        await open.runner.run(ctx, (tx) => tx.sql.run('UPDATE nodes SET version = json_patch(version, ?) WHERE id = ?', this.version(), memberId));
       }
       const common = Math.min(...memberRows(open.database.read).map((row: MemberRow) => row.level));
       if (common > open.database.head.level) await open.replica.raiseTo(ctx, common);
