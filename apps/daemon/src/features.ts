@@ -5,7 +5,7 @@ import { CertificatesModule } from '#features/auth';
 import { ClusterMembersReconciler, ClusterModule, LocalMembership } from '#features/cluster';
 import { EventsModule } from '#features/events';
 import { ImagesModule } from '#features/images';
-import { InstancesLifecycle, InstancesModule, InstancesReconciler } from '#features/instances';
+import { InstancesLifecycle, InstancesModule, InstancesReconciler, SnapshotExpiryReconciler } from '#features/instances';
 import { NetworksModule, NetworksReconciler, NetworksService } from '#features/networks';
 import { OperationsApiModule } from '#features/operations';
 import { ProfilesModule } from '#features/profiles';
@@ -47,6 +47,7 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   reconcilers.add(app.get(PoolPartsReconciler), { firstMs: 6 * afterStartMs });
   const instances = app.get(InstancesReconciler);
   reconcilers.add(instances, { firstMs: instances.periodMs });
+  reconcilers.add(app.get(SnapshotExpiryReconciler), { firstMs: 6 * afterStartMs });
   control.markReady();
 }
 

@@ -1,4 +1,5 @@
 export { InstancesModule } from './instances.module.js';
 export { InstancesLifecycle } from './instances-lifecycle.service.js';
+export { SnapshotExpiryReconciler } from './reconcile/snapshot-expiry.reconciler.js';
 export { InstancesReconciler } from './reconcile/instances.reconciler.js';
 export { InstanceMoves, type MoveWatch } from './instance-moves.js';

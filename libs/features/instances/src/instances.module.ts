@@ -49,6 +49,7 @@ import { MemberMoves } from './moves/member-moves.service.js';
 import { VolumeSource } from './transfers/volume-source.service.js';
 import { snapshotControllers, snapshotOperations, snapshotProviders } from './snapshots/index.js';
 import { PowerStates } from './power-states.js';
+import { SnapshotExpiryReconciler } from './reconcile/snapshot-expiry.reconciler.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
 const operations = [createInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations] as const;
@@ -66,7 +67,7 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
-  exports: [InstancesLifecycle, InstancesReconciler],
+  exports: [InstancesLifecycle, InstancesReconciler, SnapshotExpiryReconciler],
 })
 export class InstancesModule implements OnModuleInit {
   constructor(

@@ -4,6 +4,7 @@ import { InstancePower } from '../instance-power.service.js';
 import { InstanceRemoval } from '../instance-removal.service.js';
 import { InstancesService } from '../instances.service.js';
 import { FakeMember, settled } from '../testing/fake-member.js';
+import { SnapshotExpiryReconciler } from '../reconcile/snapshot-expiry.reconciler.js';
 import { InstanceSnapshots } from './instance-snapshots.service.js';
 import { SnapshotRequests } from './snapshot-requests.service.js';
 
@@ -77,6 +78,17 @@ describe('snapshots', () => {
     expect((await member.instance('c1')).status).toBe('Running');
     await expect(member.get(InstancePower).start(member.ctx(), c1())).rejects.toThrow('already running');
     await member.get(InstancePower).stop(member.ctx(), c1(), { force: true, timeoutMs: 0 });
+  });
+
+  it('go when their time is over, and only those', async () => {
+    await take({ name: 'past', expires_at: '2005-01-01T00:00:00Z' });
+    await take({ name: 'future', expires_at: '2095-01-01T00:00:00+02:00' });
+    const before = names();
+
+    await member.get(SnapshotExpiryReconciler).run(new AbortController().signal);
+
+    expect(names()).toEqual(before.filter((name) => name !== 'past'));
+    await settled(await requests().delete(member.ctx(), c1(), member.get(InstanceSnapshots).get(c1(), 'future')));
   });
 
   it('show in the full list and go with their instance', async () => {
