@@ -51,7 +51,7 @@ export async function nemesisRound(cluster: Cluster, name: string, run: NemesisR
 
 async function whole(cluster: Cluster): Promise<void> {
   for (const member of cluster.members) {
-    const ready = member.daemon(['waitready', '--timeout=60']);
+    const ready = member.daemon(['waitready', '--timeout=50']);
     if (ready.code !== 0) throw new Error(`${member.name} does not come back: ${ready.stderr}`);
     await cluster.settled(member, 120_000);
   }
