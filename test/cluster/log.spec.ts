@@ -163,6 +163,14 @@ describe.skipIf(unmet('etcd', noEtcd))('the log of a cluster in real etcd', () =
     expect(b.open.database.head.incarnation).not.toBe(a.open.database.head.incarnation);
     expect(a.open.database.read.get("SELECT 1 FROM config WHERE key = 'old'")).toBeUndefined();
     expect(b.open.database.read.get("SELECT 1 FROM config WHERE key = 'after'")).toBeUndefined();
+    // Told of it, a former member writes nothing any more, nor after a restart, and its voter is gone.
+    await c.cluster.fence('left behind');
+    await expect(c.run(put('fenced'))).rejects.toMatchObject({ kind: 'unavailable', message: expect.stringContaining('left behind') });
+    await c.stop();
+    await c.start();
+    await expect(c.run(put('fenced'))).rejects.toMatchObject({ kind: 'unavailable', message: expect.stringContaining('left behind') });
+    expect(c.cluster.voter.pid).toBeUndefined();
+    expect(await c.open.database.barrier(ctx)).toBe('stale');
     expect(a.open.database.read.all("SELECT name FROM nodes WHERE certificate = '' AND voter = '' ORDER BY id")).toEqual([{ name: 'm2' }, { name: 'm3' }]);
   });
 

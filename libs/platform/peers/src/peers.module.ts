@@ -4,6 +4,7 @@ import { unavailable } from '#kernel';
 import { Database, EtcdClusterLog } from '#platform/database';
 import { RequestRouter } from '#platform/http';
 import { Peers } from '#ports';
+import { LeftBehindMembers } from './left-behind.js';
 import { MemberDirectory } from './member-directory.js';
 import { MemberForwarder } from './member-forwarder.js';
 import { MemberPeers } from './member-peers.js';
@@ -13,7 +14,7 @@ import { MembersServer } from './members-server.js';
 @Global()
 @Module({
   providers: [
-    MemberDirectory, MemberForwarder, MemberPeers, MembersServer, { provide: Peers, useExisting: MemberPeers },
+    LeftBehindMembers, MemberDirectory, MemberForwarder, MemberPeers, MembersServer, { provide: Peers, useExisting: MemberPeers },
   ],
   exports: [MemberDirectory, MembersServer, Peers],
 })

@@ -1,5 +1,8 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { invalid, LocalMember, StateDirectory } from '#kernel';
 import { ClusterCertificates, ServerCertificates } from '#platform/auth';
+import { formerClusterCertificate } from '#platform/peers';
 import { EtcdClusterLog, OpenDatabase, QuorumRecovery } from '#platform/database';
 import { PinoLogger } from '../../pino.logger.js';
 import { StateLock } from '../../state-lock.js';
@@ -46,7 +49,10 @@ export async function recoverFromQuorumLoss(root: string, options: { readonly qu
     // What the former members know opens nothing any more.
     const server = new ServerCertificates(state);
     await server.prepare();
-    await new ClusterCertificates(state, server).create();
+    const certificates = new ClusterCertificates(state, server);
+    certificates.prepare();
+    if (certificates.current) await writeFile(join(state.database, formerClusterCertificate), certificates.current.certificate, { mode: 0o600 });
+    await certificates.create();
     write(`Recovered at entry ${report.index}${report.salvaged > 0 ? ` (${report.salvaged} taken from the log)` : ''}. The former database is in ${report.backup}.\n`);
     if (report.leftOut.length > 0) write(`No longer members, to be removed or to join anew: ${report.leftOut.map(({ name }) => name).join(', ')}\n`);
   } finally {

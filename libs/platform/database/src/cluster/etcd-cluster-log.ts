@@ -93,7 +93,7 @@ export class EtcdClusterLog extends ClusterLog {
     const self = memberRow(open.database.read, settings.memberId);
     Object.assign(member, { id: settings.memberId, name: self?.name ?? member.name, clustered: true });
     const client = await this.client(settings.memberId, this.endpoints(settings), settings.clusterId);
-    if (self) await this.resumeVoter(settings, self, client).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
+    if (self && settings.leftBehind === undefined) await this.resumeVoter(settings, self, client).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
     await this.connect(settings, client);
   }
 
@@ -105,6 +105,19 @@ export class EtcdClusterLog extends ClusterLog {
     const reason = await new VoterBoots(incarnation, memberId, this.voter.dataDirectory(incarnation)).admit(client, others, head.index);
     if (reason === null) await this.voter.resume(incarnation, self, self.ports);
     else this.voterDamage = reason;
+  }
+
+  /**
+   * This member's history goes on elsewhere without it: its voter ends, so that no majority of the old one can form with it, and nothing is written here
+   * any more, after a restart neither. What runs goes on, and can be looked at and ended. Safe to repeat.
+   */
+  async fence(reason: string): Promise<void> {
+    const { open, logger } = this.parts;
+    const { settings, quorum } = this.required();
+    logger.error('This member was left behind', { reason });
+    await open.replica.saveSettings(JSON.stringify({ ...settings, leftBehind: reason } satisfies ClusterSettings));
+    quorum.fence(reason);
+    await this.voter.stop();
   }
 
   async stop(): Promise<void> {

@@ -31,6 +31,7 @@ export class LogConnection {
   constructor(private readonly parts: LogConnectionParts) {
     const { client, settings, member, logger, replica } = parts;
     this.quorum = new QuorumMonitor(logger);
+    if (settings.leftBehind !== undefined) this.quorum.fence(settings.leftBehind);
     this.log = new EtcdLog({ client, incarnation: settings.incarnation, member, quorum: this.quorum, logger });
     this.upkeep = new LogUpkeep({ client, keys: this.log.keys, member, replica, database: parts.database, logger });
   }

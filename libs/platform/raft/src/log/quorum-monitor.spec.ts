@@ -49,6 +49,13 @@ describe('QuorumMonitor', () => {
     expect([monitor.state, monitor.lostSignal.aborted]).toEqual(['ok', false]);
   });
 
+  it('stays lost once this history was left behind, with the reason for whoever writes', async () => {
+    monitor.fence('left behind');
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(monitor.state).toBe('lost');
+    expect(() => monitor.assertNotLost()).toThrow('left behind');
+  });
+
   it('takes a refusal for an answer', () => {
     monitor.missed(precondition('refused'));
     expect(monitor.state).toBe('ok');

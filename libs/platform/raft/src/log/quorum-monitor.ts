@@ -15,6 +15,7 @@ export class QuorumMonitor {
   private current: QuorumState = 'ok';
   private lastSeen = performance.now();
   private waiting = new AbortController();
+  private fenced: string | null = null;
   private timer: NodeJS.Timeout | undefined;
   private readonly listeners = new Set<(state: QuorumState) => void>();
 
@@ -57,7 +58,14 @@ export class QuorumMonitor {
     return () => this.listeners.delete(listener);
   }
 
+  /** For good: this history was left behind, and whatever answers in it decides nothing (hazards A3). `reason` is what writers are told. */
+  fence(reason: string): void {
+    this.fenced = reason;
+    this.move('lost', reason);
+  }
+
   seen(): void {
+    if (this.fenced !== null) return;
     this.lastSeen = performance.now();
     this.move('ok');
   }
@@ -70,6 +78,7 @@ export class QuorumMonitor {
 
   /** @throws `unavailable` once the loss is established. */
   assertNotLost(): void {
+    if (this.fenced !== null) throw unavailable(this.fenced, { details: { reason: 'left-behind' } });
     if (this.current === 'lost') throw unavailable('The cluster has no quorum: nothing can be changed until a majority of its database members is back', { details: { reason: 'quorum' } });
   }
 
