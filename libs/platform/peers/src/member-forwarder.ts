@@ -13,6 +13,9 @@ import { MemberDirectory } from './member-directory.js';
 const connectMs = 5000;
 /** When it is looked whether a broken stream of events is whole again, before what is under way with its member is given up. */
 const graceMs = 1100;
+/** How long a member whose stream is broken may take to show that it is back, and how long that it did not is believed. */
+const probeMs = 300;
+const disbeliefMs = 1000;
 /** Only between two ends of one connection. */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer'];
 /** LXD's words, and its status, for a member that is not there. */
@@ -26,6 +29,7 @@ const notThere = 'Missing event connection with target cluster member';
 export class MemberForwarder extends RequestForwarder implements OnApplicationShutdown {
   private readonly agents = new Map<number, Agent>();
   private readonly underWay = new Map<number, Set<() => void>>();
+  private readonly silent = new Map<number, number>();
   private readonly stops: readonly (() => void)[];
 
   constructor(
@@ -37,7 +41,15 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     this.stops = [directory.onTlsChange(() => this.renew()), mesh.listen({ lost: (id) => this.giveUpLater(id) })];
   }
 
-  override forward(memberId: number, request: IncomingMessage, response: ServerResponse, identity: Identity): Promise<void> {
+  override async forward(memberId: number, request: IncomingMessage, response: ServerResponse, identity: Identity): Promise<void> {
+    if (await this.isGone(memberId)) {
+      response.writeHead(500, { 'Content-Type': 'application/json' }).end(encodeError(500, notThere));
+      return;
+    }
+    await this.pass(memberId, request, response, identity);
+  }
+
+  private pass(memberId: number, request: IncomingMessage, response: ServerResponse, identity: Identity): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { name, address } = this.directory.get(memberId);
     const { host, port } = parseListenAddress(address);
@@ -49,10 +61,6 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
       else response.writeHead(500, { 'Content-Type': 'application/json' }).end(encodeError(500, message));
       resolve();
     };
-    if (this.mesh.hasLost(memberId)) {
-      fail(notThere);
-      return promise;
-    }
     const outgoing = httpsRequest({
       agent: this.connections(memberId), host, port, method: request.method, path: request.url, headers: { ...this.headersOf(request), ...forwardingHeaders(identity) },
     });
@@ -90,7 +98,7 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     const { host, port } = parseListenAddress(address);
     const { certificate, key, cluster } = this.directory.tls();
     const refuse = (): void => void socket.end(rawErrorResponse(500, encodeError(500, notThere)));
-    if (this.mesh.hasLost(memberId)) return refuse();
+    if (await this.isGone(memberId)) return refuse();
     const other = connect({ host, port, cert: certificate, key, ca: cluster, checkServerIdentity: () => undefined, ALPNProtocols: ['http/1.1'], timeout: connectMs });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     other.once('secureConnect', resolve);
@@ -115,6 +123,28 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
       from.on('error', () => to.destroy());
       from.once('close', () => to.destroy());
     }
+  }
+
+  /**
+   * The stream of events of a member that was started again is opened a little later than the member answers; so whoever seems lost is asked. That it did
+   * not answer is believed for a while, so that requests are refused at once.
+   */
+  private async isGone(memberId: number): Promise<boolean> {
+    if (!this.mesh.hasLost(memberId)) return false;
+    if (performance.now() - (this.silent.get(memberId) ?? -Infinity) < disbeliefMs) return true;
+    const { host, port } = parseListenAddress(this.directory.get(memberId).address);
+    const { certificate, key, cluster } = this.directory.tls();
+    const socket = connect({ host, port, cert: certificate, key, ca: cluster, checkServerIdentity: () => undefined, ALPNProtocols: ['http/1.1'] });
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), probeMs);
+    socket.once('secureConnect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    const answered = await promise;
+    clearTimeout(timer);
+    socket.destroy();
+    if (answered) this.silent.delete(memberId);
+    else this.silent.set(memberId, performance.now());
+    return !answered;
   }
 
   onApplicationShutdown(): void {
