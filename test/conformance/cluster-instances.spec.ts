@@ -102,7 +102,7 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances 
     3 lxc config get e3 volatile.evacuate.origin
     1 lxc start e3
     1 lxc init bb e5 --target m3
-    3 lxc init bb e5
+    3 lxc init bb e5 --target m1
     1 lxc cluster evacuate m3 --force
     2 lxc exec e1 -- hostname
     1 lxc cluster restore m3 --force
