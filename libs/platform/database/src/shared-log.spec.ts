@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { internalContext, LocalMember } from '#kernel';
+import { internalContext, LocalMember, precondition } from '#kernel';
 import { openTemporaryDatabase, type LogEntry, type OpenDatabase, type Tx } from './index.js';
 import { MemoryLog } from './testing/memory-log.js';
 
@@ -91,6 +91,16 @@ describe('TransactionRunner.run over a shared log', () => {
     expect(await a.runner.run(ctx, increment)).toBe(1);
     await b.database.barrier(ctx);
     expect(b.database.read.get("SELECT value FROM config WHERE key = 'n'")).toEqual({ value: '1' });
+  });
+
+  it('gives nobody a second chance while his first may be in the log', async () => {
+    log.nextAppend = 'entry-late';
+    log.refusal = precondition('the log refused');
+    const results = await Promise.allSettled([a.runner.run(ctx, increment), a.runner.run(ctx, increment)]);
+    await b.database.barrier(ctx);
+
+    expect(results.map((result) => (result as PromiseRejectedResult).reason.kind)).toEqual(['unavailable', 'unavailable']);
+    expect(b.database.read.get("SELECT value FROM config WHERE key = 'n'")).toEqual({ value: '2' });
   });
 
   it('says so when the log does not answer at all, and goes on afterwards', async () => {

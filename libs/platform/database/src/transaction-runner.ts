@@ -142,6 +142,8 @@ export class TransactionRunner {
         if (outcomes) return this.answer(outcomes, seen);
       } catch (error) {
         // A full disk has a reserve, so that what frees space can still be recorded.
+        // While an earlier try may still be in the log, nobody may be given a chance of his own: it could be his second.
+        if (unsettled.size > 0 && !AppError.is(error, 'unavailable')) throw unavailable(`Failed committing: ${messageOf(error)}`, { cause: error });
         if (!isDiskFull(error, this.parts.directory) || !this.parts.ballast.release()) throw error;
       }
       if (performance.now() > deadline) throw unavailable('Failed committing: other members were faster for too long, try again');

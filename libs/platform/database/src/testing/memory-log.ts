@@ -13,6 +13,8 @@ export class MemoryLog extends ReplicatedLog {
   nextAppend: 'answered' | 'answer-lost' | 'entry-lost' | 'entry-late' = 'answered';
   /** As when no majority answers: reads fail as well. */
   silent = false;
+  /** What reads fail with from the next conflict on, once. */
+  refusal: Error | null = null;
   private late: { readonly head: LogHead; readonly entry: LogEntry } | null = null;
   appends = 0;
 
@@ -39,6 +41,11 @@ export class MemoryLog extends ReplicatedLog {
 
   override async read(from: number): Promise<readonly LogEntry[]> {
     if (this.silent) throw unavailable('the log did not answer');
+    const { refusal } = this;
+    if (refusal !== null && this.appends > 1) {
+      this.refusal = null;
+      throw refusal;
+    }
     const first = from - 1 - (this.base?.index ?? 0);
     return this.entries.slice(first, first + 10);
   }
