@@ -42,19 +42,18 @@ export class LogUpkeep {
         await client.put({ key: keys.flushedOf(member.id), value: Buffer.from(String(flushed)) });
         this.told = flushed;
       }
-      const [, own] = await this.leads();
-      if (own) await this.trimmer.trim(memberRows(database.read).map(({ id }) => id));
+      if (await this.leads()) await this.trimmer.trim(memberRows(database.read).map(({ id }) => id));
     } catch (error) {
       logger.debug('Upkeep of the log failed', { error: messageOf(error) });
     }
   }
 
   /** Of several that think so, each does what the others do: the trimmer compares what it saw. */
-  private async leads(): Promise<[string, boolean]> {
+  private async leads(): Promise<boolean> {
     const { client, member, database } = this.parts;
     const endpoint = client.endpointList[0]!;
     const { leader, header } = await client.status(endpoint);
     const self = memberRows(database.read).find(({ id }) => id === member.id);
-    return [leader, self?.voter === 'voter' && leader === header.memberId];
+    return self?.voter === 'voter' && leader === header.memberId;
   }
 }
