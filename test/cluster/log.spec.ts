@@ -170,6 +170,7 @@ describe.skipIf(unmet('etcd', noEtcd))('the log of a cluster in real etcd', () =
     await c.start();
     await expect(c.run(put('fenced'))).rejects.toMatchObject({ kind: 'unavailable', message: expect.stringContaining('left behind') });
     expect(c.cluster.voter.pid).toBeUndefined();
+    await expect(c.cluster.voter.bootstrap('any', { id: 3, name: 'm3', address: c.address }, { peerPort: 8444, clientPort: 8445 })).rejects.toMatchObject({ kind: 'precondition' });
     expect(await c.open.database.barrier(ctx)).toBe('stale');
     expect(a.open.database.read.all("SELECT name FROM nodes WHERE certificate = '' AND voter = '' ORDER BY id")).toEqual([{ name: 'm2' }, { name: 'm3' }]);
   });

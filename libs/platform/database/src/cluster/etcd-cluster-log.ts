@@ -93,7 +93,8 @@ export class EtcdClusterLog extends ClusterLog {
     const self = memberRow(open.database.read, settings.memberId);
     Object.assign(member, { id: settings.memberId, name: self?.name ?? member.name, clustered: true });
     const client = await this.client(settings.memberId, this.endpoints(settings), settings.clusterId);
-    if (self && settings.leftBehind === undefined) await this.resumeVoter(settings, self, client).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
+    if (settings.leftBehind !== undefined) await this.voter.forbid(settings.leftBehind);
+    else if (self) await this.resumeVoter(settings, self, client).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
     await this.connect(settings, client);
   }
 
@@ -113,11 +114,13 @@ export class EtcdClusterLog extends ClusterLog {
    */
   async fence(reason: string): Promise<void> {
     const { open, logger } = this.parts;
-    const { settings, quorum } = this.required();
+    const settings: ClusterSettings = { ...this.required().settings, leftBehind: reason };
     logger.error('This member was left behind', { reason });
-    await open.replica.saveSettings(JSON.stringify({ ...settings, leftBehind: reason } satisfies ClusterSettings));
-    quorum.fence(reason);
-    await this.voter.stop();
+    await open.replica.saveSettings(JSON.stringify(settings));
+    this.required().quorum.fence(reason);
+    await this.voter.forbid(reason);
+    this.disconnect();
+    await this.connect(settings, await this.client(settings.memberId, this.endpoints(settings), settings.clusterId));
   }
 
   async stop(): Promise<void> {

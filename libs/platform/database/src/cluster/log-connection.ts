@@ -45,6 +45,8 @@ export class LogConnection {
   }
 
   start(): void {
+    // What is still written to a history that was left behind is nothing to follow.
+    if (this.settings.leftBehind !== undefined) return;
     this.quorum.start(async (timeoutMs) => {
       const { kvs } = await this.client.range({ key: this.log.keys.head }, { timeoutMs });
       // The fallback of the watch.

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
-import { unavailable, type Logger } from '#kernel';
+import { precondition, unavailable, type Logger } from '#kernel';
 import { voterServerName } from '../etcd/etcd-client.js';
 import type { EtcdPki } from '../pki/etcd-pki.js';
 import { EtcdKeeper, type EtcdKeeperEvents } from '../process/etcd-keeper.js';
@@ -41,6 +41,7 @@ const portTries = 100;
 /** This member's etcd, if it has one: started at most once, for one history at a time. */
 export class LocalVoter {
   private keeper: EtcdKeeper | undefined;
+  private forbidden: string | null = null;
 
   constructor(private readonly parts: LocalVoterParts) {}
 
@@ -106,6 +107,12 @@ export class LocalVoter {
     await this.run({ ...node, initialCluster: { [node.name]: peerUrl(node) } });
   }
 
+  /** Ends it, and lets nobody start it again: whoever still asks belongs to a history that was left behind (hazards A3). */
+  async forbid(reason: string): Promise<void> {
+    this.forbidden = reason;
+    await this.stop();
+  }
+
   async stop(): Promise<void> {
     const { keeper } = this;
     this.keeper = undefined;
@@ -132,6 +139,8 @@ export class LocalVoter {
   }
 
   private async node(incarnation: string, owner: VoterOwner, ports: VoterPorts, start: Pick<EtcdNode, 'initialState' | 'initialCluster'>): Promise<EtcdNode> {
+    // First of all, so that nothing is wiped for one that may not start.
+    if (this.forbidden !== null) throw precondition(this.forbidden);
     const { host } = splitHostPort(owner.address);
     const listenAddress = await addressOf(host);
     const files = await this.parts.pki.voterFiles(voterName(owner.id), [host, listenAddress, voterServerName]);
