@@ -16,6 +16,7 @@ for (const file of code) {
 for (const file of production) {
   const text = readFileSync(file, 'utf8');
   if (!file.startsWith('libs/kernel/') && /throw new Error\(/.test(text)) complain(file, 'throw an AppError of kernel, not Error');
+  if (!file.startsWith('libs/kernel/') && /Date\.now\(\)/.test(text)) complain(file, 'durations and deadlines by Deadline of kernel or performance.now(), since clocks are set; what time it is, by Clock or new Date()');
   if (/forwardRef\(/.test(text)) complain(file, 'forwardRef is banned: the lower part owns a registry');
   if (/\b(TODO|FIXME|XXX)\b/.test(text)) complain(file, 'finish it or write down its condition in docs/, not as a TODO');
 }

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { Command } from 'commander';
-import { conflict, invalid, messageOf, StateDirectory } from '#kernel';
+import { conflict, Deadline, invalid, messageOf, StateDirectory } from '#kernel';
 import { tryLockFile } from '#host';
 import { AgentServer, buildIdentity } from '#platform/rpc';
 import { bindDrivers } from './bindings.js';
@@ -33,7 +33,7 @@ async function main(options: AgentOptions): Promise<void> {
   const user = daemonUser(options.daemonUser);
   process.umask(0o022);
   const stateId = prepareStateDirectory(state, user);
-  const lock = lockState(state);
+  const lock = lockState(state, options.supervised === true);
 
   const drivers = await bindDrivers({ state, stateId, logger, daemon: user });
   const server = new AgentServer(logger);
@@ -56,12 +56,17 @@ async function main(options: AgentOptions): Promise<void> {
   closeSync(lock);
 }
 
-/** One agent per state directory (hazards B1); the kernel releases the lock with the process. A predecessor that is ending is waited for. */
-function lockState(state: StateDirectory): number {
+/**
+ * One agent per state directory (hazards B1); the kernel releases the lock with the process. A predecessor that is ending is waited for, but not by one
+ * whose daemon is gone: the next daemon has an agent, and would never learn of this one.
+ */
+function lockState(state: StateDirectory, supervised: boolean): number {
+  const parent = process.ppid;
   const fd = openSync(`${state.agentRun}/agent.lock`, 'a', 0o600);
-  const deadline = Date.now() + 10_000;
+  const deadline = new Deadline(10_000);
   while (!tryLockFile(fd)) {
-    if (Date.now() > deadline) throw conflict(`Another agent runs on ${state.root}`);
+    if (deadline.passed) throw conflict(`Another agent runs on ${state.root}`);
+    if (supervised && process.ppid !== parent) throw conflict(`The daemon that started this agent for ${state.root} has ended`);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   }
   return fd;

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { StateDirectory, internalContext, messageOf, unavailable } from '#kernel';
+import { Deadline, StateDirectory, internalContext, messageOf, unavailable } from '#kernel';
 import { AgentChannel, buildIdentity, installationRoot } from '#platform/rpc';
 import { AgentSupervisor } from './supervise/agent-supervisor.js';
 import { PinoLogger } from './pino.logger.js';
@@ -62,10 +62,10 @@ export class Daemon {
 
   /** Without root the state directory is the agent's to make; both services start at once. */
   private async untilPrepared(): Promise<void> {
-    const deadline = Date.now() + preparedTimeoutMs;
+    const deadline = new Deadline(preparedTimeoutMs);
     while (!isWritable(this.state.database)) {
       if (process.getuid?.() === 0 && !existsSync(this.state.database)) return;
-      if (Date.now() > deadline) {
+      if (deadline.passed) {
         throw unavailable(`${this.state.database} is not there or not this user's to write: is the agent running, with --daemon-user?`);
       }
       await new Promise((resolve) => setTimeout(resolve, 50));

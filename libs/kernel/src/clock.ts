@@ -5,6 +5,25 @@ export abstract class Clock {
   abstract monotonicMs(): number;
 }
 
+/** A moment in the future by the monotonic clock. By the wall clock a wait would last for as long as that was put back. */
+export class Deadline {
+  private readonly at: number;
+
+  /** @param ms from now; Infinity never passes. */
+  constructor(ms: number) {
+    this.at = performance.now() + ms;
+  }
+
+  get passed(): boolean {
+    return performance.now() >= this.at;
+  }
+
+  /** Milliseconds, never negative. */
+  get leftMs(): number {
+    return Math.max(0, this.at - performance.now());
+  }
+}
+
 export class SystemClock extends Clock {
   override now(): Date {
     return new Date();

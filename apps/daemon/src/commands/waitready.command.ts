@@ -1,9 +1,9 @@
-import { invalid, messageOf } from '#kernel';
+import { Deadline, invalid, messageOf } from '#kernel';
 import type { Api } from './init/api.js';
 
 /** Returns when the API answers and early start work is done; throws after `timeoutSeconds` (0 waits for ever). */
 export async function waitReady(api: Api, timeoutSeconds: number): Promise<void> {
-  const deadline = timeoutSeconds > 0 ? Date.now() + timeoutSeconds * 1000 : Number.POSITIVE_INFINITY;
+  const deadline = new Deadline(timeoutSeconds > 0 ? timeoutSeconds * 1000 : Infinity);
   let last: unknown;
   for (;;) {
     try {
@@ -14,7 +14,7 @@ export async function waitReady(api: Api, timeoutSeconds: number): Promise<void>
     } catch (error) {
       last = error;
     }
-    if (Date.now() >= deadline) throw invalid(`LXD still not running after ${timeoutSeconds}s timeout (${messageOf(last)})`);
-    await new Promise((resolve) => setTimeout(resolve, Math.min(100, Math.max(1, deadline - Date.now()))));
+    if (deadline.passed) throw invalid(`LXD still not running after ${timeoutSeconds}s timeout (${messageOf(last)})`);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(100, Math.max(1, deadline.leftMs))));
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,7 +22,7 @@ describe('an agent that was found', () => {
     mkdirSync(dirname(state.agentSocket), { recursive: true });
     channel = new AgentChannel(state.agentSocket);
     // What would start an agent starts nothing: the successor is the test's.
-    supervisor = new AgentSupervisor({ state, channel, logger: new SilentLogger(), argv: ['true'], logFile: '/dev/null', build: 'new', mayStart: true });
+    supervisor = supervise(['true']);
   });
   afterEach(async () => {
     await supervisor.stop();
@@ -30,6 +30,10 @@ describe('an agent that was found', () => {
     for (const server of servers.splice(0)) await server.close(0);
     rmSync(state.root, { recursive: true, force: true });
   });
+
+  function supervise(argv: string[]): AgentSupervisor {
+    return new AgentSupervisor({ state, channel, logger: new SilentLogger(), argv, logFile: '/dev/null', build: 'new', mayStart: true });
+  }
 
   async function agent(identity: typeof ours): Promise<void> {
     const server = new AgentServer(new SilentLogger());
@@ -56,5 +60,15 @@ describe('an agent that was found', () => {
 
     expect(shutdowns).toBe(1);
     expect(await channel.call('Host', 'hello', {})).toMatchObject({ build: 'new', mountNamespace: ours.mountNamespace });
+  });
+
+  it('is ended with the daemon when it does not listen yet', async () => {
+    const mark = join(state.root, 'pid');
+    supervisor = supervise(['sh', '-c', `echo $$ >${mark}.new; mv ${mark}.new ${mark}; exec sleep 60`]);
+    await supervisor.prestart();
+    await expect.poll(() => existsSync(mark)).toBe(true);
+    await supervisor.stop();
+
+    expect(existsSync(`/proc/${readFileSync(mark, 'utf8').trim()}`)).toBe(false);
   });
 });

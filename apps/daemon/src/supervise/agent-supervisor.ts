@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync, closeSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { unavailable, wrap, type Logger, type StateDirectory } from '#kernel';
+import { Deadline, unavailable, wrap, type Logger, type StateDirectory } from '#kernel';
 import type { AgentChannel } from '#platform/rpc';
 
 /** What an agent says of itself (`HelloReply` of proto/agent/v1/host.proto). */
@@ -29,6 +29,9 @@ export interface AgentSupervisorOptions {
 const protocol = 2;
 const backoffMs = [0, 50, 100, 200, 500, 1000, 2000];
 const startTimeoutMs = 20_000;
+/** How long an agent may take to end that was asked to. */
+const endMs = 5_000;
+const pollMs = 20;
 
 /**
  * Keeps one usable agent for the state directory: finds the one that runs, replaces one of another build or from another mount or network
@@ -45,7 +48,9 @@ export class AgentSupervisor {
 
   /** Starts a process now, without waiting, if nobody answers on the socket; so that it loads while the daemon does. */
   async prestart(): Promise<void> {
-    if (this.options.mayStart && this.child === undefined && !(await this.listens())) this.spawnAgent();
+    if (!this.options.mayStart || this.child !== undefined || (await this.listens())) return;
+    // Asked to stop meanwhile: nobody would end it.
+    if (!this.stopped) this.spawnAgent();
   }
 
   /** Resolves when a usable agent answers, and from then on watches it. */
@@ -59,17 +64,27 @@ export class AgentSupervisor {
     this.stopped = true;
     if (!this.options.mayStart) return;
     await this.replace().catch((error: unknown) => this.options.logger.warn('Failed stopping the agent', { error: String(error) }));
+    await this.endChild();
+  }
+
+  /** One that does not listen yet, or waits for the one that was ended just now. */
+  private async endChild(): Promise<void> {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      // Cleared when it has ended.
+      this.child?.kill(signal);
+      for (const deadline = new Deadline(endMs); this.child !== undefined && !deadline.passed;) await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
   }
 
   private async ensure(): Promise<void> {
-    const deadline = Date.now() + startTimeoutMs;
+    const deadline = new Deadline(startTimeoutMs);
     while (!this.stopped) {
       const hello = await this.hello();
       if (hello && this.usable(hello)) return;
       if (hello && this.options.mayStart) await this.replace();
       else await this.prestart();
-      if (Date.now() > deadline) throw unavailable(`No agent answers on ${this.options.state.agentSocket}; see ${this.options.logFile}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (deadline.passed) throw unavailable(`No agent answers on ${this.options.state.agentSocket}; see ${this.options.logFile}`);
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
   }
 
@@ -98,7 +113,7 @@ export class AgentSupervisor {
   private async replace(): Promise<void> {
     const pid = (await this.hello())?.pid ?? 0;
     if (pid !== 0 || (await this.listens())) await this.options.channel.call('Host', 'shutdown', {}, { timeoutMs: 2_000 }).catch(() => undefined);
-    for (let waited = 0; waited < 5_000 && (isRunning(pid) || (await this.listens())); waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const deadline = new Deadline(endMs); !deadline.passed && (isRunning(pid) || (await this.listens()));) await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 
   /** A connection that carries nothing: it ends the moment the agent does, whoever started it. */

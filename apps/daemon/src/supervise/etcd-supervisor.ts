@@ -1,7 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { messageOf, unavailable, type Logger } from '#kernel';
+import { Deadline, messageOf, unavailable, type Logger } from '#kernel';
 import { EtcdLauncher, isSameRun, parseEtcdVersion, type EtcdExit, type EtcdLaunch, type RunningEtcd } from '#platform/raft';
 import { EtcdLogFile } from './etcd-log-file.js';
 import { findEtcd, type FoundEtcd } from './etcd-processes.js';
@@ -103,7 +103,7 @@ function watchFound(found: FoundEtcd, log: EtcdLogFile): RunningEtcd {
 async function end(process: FoundProcess, timeoutMs: number): Promise<void> {
   for (const [name, waitMs] of [['SIGTERM', timeoutMs], ['SIGKILL', 2_000]] as const) {
     signal(process, name);
-    for (const deadline = Date.now() + waitMs; runs(process) && Date.now() < deadline;) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const deadline = new Deadline(waitMs); runs(process) && !deadline.passed;) await new Promise((resolve) => setTimeout(resolve, 20));
     if (!runs(process)) return;
   }
 }

@@ -1,4 +1,4 @@
-import { conflict, notFound, unavailable } from '#kernel';
+import { conflict, Deadline, notFound, unavailable } from '#kernel';
 import {
   InstanceDriver, InstanceLogs,
   type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage, type PowerState, type StartResult, type StopRequest,
@@ -198,9 +198,9 @@ export class FakeInstanceDriver extends InstanceDriver {
   }
 
   private async waitForEnd(instance: FakeInstance, timeoutMs: number): Promise<void> {
-    const deadline = timeoutMs > 0 ? Date.now() + timeoutMs : Infinity;
+    const deadline = new Deadline(timeoutMs > 0 ? timeoutMs : Infinity);
     while (instance.power !== 'Stopped') {
-      if (Date.now() >= deadline) throw unavailable('shutting down the container failed');
+      if (deadline.passed) throw unavailable('shutting down the container failed');
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }

@@ -110,7 +110,7 @@ export class BridgeNetworkDriver extends NetworkDriver {
   }
 
   override async listLeases({ name }: NetworkSpec): Promise<Lease[]> {
-    const now = Date.now() / 1000;
+    const now = new Date().getTime() / 1000;
     const leases = (await this.services.leases(name)).filter(({ expiresAt }) => expiresAt === 0 || expiresAt > now);
     return leases.map(({ hostname, hwaddr, address }) => ({ hostname, hwaddr, address, type: 'dynamic' }));
   }

@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { internalContext, Logger, messageOf } from '#kernel';
+import { Deadline, internalContext, Logger, messageOf } from '#kernel';
 import { Database } from '#platform/database';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceHostEvents } from './instance-host-events.service.js';
@@ -89,10 +89,10 @@ export class InstancesLifecycle implements OnModuleDestroy {
     this.starting?.abort();
     this.hostEvents.ignore();
     await this.states.ready();
-    const deadline = timeoutMs > 0 ? Date.now() + timeoutMs : Infinity;
+    const deadline = new Deadline(timeoutMs > 0 ? timeoutMs : Infinity);
     for (const group of stopGroups(this.bootable((instance) => this.power.isRunning(instance)))) {
       await Promise.all(group.map(({ instance, config, name, project }) => {
-        const leftMs = Math.max(1, deadline - Date.now());
+        const leftMs = Math.max(1, deadline.leftMs);
         return this.host.stopForHost(instance, Math.min(leftMs, hostShutdownTimeoutMs({ name, project, config })));
       }));
     }

@@ -37,7 +37,7 @@ export class WarningsWriter {
   /** Writes it, or counts it when it is known already; a resolved one is new again, an acknowledged one stays so. */
   async raise(ctx: RequestContext, report: WarningReport): Promise<void> {
     const known = this.find(this.database.read, report);
-    if (known !== undefined && known.status !== resolved && Date.now() - Date.parse(known.last_seen_date) < (report.repeatMs ?? 0)) return;
+    if (known !== undefined && known.status !== resolved && new Date().getTime() - Date.parse(known.last_seen_date) < (report.repeatMs ?? 0)) return;
     await this.transactions.run(ctx, (tx) => {
       const now = tx.now.toISOString();
       const row = this.find(tx.sql, report);

@@ -5,6 +5,7 @@ import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } f
 import { LocalMember, Logger, StateDirectory } from '#kernel';
 import { ServerCertificates } from '#platform/auth';
 import { Database, EtcdClusterLog } from '#platform/database';
+import { deadlineIn } from '#platform/rpc';
 import { MemberPeers } from './member-peers.js';
 import { membersService } from './protocol.js';
 
@@ -77,7 +78,7 @@ export class LeftBehindMembers implements OnApplicationBootstrap, OnApplicationS
         const { call } = client as unknown as Record<'call', (request: object, metadata: Metadata, options: object, done: (error: ServiceError | null) => void) => void>;
         // Of no history: this is not a call between members of one.
         const caller = { memberId: this.local.id, memberName: this.local.name, incarnation: '', requestor: JSON.stringify({ username: '', protocol: 'internal', address: '' }) };
-        call.call(client, { caller, name: 'cluster.left-behind', request: JSON.stringify({ former }) }, new Metadata(), { deadline: Date.now() + callMs }, (error) => (error ? reject(error) : resolve()));
+        call.call(client, { caller, name: 'cluster.left-behind', request: JSON.stringify({ former }) }, new Metadata(), { deadline: deadlineIn(callMs) }, (error) => (error ? reject(error) : resolve()));
       });
       this.told.add(name);
       this.logger.warn('Told a former member that its history is over', { member: name });

@@ -3,7 +3,7 @@ import { credentials, Metadata, status, type Client, type ClientDuplexStream, ty
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { LocalMember, Logger, unavailable, type Requestor } from '#kernel';
 import { Database } from '#platform/database';
-import { fromServiceError } from '#platform/rpc';
+import { deadlineIn, fromServiceError } from '#platform/rpc';
 import { LocalPeers, MemberLiveness, Peers, type PeerCallOptions, type PeerHandler, type PeerMember, type PeerStreamHandler } from '#ports';
 import { FrameStream } from './frame-stream.js';
 import { MemberDirectory } from './member-directory.js';
@@ -25,7 +25,7 @@ const channelOptions = {
   'grpc.max_reconnect_backoff_ms': 1000,
 };
 
-type UnaryMethod = (request: CallRequest, metadata: Metadata, options: { deadline?: number }, done: (error: ServiceError | null, reply: { reply: string }) => void) => { cancel(): void };
+type UnaryMethod = (request: CallRequest, metadata: Metadata, options: { deadline?: Date }, done: (error: ServiceError | null, reply: { reply: string }) => void) => { cancel(): void };
 
 /** `Peers` over gRPC. Channels are opened on first use, follow a member's address, and are made anew when the cluster's certificate changes. */
 @Injectable()
@@ -56,7 +56,7 @@ export class MemberPeers extends Peers implements OnApplicationShutdown {
     const client = this.client(memberId) as unknown as Record<string, UnaryMethod>;
     const { timeoutMs = defaultTimeoutMs, signal } = options;
     const { promise, resolve, reject } = Promise.withResolvers<{ reply: string }>();
-    const call = client['call']!(this.request(name, request, options), new Metadata(), timeoutMs === 0 ? {} : { deadline: Date.now() + timeoutMs }, (error, reply) => {
+    const call = client['call']!(this.request(name, request, options), new Metadata(), timeoutMs === 0 ? {} : { deadline: deadlineIn(timeoutMs) }, (error, reply) => {
       if (error) reject(error);
       else resolve(reply);
     });

@@ -1,5 +1,6 @@
 import { connectivityState, credentials, Metadata, status, type ClientReadableStream, type ServiceError, type Client } from '@grpc/grpc-js';
 import { AppError, unavailable, wrap } from '#kernel';
+import { deadlineIn } from './deadline.js';
 import { fromServiceError, isAnswer } from './errors.js';
 import { agentService, type AgentServiceName } from './protocol.js';
 
@@ -16,7 +17,7 @@ export interface StreamListener<Message> {
 }
 
 type UnaryMethod = (
-  request: unknown, metadata: unknown, options: { deadline?: number }, done: (error: ServiceError | null, reply: unknown) => void,
+  request: unknown, metadata: unknown, options: { deadline?: Date }, done: (error: ServiceError | null, reply: unknown) => void,
 ) => { cancel(): void };
 
 /** 64 MB: console logs and listings of thousands of instances fit; the default of 4 MB does not (hazards C3). */
@@ -67,8 +68,14 @@ export class AgentChannel {
     const giveUp = (): void => reject(unavailable('The call was given up'));
     if (signal?.aborted) giveUp();
     signal?.addEventListener('abort', giveUp, { once: true });
-    client.waitForReady(Date.now() + patienceMs, (error) => (error ? reject(unavailable(`No agent answers on ${this.socketPath}`, { cause: error })) : resolve()));
-    await promise.finally(() => signal?.removeEventListener('abort', giveUp));
+    const absent = (cause?: Error): void => reject(unavailable(`No agent answers on ${this.socketPath}`, { cause }));
+    client.waitForReady(deadlineIn(patienceMs), (error) => (error ? absent(error) : resolve()));
+    // It looks at the wall clock at each change of state.
+    const timer = setTimeout(absent, patienceMs);
+    await promise.finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
+    });
   }
 
   /** Rejects with the `ServiceError` as it came. */
@@ -77,7 +84,7 @@ export class AgentChannel {
     const invoke = (client as unknown as Record<string, UnaryMethod>)[method];
     if (!invoke) throw new TypeError(`No method ${service}.${method}`);
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-    const deadline = options.timeoutMs ? { deadline: Date.now() + options.timeoutMs } : {};
+    const deadline = options.timeoutMs ? { deadline: deadlineIn(options.timeoutMs) } : {};
     const call = invoke.call(client, request, new Metadata(), deadline, (error, reply) => {
       if (error) reject(error);
       else resolve(reply as Reply);

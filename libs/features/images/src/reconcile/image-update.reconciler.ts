@@ -26,8 +26,8 @@ export class ImageUpdateReconciler extends Reconciler {
     if (!this.replicas.isResponsible()) return;
     const hours = this.config.int('images.auto_update_interval');
     const last = Number(this.local.get(bucket, key) ?? '0');
-    if (hours <= 0 || Date.now() - last < hours * hourMs) return;
+    if (hours <= 0 || new Date().getTime() - last < hours * hourMs) return;
     await this.updates.updateAll(internalContext(signal));
-    if (!signal.aborted) this.local.set(bucket, key, String(Date.now()));
+    if (!signal.aborted) this.local.set(bucket, key, String(new Date().getTime()));
   }
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { wrap } from '#kernel';
+import { Deadline, wrap } from '#kernel';
 
 const openPatienceMs = 5000;
 
@@ -18,14 +18,14 @@ export async function openReader(path: string, onread?: net.OnReadOpts): Promise
 
 export async function openWriter(path: string): Promise<net.Socket> {
   if (isSocket(path)) return connect(path);
-  const deadline = Date.now() + openPatienceMs;
+  const deadline = new Deadline(openPatienceMs);
   for (;;) {
     try {
       const fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
       return new net.Socket({ fd, readable: false, writable: true });
     } catch (error) {
       // Nobody reads yet.
-      if (codeOf(error) !== 'ENXIO' || Date.now() > deadline) throw wrap(error, 'Failed opening the input of a command');
+      if (codeOf(error) !== 'ENXIO' || deadline.passed) throw wrap(error, 'Failed opening the input of a command');
       await sleep(2);
     }
   }

@@ -1,6 +1,6 @@
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, internalContext, invalid, LocalMember, messageOf, precondition, SilentLogger, type Logger, type StateDirectory } from '#kernel';
+import { AppError, internalContext, invalid, LocalMember, messageOf, precondition, randomHex, SilentLogger, type Logger, type StateDirectory } from '#kernel';
 import { EtcdClient, EtcdLog, QuorumMonitor, salvage, voterName, type EtcdLauncher } from '#platform/raft';
 import type { OpenDatabase } from '../open-database.js';
 import { readSettings, type ClusterSettings } from './cluster-settings.js';
@@ -99,7 +99,7 @@ export class QuorumRecovery {
     if (!cluster.voter.hasData(incarnation)) return 0;
     const before = open.database.head.index;
     try {
-      await salvage({ launcher, pki: cluster.pki, incarnation, memberId, dataDirectory: cluster.voter.dataDirectory(incarnation), workDirectory: join(state.database, `salvage-${Date.now()}`) }, async (client) => {
+      await salvage({ launcher, pki: cluster.pki, incarnation, memberId, dataDirectory: cluster.voter.dataDirectory(incarnation), workDirectory: join(state.database, `salvage-${randomHex(6)}`) }, async (client) => {
         const member = Object.assign(new LocalMember(), { id: memberId });
         await open.replica.follow(new EtcdLog({ client, incarnation, member, quorum: new QuorumMonitor(new SilentLogger()), logger }));
         await open.database.barrier(internalContext());

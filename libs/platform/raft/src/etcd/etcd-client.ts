@@ -1,5 +1,6 @@
 import { credentials, Metadata, status, type ChannelCredentials, type Client, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
-import { AppError, unavailable } from '#kernel';
+import { AppError, Deadline, unavailable } from '#kernel';
+import { deadlineIn } from '#platform/rpc';
 import { etcdService, type EtcdServiceName } from './etcd-protocol.js';
 import type {
   DeleteRangeRequest, EtcdMember, EtcdStatus, PutRequest, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse, WatchResponse,
@@ -52,7 +53,7 @@ const channelOptions = {
   'grpc.max_reconnect_backoff_ms': 500,
 };
 
-type UnaryMethod = (request: object, metadata: Metadata, options: { deadline: number }, done: (error: ServiceError | null, reply: unknown) => void) => { cancel(): void };
+type UnaryMethod = (request: object, metadata: Metadata, options: { deadline: Date }, done: (error: ServiceError | null, reply: unknown) => void) => { cancel(): void };
 
 /** Errors that say something about the request, not about the voter that was asked. */
 const answers: ReadonlySet<status> = new Set([
@@ -198,7 +199,7 @@ export class EtcdClient {
    */
   async *watch(key: Buffer, rangeEnd: Buffer | undefined, startRevision: string | undefined, signal: AbortSignal): AsyncIterable<WatchResponse> {
     const endpoint = this.endpoints[this.preferred] ?? this.endpoints[0]!;
-    const call = this.duplex('Watch', 'watch', endpoint, Infinity);
+    const call = this.duplex('Watch', 'watch', endpoint, null);
     const cancel = (): void => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     try {
@@ -231,9 +232,9 @@ export class EtcdClient {
   }
 
   /** Asks one endpoint after the other, each a little later, until one answers. */
-  private async overEndpoints<Reply>(options: EtcdCallOptions, ask: (endpoint: string, deadline: number, signal: AbortSignal) => Promise<Reply>): Promise<Reply> {
+  private async overEndpoints<Reply>(options: EtcdCallOptions, ask: (endpoint: string, deadline: Deadline, signal: AbortSignal) => Promise<Reply>): Promise<Reply> {
     if (this.closed) throw unavailable('The connection to the log is closed');
-    const deadline = Date.now() + (options.timeoutMs ?? defaultTimeoutMs);
+    const deadline = new Deadline(options.timeoutMs ?? defaultTimeoutMs);
     const first = this.preferred;
     const order = options.endpoint === undefined ? this.endpoints.map((_, i) => this.endpoints[(first + i) % this.endpoints.length]!) : [options.endpoint];
     const over = new AbortController();
@@ -241,7 +242,7 @@ export class EtcdClient {
     let last: unknown = unavailable(order.length === 0 ? 'No voter of the log is known' : 'The log does not answer');
     try {
       // Round after round: during an election every voter refuses for a while.
-      while (Date.now() < deadline && !signal.aborted) {
+      while (!deadline.passed && !signal.aborted) {
         const started: Promise<Reply>[] = [];
         for (const endpoint of order) {
           const attempt = ask(endpoint, deadline, signal).then((reply) => {
@@ -250,7 +251,7 @@ export class EtcdClient {
           });
           attempt.catch(() => undefined);
           started.push(attempt);
-          const outcome = await settledWithin(started, endpoint === order.at(-1) ? deadline - Date.now() : hedgeMs);
+          const outcome = await settledWithin(started, endpoint === order.at(-1) ? deadline.leftMs : hedgeMs);
           if (outcome === null) continue;
           if ('reply' in outcome) return outcome.reply;
           last = outcome.error;
@@ -266,10 +267,10 @@ export class EtcdClient {
     }
   }
 
-  private callOnce<Reply>(service: EtcdServiceName, method: string, request: object, endpoint: string, deadline: number, signal: AbortSignal): Promise<Reply> {
+  private callOnce<Reply>(service: EtcdServiceName, method: string, request: object, endpoint: string, deadline: Deadline, signal: AbortSignal): Promise<Reply> {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const client = this.client(service, endpoint) as unknown as Record<string, UnaryMethod>;
-    const call = client[method]!(request, new Metadata(), { deadline }, (error, reply) => {
+    const call = client[method]!(request, new Metadata(), { deadline: deadlineIn(deadline.leftMs) }, (error, reply) => {
       if (error) return reject(error);
       try {
         this.checkCluster((reply as { header?: ResponseHeader | null }).header);
@@ -283,12 +284,12 @@ export class EtcdClient {
     return promise.finally(() => signal.removeEventListener('abort', cancel));
   }
 
-  private duplex(service: EtcdServiceName, method: string, endpoint: string, deadline: number): ClientDuplexStream<object, object> {
+  private duplex(service: EtcdServiceName, method: string, endpoint: string, deadline: Deadline | null): ClientDuplexStream<object, object> {
     const client = this.client(service, endpoint) as unknown as Record<string, (metadata: Metadata, options: object) => ClientDuplexStream<object, object>>;
     const metadata = new Metadata();
     // A voter cut off from the others would otherwise stay silent for as long as it is.
     metadata.set('hasleader', 'true');
-    return client[method]!(metadata, deadline === Infinity ? {} : { deadline });
+    return client[method]!(metadata, deadline === null ? {} : { deadline: deadlineIn(deadline.leftMs) });
   }
 
   private checkCluster(header: ResponseHeader | null | undefined): void {

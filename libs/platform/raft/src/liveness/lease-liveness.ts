@@ -44,7 +44,7 @@ export class LeaseLiveness extends MemberLiveness {
     const key = Buffer.concat([prefix, Buffer.from(String(member.id))]);
     const following: Following = {
       client, prefix, ended: new AbortController(), presence: new Map(), contactMs: 0, leader: null, names: new Map(),
-      lease: new MemberLease({ client, key, logger, value: Buffer.from(JSON.stringify({ member: member.id, since: new Date().toISOString() })), onContact: () => { following.contactMs = Date.now(); } }),
+      lease: new MemberLease({ client, key, logger, value: Buffer.from(JSON.stringify({ member: member.id, since: new Date().toISOString() })), onContact: () => { following.contactMs = performance.now(); } }),
       timer: setInterval(() => void this.round(), roundMs).unref(),
     };
     this.following = following;
@@ -67,12 +67,14 @@ export class LeaseLiveness extends MemberLiveness {
   }
 
   override isOnline(memberId: number): boolean {
-    return memberId === this.options.member.id || isOnlineAt(this.lastSeenMs(memberId), Date.now(), this.options.offlineThresholdMs());
+    return memberId === this.options.member.id || isOnlineAt(this.seenAt(memberId), performance.now(), this.options.offlineThresholdMs());
   }
 
   override lastSeenMs(memberId: number): number | null {
-    if (memberId === this.options.member.id) return Date.now();
-    return this.following === undefined ? null : lastSeen(this.following.presence.get(memberId), this.following.contactMs);
+    const now = new Date().getTime();
+    if (memberId === this.options.member.id) return now;
+    const seen = this.seenAt(memberId);
+    return seen === null ? null : now - (performance.now() - seen);
   }
 
   override leaderId(): number | null {
@@ -87,6 +89,11 @@ export class LeaseLiveness extends MemberLiveness {
   /** Tells that this process did not run for longer than its lease lasts: whatever it remembers is to be checked by a barrier (hazards B1). */
   onPause(listener: (pausedMs: number) => void): () => void {
     return this.pauses.onPause(listener);
+  }
+
+  /** By the monotonic clock: one that is set must not make everybody look gone, or here for ever. */
+  private seenAt(memberId: number): number | null {
+    return this.following === undefined ? null : lastSeen(this.following.presence.get(memberId), this.following.contactMs);
   }
 
   private tell(): void {
@@ -116,7 +123,7 @@ export class LeaseLiveness extends MemberLiveness {
         this.replace(following, kvs.map((kv) => kv.key));
         const next = String(BigInt(header.revision) + 1n);
         for await (const response of following.client.watch(following.prefix, prefixEnd(following.prefix), next, signal)) {
-          following.contactMs = Date.now();
+          following.contactMs = performance.now();
           for (const event of response.events) this.note(following, event.kv.key, event.type === 'PUT');
           this.tell();
         }
@@ -128,7 +135,7 @@ export class LeaseLiveness extends MemberLiveness {
   }
 
   private replace(following: Following, keys: readonly Buffer[]): void {
-    following.contactMs = Date.now();
+    following.contactMs = performance.now();
     const held = new Set(keys.map(memberOfKey));
     for (const [id, presence] of following.presence) if (presence.held && !held.has(id)) following.presence.set(id, gone());
     for (const id of held) if (id !== null) following.presence.set(id, { held: true, goneMs: 0 });
@@ -146,7 +153,7 @@ interface Following {
   readonly prefix: Buffer;
   readonly ended: AbortController;
   readonly presence: Map<number, Presence>;
-  /** When the log last answered. */
+  /** When the log last answered, by the monotonic clock. */
   contactMs: number;
   leader: number | null;
   /** Members by the id of their etcd. */
@@ -157,7 +164,7 @@ interface Following {
 
 /** A lease ends its whole length after it was last renewed. */
 function gone(): Presence {
-  return { held: false, goneMs: Date.now() - leaseTtlSeconds * 1000 };
+  return { held: false, goneMs: performance.now() - leaseTtlSeconds * 1000 };
 }
 
 function memberOfKey(key: Buffer): number | null {

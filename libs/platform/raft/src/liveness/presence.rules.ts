@@ -2,7 +2,7 @@
 export interface Presence {
   /** Whether its key was there when the log was last heard. */
   readonly held: boolean;
-  /** When the key went, milliseconds since 1970; counts while it is not held. */
+  /** When the key went, milliseconds of the monotonic clock; counts while it is not held. */
   readonly goneMs: number;
 }
 

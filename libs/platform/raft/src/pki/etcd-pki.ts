@@ -116,7 +116,7 @@ function fits(leaf: KeyPair, authority: KeyPair, request: LeafRequest): boolean 
     return certificate.verify(new X509Certificate(authority.certificate).publicKey)
       && certificate.checkPrivateKey(createPrivateKey(leaf.key))
       && certificate.subject.split('\n').includes(`CN=${request.name}`)
-      && certificate.validToDate.getTime() - Date.now() > renewBeforeMs
+      && certificate.validToDate.getTime() - new Date().getTime() > renewBeforeMs
       && request.hosts.every((host) => (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined);
   } catch {
     return false;

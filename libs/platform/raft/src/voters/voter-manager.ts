@@ -1,4 +1,4 @@
-import { AppError, messageOf, unavailable, type LocalMember, type Logger } from '#kernel';
+import { AppError, Deadline, messageOf, unavailable, type LocalMember, type Logger } from '#kernel';
 import type { MemberLiveness, Peers } from '#ports';
 import type { EtcdMember } from '../etcd/etcd-messages.js';
 import { memberOfVoter, peerUrl, splitHostPort, voterName } from '../process/etcd-arguments.rules.js';
@@ -65,7 +65,7 @@ export class VoterManager {
   follow(part: ClusterPart): void {
     this.unfollow();
     this.part = part;
-    this.since = Date.now();
+    this.since = performance.now();
     const { liveness, roster } = this.parts;
     this.unsubscribe.push(liveness.onChange(() => this.look()), roster.onChange(() => this.look()));
     this.look();
@@ -115,9 +115,9 @@ export class VoterManager {
    */
   async retire(memberId: number): Promise<void> {
     const { liveness, peers, member, logger } = this.parts;
-    const deadline = Date.now() + retireTimeoutMs;
+    const deadline = new Deadline(retireTimeoutMs);
     for (let last: unknown = unavailable('No member leads the log'); ; await new Promise((resolve) => setTimeout(resolve, 200))) {
-      if (Date.now() > deadline) throw last;
+      if (deadline.passed) throw last;
       const leader = liveness.leaderId();
       if (leader === null) continue;
       try {
@@ -134,8 +134,8 @@ export class VoterManager {
 
   /** On the leader. `retired: false` when another member leads now: the caller asks that one. */
   private async retireHere({ memberId }: MemberRequest): Promise<{ retired: boolean }> {
-    this.leaving.set(memberId, Date.now());
-    for (const deadline = Date.now() + retireTimeoutMs; Date.now() < deadline;) {
+    this.leaving.set(memberId, performance.now());
+    for (const deadline = new Deadline(retireTimeoutMs); !deadline.passed;) {
       const { part } = this;
       if (part === undefined) throw unavailable('This member does not follow the cluster\'s log');
       const names = (await part.client.members()).map(({ name }) => name);
@@ -214,8 +214,8 @@ export class VoterManager {
       this.offlineSince = undefined;
       return false;
     }
-    if (this.offlineSince?.etcdId !== step.etcdId) this.offlineSince = { etcdId: step.etcdId, at: Date.now() };
-    return Date.now() - this.offlineSince.at < offlineForMs;
+    if (this.offlineSince?.etcdId !== step.etcdId) this.offlineSince = { etcdId: step.etcdId, at: performance.now() };
+    return performance.now() - this.offlineSince.at < offlineForMs;
   }
 
   private async carryOut(part: ClusterPart, step: VoterStep, etcd: readonly EtcdMember[]): Promise<void> {
@@ -246,7 +246,7 @@ export class VoterManager {
     const ports = await peers.call<PreparedVoter>(memberId, 'raft.prepare-voter', { incarnation, version }).catch((error: unknown) => this.failed(memberId, error));
     if (ports === undefined) return;
     const { member, members } = await client.addMember([peerUrlOf(this.row(memberId), ports)], true);
-    this.learnerSince.set(member.ID, Date.now());
+    this.learnerSince.set(member.ID, performance.now());
     await this.record([{ memberId, part: 'learner', raft: { ...ports, id: member.ID } }]);
     const initialCluster = Object.fromEntries(members.map((other) => [other.ID === member.ID ? voterName(memberId) : other.name, other.peerURLs[0]!]));
     try {
@@ -259,7 +259,7 @@ export class VoterManager {
 
   /** The member is not asked again for a while. */
   private failed(memberId: number, error: unknown): undefined {
-    this.failedAt.set(memberId, Date.now());
+    this.failedAt.set(memberId, performance.now());
     this.parts.logger.warn('A member could not start a voter', { memberId, error: messageOf(error) });
   }
 
@@ -278,7 +278,7 @@ export class VoterManager {
   private async remove(part: ClusterPart, etcdId: string, memberId: number | null): Promise<void> {
     const { peers, liveness, logger } = this.parts;
     await part.client.removeMember(etcdId);
-    if (this.learnerSince.delete(etcdId) && memberId !== null) this.failedAt.set(memberId, Date.now());
+    if (this.learnerSince.delete(etcdId) && memberId !== null) this.failedAt.set(memberId, performance.now());
     if (memberId === null || !this.parts.roster.members().some(({ id }) => id === memberId)) return;
     await this.record([{ memberId, part: '', raft: null }]);
     if (!liveness.isOnline(memberId)) return;
@@ -327,10 +327,10 @@ export class VoterManager {
   private memberView(row: RosterMember, votes: boolean, thresholdMs: number): MemberView {
     const { liveness, failingMs = defaultFailingMs } = this.parts;
     // Nothing is known yet of members when this one has only just begun to look.
-    const unknown = liveness.lastSeenMs(row.id) === null && Date.now() - this.since < thresholdMs;
+    const unknown = liveness.lastSeenMs(row.id) === null && performance.now() - this.since < thresholdMs;
     return {
       id: row.id, online: liveness.isOnline(row.id) || (votes && unknown), failureDomain: row.failureDomain, part: row.part, evacuated: row.evacuated,
-      leaving: Date.now() - (this.leaving.get(row.id) ?? -Infinity) < leavingMs, failing: !row.created || Date.now() - (this.failedAt.get(row.id) ?? -Infinity) < failingMs,
+      leaving: performance.now() - (this.leaving.get(row.id) ?? -Infinity) < leavingMs, failing: !row.created || performance.now() - (this.failedAt.get(row.id) ?? -Infinity) < failingMs,
     };
   }
 
@@ -338,10 +338,10 @@ export class VoterManager {
     const row = rows.find((candidate) => voterName(candidate.id) === voter.name) ?? rows.find((candidate) => candidate.raft?.id === voter.ID);
     const view = { etcdId: voter.ID, memberId: row?.id ?? memberOfVoter(voter.name), learner: voter.isLearner };
     if (!voter.isLearner) return { ...view, answers: true, ageMs: 0 };
-    const since = this.learnerSince.get(voter.ID) ?? Date.now();
+    const since = this.learnerSince.get(voter.ID) ?? performance.now();
     this.learnerSince.set(voter.ID, since);
     const answers = row?.raft ? await part.client.status(clientEndpoint(row.address, row.raft), { timeoutMs: statusTimeoutMs }).then(() => true, () => false) : false;
-    return { ...view, answers, ageMs: Date.now() - since };
+    return { ...view, answers, ageMs: performance.now() - since };
   }
 
   private async leads(part: ClusterPart): Promise<boolean> {
