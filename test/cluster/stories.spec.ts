@@ -3,7 +3,10 @@ import { Cluster } from '../support/cluster.js';
 import { ClusterPair } from '../support/cluster-pair.js';
 import { unmet } from '../support/needs.js';
 
-/** A day with a cluster, told twice: to ours and to real LXD, by the same client with the same words. The stories build on one another. */
+/**
+ * A day with a cluster, told twice: to ours and to real LXD, by the same client with the same words. The stories build on one another. LXD lists locations in
+ * whatever order its rows come, so what shows them is sorted.
+ */
 describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('three members, as people use them', () => {
   let pair: ClusterPair;
   beforeAll(async () => {
@@ -21,7 +24,7 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('three memb
     everywhere('lxc cluster show m2');
     pair.same('lxc cluster show m9');
     pair.same('lxc query /1.0/cluster');
-    pair.same('lxc storage show default --target m3');
+    pair.same('lxc storage show default --target m3 | sort');
   });
 
   it('launch on the member asked for, and any member serves what is done to it', () => {
@@ -49,7 +52,8 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('three memb
 
   it('move what is stopped, and say why not what runs', () => {
     pair.same('lxc move c3 --target m1', 2);
-    pair.same('lxc move c1 --target m3', 1);
+    // What else it says hangs on whether CRIU is installed, and what CRIU makes of this kernel.
+    pair.same('lxc move c1 --target m3 2>&1 | head -n 1 | cut -d: -f1-2; echo ${PIPESTATUS[0]}', 1);
     pair.same('lxc stop c1 --force && lxc move c1 --target m3 && lxc start c1 && lxc exec c1 -- cat /root/f', 1);
     everywhere('lxc list -f csv -c nsSL');
   });
@@ -62,11 +66,11 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('three memb
     pair.same('lxc list --project pr1 -f csv -c nsL', 1);
     pair.same('lxc delete -f c9 --project pr1 && lxc project delete pr1', 2);
     pair.same('lxc storage create p2 dir', 1);
-    pair.same('for m in m1 m2 m3; do lxc storage create p2 dir --target $m; done; lxc storage list -f csv; lxc storage create p2 dir; lxc storage show p2', 2);
+    pair.same('for m in m1 m2 m3; do lxc storage create p2 dir --target $m; done; lxc storage list -f csv; lxc storage create p2 dir; lxc storage show p2 | sort', 2);
     // How much of the client's progress is seen is a matter of speed.
     pair.same('lxc init bb v1 --target m2 -s p2 >/dev/null && lxc storage volume list p2 -f csv', 3);
     pair.same('lxc delete v1; lxc storage delete p2', 1);
-    pair.same('for m in m1 m2 m3; do lxc network create st-br0 --target $m; done; lxc network create st-br0 ipv4.address=10.99.1.1/24 ipv6.address=none; lxc network show st-br0', 3);
+    pair.same('for m in m1 m2 m3; do lxc network create st-br0 --target $m; done; lxc network create st-br0 ipv4.address=10.99.1.1/24 ipv6.address=none; lxc network show st-br0 | sort', 3);
     everywhere('lxc network list -f csv | grep st-br0');
     pair.same('lxc network delete st-br0', 2);
   });

@@ -42,7 +42,7 @@ export class ClusterMember extends Target {
   protected override enter(): string[] { return this.place.enter(); }
 
   protected override spawnDaemon(log: number): ChildProcess {
-    const [command, ...words] = [...this.enter(), join(top, 'deploy/member'), '--logfile', `${this.logFile}.own`, '--group', 'root'];
+    const [command, ...words] = [...this.enter(), join(top, 'deploy/member'), '--logfile', `${this.logFile}.own`, '--group', 'root', ...(process.env['ROOST_KEEP_LOGS'] && this.kind === 'roost' ? ['--debug'] : [])];
     // Only the daemon and its children live by the shifted clock, not the client.
     const clock = this.place.clocks && this.kind === 'roost' ? { LD_PRELOAD: clockShim(this.root), CLOCK_SHIFT: clockFile(this.root) } : {};
     return spawn(command!, words, { env: { ...this.env, ...this.formation, ...clock }, stdio: ['ignore', log, log], detached: true });

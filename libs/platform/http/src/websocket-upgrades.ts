@@ -43,9 +43,10 @@ export class WebSocketUpgrades {
     this.serve(request, socket, head, accept).catch((error: unknown) => {
       const { status, body } = describeError(error, this.logger, request.url ?? '');
       if (accepted === undefined) {
+        this.logger.debug('Refused a websocket', { url: withoutSecret(request.url), status, error: String(error) });
         if (!socket.destroyed) socket.end(rawErrorResponse(status, body));
       } else {
-        this.logger.debug('Websocket handler failed', { url: request.url ?? '', error: String(error) });
+        this.logger.debug('Websocket handler failed', { url: withoutSecret(request.url), error: String(error) });
         accepted.close(1011);
       }
     });
@@ -72,4 +73,9 @@ export class WebSocketUpgrades {
     if (route.options.allowUntrusted === true) return false;
     throw forbidden('not authorized');
   }
+}
+
+/** The query may name what lets anybody in. */
+function withoutSecret(url = ''): string {
+  return url.split('?', 1)[0]!;
 }

@@ -106,7 +106,8 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     other.once('error', reject);
     try {
       await promise;
-    } catch {
+    } catch (error) {
+      this.logger.debug('Failed reaching a member for a websocket', { member: memberId, error: messageOf(error) });
       other.destroy();
       return refuse();
     }
@@ -144,6 +145,7 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     socket.destroy();
     if (answered) this.silent.delete(memberId);
     else this.silent.set(memberId, performance.now());
+    if (!answered) this.logger.debug('A member is taken for gone', { member: memberId });
     return !answered;
   }
 
