@@ -107,6 +107,20 @@ describe('EventMesh', () => {
     await expect.poll(() => heard.map(({ metadata }) => metadata.action)).toEqual(['heard']);
   });
 
+  it('does not take a member for lost that was heard of otherwise', async () => {
+    const [m1, m2] = await cluster(2);
+    network.cut(2);
+    await expect.poll(() => m1!.mesh.hasLost(2) && m2!.mesh.hasLost(1), { timeout: 3000 }).toBe(true);
+
+    network.heal(2);
+    m2!.mesh.heardOf(1);
+
+    expect(m2!.mesh.hasLost(1)).toBe(false);
+    await expect.poll(() => m2!.mesh.connected(1), { interval: 5 }).toBe(true);
+    // It was asked by the other, so that one is there.
+    expect(m1!.mesh.hasLost(2)).toBe(false);
+  });
+
   it('does not wait for members that cannot be reached', async () => {
     const [m1] = await cluster(2);
     network.cut(2);

@@ -55,7 +55,11 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
     private readonly logger: Logger,
     @Optional() private readonly peers: Peers = new LocalPeers(new LocalMember()),
   ) {
-    this.peers.handleStream(subscribeStream, (_request, stream) => this.publishTo(stream));
+    this.peers.handleStream(subscribeStream, (_request, stream, { memberId }) => {
+      // Whoever asks is there: one that was started again would otherwise count as lost until it is asked the next time.
+      this.heardOf(memberId);
+      return this.publishTo(stream);
+    });
   }
 
   onApplicationBootstrap(): void {
@@ -99,6 +103,11 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
   hasLost(memberId: number): boolean {
     const lostAt = this.subscriptions.get(memberId)?.lostAt ?? null;
     return lostAt !== null && performance.now() - lostAt > lossMs;
+  }
+
+  /** A member that seemed lost has answered something else than the mesh. */
+  heardOf(memberId: number): void {
+    this.subscriptions.get(memberId)?.hurry();
   }
 
   /** Returns the way to stop. */

@@ -38,6 +38,7 @@ export class PeerSubscription {
   private retryMs = firstRetryMs;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
+  private connecting = false;
   private readonly waiting = new Map<number, { readonly types: readonly EventType[]; readonly resolve: () => void }>();
 
   constructor(
@@ -62,6 +63,16 @@ export class PeerSubscription {
     if (this.stream !== undefined) await this.ask(this.stream);
   }
 
+  /** The member was heard of otherwise: it is asked again at once, and does not count as lost before that had its time. */
+  hurry(): void {
+    if (this.closed || this.stream !== undefined) return;
+    if (this.lostAt !== null) this.lostAt = performance.now();
+    this.retryMs = firstRetryMs;
+    if (this.connecting) return;
+    clearTimeout(this.timer);
+    void this.connect();
+  }
+
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
@@ -70,6 +81,7 @@ export class PeerSubscription {
   }
 
   private async connect(): Promise<void> {
+    this.connecting = true;
     try {
       const raw = await this.peers.openStream(this.memberId, subscribeStream, {});
       if (this.closed) return void raw.destroy();
@@ -77,6 +89,8 @@ export class PeerSubscription {
     } catch (error) {
       if (this.lostAt === null) this.logger.debug('Cannot subscribe to the events of a member', { member: this.memberId, error: messageOf(error) });
       this.retryLater();
+    } finally {
+      this.connecting = false;
     }
   }
 

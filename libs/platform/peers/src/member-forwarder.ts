@@ -143,10 +143,14 @@ export class MemberForwarder extends RequestForwarder implements OnApplicationSh
     const answered = await promise;
     clearTimeout(timer);
     socket.destroy();
-    if (answered) this.silent.delete(memberId);
-    else this.silent.set(memberId, performance.now());
-    if (!answered) this.logger.debug('A member is taken for gone', { member: memberId });
-    return !answered;
+    if (answered) {
+      this.silent.delete(memberId);
+      this.mesh.heardOf(memberId);
+      return false;
+    }
+    this.silent.set(memberId, performance.now());
+    this.logger.debug('A member is taken for gone', { member: memberId });
+    return true;
   }
 
   onApplicationShutdown(): void {

@@ -22,7 +22,7 @@ const channelOptions = {
   'grpc.keepalive_timeout_ms': 1500,
   'grpc.initial_reconnect_backoff_ms': 50,
   'grpc.min_reconnect_backoff_ms': 50,
-  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.max_reconnect_backoff_ms': 200,
 };
 
 type UnaryMethod = (request: CallRequest, metadata: Metadata, options: { deadline?: Date }, done: (error: ServiceError | null, reply: { reply: string }) => void) => { cancel(): void };
