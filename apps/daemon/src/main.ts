@@ -109,6 +109,13 @@ cluster.command('recover-from-quorum-loss').description('Recover a LXD instance 
     await recoverFromQuorumLoss(stateRoot(), { quiet: options.quiet === true }, (text) => process.stdout.write(text));
   });
 
+cluster.command('rejoin').description('Bring a member that a recovery left behind back into the cluster, with what is on it')
+  .argument('<token>', 'as "lxc cluster add NAME" on the recovered cluster shows it')
+  .action(async (token: string) => {
+    const { rejoinCluster } = await import('./commands/cluster/rejoin.command.js');
+    await withApi((api) => rejoinCluster(api, token, (text) => process.stdout.write(text)));
+  });
+
 cluster.command('remove-raft-node').description('Remove a raft node from the raft configuration')
   .argument('[address]').option('-q, --quiet', "Don't require user confirmation")
   .action(async (address: string | undefined, options: { quiet?: boolean }) => {

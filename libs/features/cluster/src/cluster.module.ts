@@ -17,6 +17,7 @@ import { Admissions } from './join/admissions.service.js';
 import { JoinParticipants } from './join/join-participants.js';
 import { JoinTokens } from './join/join-tokens.service.js';
 import { Joining } from './join/joining.service.js';
+import { Rejoining } from './join/rejoining.service.js';
 import { LocalMembership } from './local-membership.service.js';
 import { MemberChanges } from './member-changes.service.js';
 import { MemberRemoval } from './member-removal.service.js';
@@ -27,7 +28,7 @@ import { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler
   controllers: [ClusterController, ClusterMembersController, ClusterGroupsController, InternalClusterController],
   providers: [
     ClusterService, ClusterMembers, MembersRepository, GroupsRepository, MemberChanges, MemberRemoval, ClusterGroups, ClusterCertificateUpdate, ClusterEnabling,
-    ClusterEvacuation, EvacuationRegistry, JoinTokens, Admissions, Joining, JoinParticipants, LocalMembership, ClusterMembersReconciler,
+    ClusterEvacuation, EvacuationRegistry, JoinTokens, Admissions, Joining, Rejoining, JoinParticipants, LocalMembership, ClusterMembersReconciler,
   ],
   exports: [ClusterMembers, EvacuationRegistry, JoinParticipants, LocalMembership, ClusterMembersReconciler],
 })

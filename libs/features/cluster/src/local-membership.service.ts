@@ -6,6 +6,7 @@ import { EventBus } from '#platform/events';
 import { Peers } from '#ports';
 import { MembersRepository, type MemberRow } from './data/members.repository.js';
 import { Joining } from './join/joining.service.js';
+import { Rejoining } from './join/rejoining.service.js';
 import { JoinParticipants } from './join/join-participants.js';
 
 /** LXD's numbers of roles in `raft_nodes`. */
@@ -26,6 +27,7 @@ export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy 
     private readonly members: MembersRepository,
     private readonly participants: JoinParticipants,
     private readonly joining: Joining,
+    private readonly rejoining: Rejoining,
     private readonly log: ClusterLog,
     private readonly database: Database,
     private readonly store: LocalStore,
@@ -59,8 +61,9 @@ export class LocalMembership implements OnApplicationBootstrap, OnModuleDestroy 
   }
 
   /** Once pools and networks are up. */
-  finishJoin(): Promise<void> {
-    return this.joining.resume();
+  async finishJoin(): Promise<void> {
+    await this.joining.resume();
+    await this.rejoining.resume();
   }
 
   /** Back to an empty server that stands alone, whatever the cluster says; its addresses stay. */

@@ -37,6 +37,12 @@ export abstract class ClusterLog {
   abstract admission(memberId: number): Promise<Admission>;
   /** Replaces this member's database by the cluster's: the snapshot that `fetchSnapshot` opens, then the log from there. */
   abstract join(ctx: RequestContext, memberId: number, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<void>;
+  /**
+   * On a member that a recovery left behind: keeps what it has in a safety copy, and goes on with the recovered cluster's database and log under the same
+   * number. The cluster has accepted it as that member. Returns where the copy is. Safe to repeat, also after a kill: the former history is left
+   * either way.
+   */
+  abstract rejoin(ctx: RequestContext, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<{ readonly backup: string }>;
   /** On a serving member: a copy of the database for a joiner, as `join` takes it. Destroy the stream to give up. */
   abstract snapshot(): Promise<Readable>;
   /**

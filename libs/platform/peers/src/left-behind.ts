@@ -44,7 +44,7 @@ export class LeftBehindMembers implements OnApplicationBootstrap, OnApplicationS
   onApplicationBootstrap(): void {
     this.peers.handle('cluster.left-behind', async ({ former }: { former: string }, { memberName }) => {
       if (former !== this.database.head.incarnation) return { fenced: false };
-      await this.cluster.fence(`This member was left behind when the cluster was recovered on "${memberName}": save what is needed, remove it there and join again with an empty state directory`);
+      await this.cluster.fence(`This member was left behind when the cluster was recovered on "${memberName}": it comes back by "lxc cluster add ${this.local.name}" there and "lxd cluster rejoin TOKEN" here`);
       return { fenced: true };
     });
     this.timer = setInterval(() => void this.round(), periodMs);

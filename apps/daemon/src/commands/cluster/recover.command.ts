@@ -21,8 +21,8 @@ database, so you can possibly inspect it for further recovery.
 
 This member's database ends at entry INDEX. Another survivor may have come further: run this
 command on the one with the highest number. The last moments before the loss may be missing.
-Former members that are started again keep their own history: they cannot be prevented from
-writing to it, and have to be removed and join anew.
+Former members that are started again keep their own history until this one reaches them, and
+come back by "lxd cluster rejoin".
 
 Do you want to proceed? (yes/no): `;
 
@@ -54,7 +54,7 @@ export async function recoverFromQuorumLoss(root: string, options: { readonly qu
     if (certificates.current) await writeFile(join(state.database, formerClusterCertificate), certificates.current.certificate, { mode: 0o600 });
     await certificates.create();
     write(`Recovered at entry ${report.index}${report.salvaged > 0 ? ` (${report.salvaged} taken from the log)` : ''}. The former database is in ${report.backup}.\n`);
-    if (report.leftOut.length > 0) write(`No longer members, to be removed or to join anew: ${report.leftOut.map(({ name }) => name).join(', ')}\n`);
+    if (report.leftOut.length > 0) write(`Left behind, and offline from now on: ${report.leftOut.map(({ name }) => name).join(', ')}. Each that still works comes back with what is on it by\n"lxc cluster add NAME" here and "lxd cluster rejoin TOKEN" there; remove the others by "lxc cluster remove --force NAME".\n`);
   } finally {
     await cluster?.stop();
     await open?.close();

@@ -4,7 +4,8 @@ import { AllowUntrusted, Body, Ctx, Delete, emptyResponse, Get, LocalOnly, Param
 import { Admissions } from '../join/admissions.service.js';
 import { ClusterService } from '../cluster.service.js';
 import { MemberRemoval } from '../member-removal.service.js';
-import { acceptRequest, questionsRequest, type AcceptRequest } from '../join/join-messages.js';
+import { acceptRequest, questionsRequest, rejoinRequest, type AcceptRequest } from '../join/join-messages.js';
+import { Rejoining } from '../join/rejoining.service.js';
 
 /** What a server that joins asks of a member, before either can reach the other as members do. It proves itself by token or password, and its certificate. */
 @Controller('internal/cluster')
@@ -13,6 +14,7 @@ export class InternalClusterController {
     private readonly admissions: Admissions,
     private readonly cluster: ClusterService,
     private readonly removal: MemberRemoval,
+    private readonly rejoining: Rejoining,
   ) {}
 
   /** The cluster as one that may join sees it: what it has to be asked for each pool and network. */
@@ -38,6 +40,13 @@ export class InternalClusterController {
   async abandon(@Ctx() ctx: RequestContext): Promise<ApiResponse> {
     await this.admissions.abandon(ctx);
     return emptyResponse();
+  }
+
+  /** For `cluster rejoin`, on a member that a recovery left behind. */
+  @Post('rejoin')
+  @LocalOnly()
+  async rejoin(@Ctx() ctx: RequestContext, @Body({ schema: rejoinRequest }) { token }: { token: string }): Promise<ApiResponse> {
+    return syncResponse(await this.rejoining.rejoin(ctx, token));
   }
 
   /** Takes the voter that listens at an address out of the log, for `cluster remove-raft-node`. */

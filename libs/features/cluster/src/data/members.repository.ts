@@ -89,6 +89,21 @@ export class MembersRepository {
       member.name, member.address, member.architecture, member.certificate, JSON.stringify(member.version), id);
   }
 
+  /** Incarnation of the history in which a recovery left it behind; null for every other member. */
+  leftOut(sql: Sql, id: number): string | null {
+    return sql.get<{ former: string | null }>("SELECT raft ->> 'leftOut' AS former FROM nodes WHERE id = ?", id)?.former ?? null;
+  }
+
+  /** A member that was left out is back. */
+  takeBack(tx: Tx, id: number): void {
+    tx.sql.run("UPDATE nodes SET raft = json_remove(raft, '$.leftOut') WHERE id = ?", id);
+  }
+
+  /** `project/name`, in order. */
+  instancesOf(sql: Sql, id: number): string[] {
+    return sql.all<{ name: string }>("SELECT p.name || '/' || i.name AS name FROM instances i JOIN projects p ON p.id = i.project_id WHERE i.node_id = ? ORDER BY 1", id).map(({ name }) => name);
+  }
+
   setState(tx: Tx, id: number, state: MemberState): void {
     tx.sql.run('UPDATE nodes SET state = ? WHERE id = ?', state, id);
   }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { decodeJoinToken } from '#api-types';
-import { conflict, defaultProject, forbidden, internal, invalid, LocalMember, Logger, type RequestContext } from '#kernel';
+import { conflict, defaultProject, forbidden, internal, invalid, LocalMember, Logger, notFound, type RequestContext } from '#kernel';
 import { ClusterCertificates, parsePem, toPem, type PeerCertificate } from '#platform/auth';
 import { ClusterLog, Database, TransactionRunner, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
@@ -42,30 +42,33 @@ export class Admissions {
     checkMemberName(request.name);
     const { level } = this.database.head;
     if (request.level < level) throw invalid(`The joining server knows schema levels up to ${request.level}, the cluster is at level ${level}: upgrade first`);
-    const memberId = await this.transactions.run(ctx, (tx) => this.insert(tx, request, certificate));
+    const memberId = await this.transactions.run(ctx, (tx) => (request.former === undefined ? this.insert(tx, request, certificate) : this.takeBack(tx, request, certificate)));
     this.events.lifecycle({ action: 'certificate-created', source: `/1.0/certificates/${certificate.fingerprint}`, project: defaultProject, requestor: ctx.requestor });
     const { certificate: clusterCertificate, key: clusterKey } = this.certificates.presented;
     return { memberId, clusterCertificate, clusterKey, admission: await this.log.admission(memberId) };
   }
 
-  /** The database, for a member that is joining; nobody else gets it here. */
+  /** The database, for a member that is joining or coming back; nobody else gets it here. */
   async snapshot(ctx: RequestContext): Promise<Readable> {
-    this.pending(ctx, this.members.list(this.database.read, { pending: true }));
+    const { read } = this.database;
+    const rows = this.members.list(read, { pending: true });
+    this.known(ctx, rows.filter(({ id, state }) => state === 'pending' || this.members.leftOut(read, id) !== null));
     return this.log.snapshot();
   }
 
   /** The joiner says that it gave up. */
   async abandon(ctx: RequestContext): Promise<void> {
     await this.transactions.run(ctx, (tx) => {
-      const row = this.pending(ctx, this.members.list(tx.sql, { pending: true }));
+      const row = this.known(ctx, this.members.list(tx.sql, { pending: true }).filter(({ state }) => state === 'pending'));
       untrustMember(tx, row);
       this.members.remove(tx, row);
     });
   }
 
-  private pending(ctx: RequestContext, rows: readonly MemberRow[]): MemberRow {
+  /** The one of `rows` whose certificate the caller shows. */
+  private known(ctx: RequestContext, rows: readonly MemberRow[]): MemberRow {
     const fingerprint = peerOf(ctx)?.fingerprint;
-    const row = rows.find(({ state, certificate }) => state === 'pending' && certificate !== '' && parsePem(certificate).fingerprint === fingerprint);
+    const row = rows.find(({ certificate }) => certificate !== '' && parsePem(certificate).fingerprint === fingerprint);
     if (row === undefined) throw forbidden('not authorized');
     return row;
   }
@@ -111,6 +114,20 @@ export class Admissions {
     this.members.update(tx, id, { description: '', roles: [], config: { [joiningSince]: tx.now.toISOString() }, failureDomain: 'default' });
     trustMember(tx, name, certificate);
     return id;
+  }
+
+  /** A member that a recovery left out keeps its number, and so what is on it. It says itself when it is back. */
+  private takeBack(tx: Tx, request: AcceptRequest, certificate: PeerCertificate): number {
+    const { name, address, architecture, level, apiExtensions } = request;
+    const row = this.members.find(tx.sql, name);
+    if (row === undefined) throw notFound(`The cluster has no member "${name}" any more: save what is needed there and join with an empty state directory`);
+    if (this.members.leftOut(tx.sql, row.id) !== request.former) throw conflict(`No recovery of this cluster has left member "${name}" behind`);
+    const other = this.members.byAddress(tx.sql, address);
+    if (other !== undefined && other.id !== row.id) throw conflict(`The cluster already has a member with address: ${address}`);
+    untrustMember(tx, row);
+    this.members.setIdentity(tx, row.id, { name, address, architecture, certificate: toPem(certificate.x509.raw), version: { level, apiExtensions } });
+    trustMember(tx, name, certificate);
+    return row.id;
   }
 }
 

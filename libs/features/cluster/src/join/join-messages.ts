@@ -14,6 +14,8 @@ export const acceptRequest = z.object({
   apiExtensions: z.int(),
   /** The trust password, or the text of a token. */
   password: z.string(),
+  /** Incarnation of the history it was left behind in: it is a member that comes back. */
+  former: z.string().optional(),
 });
 export type AcceptRequest = z.infer<typeof acceptRequest>;
 
@@ -26,3 +28,6 @@ export interface AcceptReply {
 
 /** `POST /internal/cluster/questions`. */
 export const questionsRequest = acceptRequest.pick({ name: true, password: true });
+
+/** `POST /internal/cluster/rejoin`, on the unix socket. */
+export const rejoinRequest = z.object({ token: z.string() });

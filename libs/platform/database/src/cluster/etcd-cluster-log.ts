@@ -11,6 +11,7 @@ import type { OpenDatabase } from '../open-database.js';
 import type { Tx } from '../transaction.js';
 import { readSettings, type ClusterSettings } from './cluster-settings.js';
 import { LogConnection } from './log-connection.js';
+import { keepSafetyCopy } from './safety-copy.js';
 import { memberRow, memberRows, voterEndpoints, type MemberRow } from './member-rows.js';
 
 const firstAnswerMs = 15_000;
@@ -192,13 +193,12 @@ export class EtcdClusterLog extends ClusterLog {
   override async join(ctx: RequestContext, memberId: number, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<void> {
     const { open, member } = this.parts;
     if (this.current) throw invalid('This server is already clustered');
-    if (admission.level > open.replica.knownLevel) throw invalid(`The cluster is at schema level ${admission.level}, this program knows levels up to ${open.replica.knownLevel}: upgrade first`);
-    const { incarnation, endpoints, clusterId } = admission;
-    const settings: ClusterSettings = { incarnation, memberId, endpoints, clusterId };
+    this.assertKnown(admission);
+    const settings = settingsOf(admission, memberId);
     let connection: LogConnection | null = null;
     try {
       await this.pki.importAuthority({ certificate: admission.ca, key: admission.caKey });
-      connection = this.makeConnection(settings, await this.client(memberId, endpoints));
+      connection = this.makeConnection(settings, await this.client(memberId, settings.endpoints));
       await connection.hold(memberId, () => this.installFrom(fetchSnapshot, settings, connection!, () => {
         Object.assign(member, { id: memberId, name: memberRow(open.database.read, memberId)?.name ?? member.name, clustered: true });
       }));
@@ -209,6 +209,28 @@ export class EtcdClusterLog extends ClusterLog {
     }
     this.use(connection);
     await open.database.barrier(ctx);
+  }
+
+  override async rejoin(ctx: RequestContext, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<{ backup: string }> {
+    const { open, state, member } = this.parts;
+    this.assertKnown(admission);
+    const { settings: former } = this.required();
+    if (former.leftBehind === undefined) await this.fence(`The cluster goes on in another history, and "${member.name}" joins it again`);
+    const backup = await keepSafetyCopy({ open, state, pki: this.pki }, 'before-rejoin');
+    await this.pki.importAuthority({ certificate: admission.ca, key: admission.caKey });
+    const settings = settingsOf(admission, former.memberId);
+    const connection = this.makeConnection(settings, await this.client(settings.memberId, settings.endpoints));
+    try {
+      await connection.hold(settings.memberId, () => this.installFrom(fetchSnapshot, settings, connection));
+    } catch (error) {
+      connection.close();
+      throw wrap(error, 'Failed to fetch the database of the cluster');
+    }
+    this.disconnect();
+    this.voter.permit();
+    this.use(connection);
+    await open.database.barrier(ctx);
+    return { backup };
   }
 
   override async leave(): Promise<void> {
@@ -356,8 +378,17 @@ export class EtcdClusterLog extends ClusterLog {
     }
   }
 
+  private assertKnown({ level }: Admission): void {
+    const { knownLevel } = this.parts.open.replica;
+    if (level > knownLevel) throw invalid(`The cluster is at schema level ${level}, this program knows levels up to ${knownLevel}: upgrade first`);
+  }
+
   private required(): LogConnection {
     if (!this.current) throw invalid('This server is not clustered');
     return this.current;
   }
+}
+
+function settingsOf({ incarnation, endpoints, clusterId }: Admission, memberId: number): ClusterSettings {
+  return { incarnation, memberId, endpoints, clusterId };
 }

@@ -1,10 +1,11 @@
-import { cp, mkdir, rename, rm } from 'node:fs/promises';
+import { cp, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, internalContext, invalid, LocalMember, messageOf, precondition, randomHex, SilentLogger, type Logger, type StateDirectory } from '#kernel';
 import { EtcdClient, EtcdLog, QuorumMonitor, salvage, voterName, type EtcdLauncher } from '#platform/raft';
 import type { OpenDatabase } from '../open-database.js';
 import { readSettings, type ClusterSettings } from './cluster-settings.js';
 import type { EtcdClusterLog } from './etcd-cluster-log.js';
+import { keepSafetyCopy } from './safety-copy.js';
 import { memberRow, memberRows, voterEndpoints, type MemberRow } from './member-rows.js';
 
 export interface QuorumRecoveryParts {
@@ -76,13 +77,14 @@ export class QuorumRecovery {
     const { open, cluster, state } = this.parts;
     const { self } = this;
     const salvaged = await this.takeFromVoter();
-    const backup = await this.putAside();
+    const backup = await keepSafetyCopy({ open, state, pki: cluster.pki }, 'before-recovery');
     const leftOut = memberRows(open.database.read).filter(({ id }) => id !== self.id);
     const former = this.settings.incarnation;
     try {
       await cluster.begin({ ...self, address }, (tx) => {
         tx.sql.run('UPDATE nodes SET address = ? WHERE id = ?', address, self.id);
-        tx.sql.run("UPDATE nodes SET voter = '', certificate = '', raft = ? WHERE id <> ?", JSON.stringify({ leftOut: former }), self.id);
+        // One that an earlier recovery left out is still in the history of that time.
+        tx.sql.run("UPDATE nodes SET voter = '', certificate = '', raft = json_object('leftOut', coalesce(raft ->> 'leftOut', ?)) WHERE id <> ?", former, self.id);
       });
     } catch (error) {
       await cp(join(backup, 'etcd-pki'), cluster.pki.directory, { recursive: true, force: true });
@@ -108,18 +110,5 @@ export class QuorumRecovery {
       logger.warn('Nothing could be taken from the data of this member\'s voter', { error: messageOf(error) });
     }
     return open.database.head.index - before;
-  }
-
-  private async putAside(): Promise<string> {
-    const { open, cluster, state } = this.parts;
-    const backup = join(state.backups, `before-recovery-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`);
-    await mkdir(backup, { recursive: true, mode: 0o700 });
-    await open.database.copyTo(join(backup, 'db.bin'));
-    await cp(cluster.pki.directory, join(backup, 'etcd-pki'), { recursive: true });
-    await rename(join(state.database, 'etcd'), join(backup, 'etcd')).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    });
-    await rm(join(state.database, 'etcd'), { recursive: true, force: true });
-    return backup;
   }
 }

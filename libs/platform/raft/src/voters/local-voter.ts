@@ -113,6 +113,11 @@ export class LocalVoter {
     await this.stop();
   }
 
+  /** This member follows another history from now on, and may vote in that. */
+  permit(): void {
+    this.forbidden = null;
+  }
+
   async stop(): Promise<void> {
     const { keeper } = this;
     this.keeper = undefined;
