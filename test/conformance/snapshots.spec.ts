@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, it } from 'vitest';
-import { same, type CompareOptions } from '../support/compare.js';
+import { afterAll, beforeAll } from 'vitest';
+import { instanceMasks, lines } from '../support/lines.js';
 import { must, Pair } from '../support/pair.js';
 
 /** Snapshots say and do the same on Roost and on real LXD, command by command, on plain directories and on btrfs. */
@@ -12,22 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => pair.destroy());
 
-const options: CompareOptions = {
-  normalise: (text) => text.replace(/^ +/gm, ' ').trim()
-    .replaceAll(/\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| UTC)/g, (time) => (/^(0001|20[3-9])/.test(time) ? time : '<time>'))
-    .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>').replaceAll(/"Hostid":\d+/g, '"Hostid":<id>').replaceAll(/"Maprange":\d+/g, '"Maprange":<n>'),
-};
-
-function lines(title: string, commands: string): void {
-  describe(title, () => {
-    for (const command of commands.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))) {
-      it(command, () => { same(pair.roost, pair.lxd, command, options); });
-    }
-  });
-}
-
 for (const pool of ['default', 'bt']) {
-  lines(`snapshots in pool ${pool}`, `
+  lines(pair, `snapshots in pool ${pool}`, `
     lxc init bb c1 -q -s ${pool} -c user.mark=one
     lxc query /1.0/instances/c1/snapshots
     lxc snapshot c1
@@ -85,9 +71,9 @@ for (const pool of ['default', 'bt']) {
     lxc query /1.0/instances/c2/snapshots
     lxc info c2
     lxc delete c2
-  `);
+  `, instanceMasks);
 
-  lines(`a running instance in pool ${pool}`, `
+  lines(pair, `a running instance in pool ${pool}`, `
     lxc launch bb r1 -q -s ${pool} 2>/dev/null
     lxc exec r1 -- sh -c 'echo one >/root/mark; ln -s nowhere /root/link; mkfifo /root/fifo; chown 1000:1000 /root/mark; chmod 4755 /root/mark'
     lxc snapshot r1 s0
@@ -104,5 +90,5 @@ for (const pool of ['default', 'bt']) {
     lxc exec r1 -- cat /root/mark
     lxc delete -f r1
     lxc list -f csv
-  `);
+  `, instanceMasks);
 }

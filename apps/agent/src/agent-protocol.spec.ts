@@ -63,11 +63,12 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['listSnapshots', [volume], ['s0']], ['restoreSnapshot', [volume, 's0', 'abc'], undefined], ['undoRestore', [volume, 'abc'], undefined],
     ['finishRestore', [volume, 'abc'], undefined],
     ['copyVolume', [{ source: volume, sourceSnapshot: 's0', target: { ...volume, name: 'c2' }, snapshots: ['a', 'b'], sizeBytes: 5 }], undefined],
+    ['refreshVolume', [{ source: volume, sourceSnapshot: 's0', target: { ...volume, name: 'c2' }, snapshots: ['a', 'b'], sizeBytes: 5 }, 'abc'], undefined],
   ],
   transfers: [
     ['transferFormats', [pool], ['btrfs', 'tar']], ['waitTransfer', ['t1', new AbortController().signal], undefined],
     ['sendVolume', [{ volume, snapshots: ['a', 'b'], format: 'btrfs', endpointUid: 33, endpointGid: 34, sourceSnapshot: 's0' }], { sessionId: 't1', path: '/bytes' }],
-    ['receiveVolume', [{ volume, snapshots: ['a'], format: 'tar', endpointUid: 33, endpointGid: 34, sizeBytes: 5 }], { sessionId: 't2', path: '/bytes' }],
+    ['receiveVolume', [{ volume, snapshots: ['a'], format: 'tar', endpointUid: 33, endpointGid: 34, sizeBytes: 5, refreshToken: 'abc' }], { sessionId: 't2', path: '/bytes' }],
   ],
   images: [
     ['inspectImage', ['/m', '/r'], { metadataYaml: 'a: b', type: 'container' }], ['adoptImage', ['abc', '/m', '/r'], undefined],

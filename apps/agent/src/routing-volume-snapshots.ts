@@ -19,6 +19,11 @@ export class RoutingVolumeSnapshots extends VolumeSnapshots {
     await this.of(request.target.pool).copyVolume(request);
   }
 
+  override async refreshVolume(request: CopyVolumeRequest, token: string): Promise<void> {
+    await this.storage.ensurePoolMounted(request.source.pool);
+    await this.of(request.target.pool).refreshVolume(request, token);
+  }
+
   private of(pool: PoolSpec): VolumeSnapshots {
     const driver = this.drivers.get(pool.driver);
     if (!driver) throw invalid(`Unknown storage driver "${pool.driver}"`);

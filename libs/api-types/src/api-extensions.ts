@@ -10,7 +10,7 @@ export const apiExtensions: readonly string[] = [
   'storage_btrfs_mount_options', 'entity_description', 'image_force_refresh', 'id_map_base', 'storage_images_delete', 'resource_limits',
   'storage_volatile_initial_source', 'resources', 'kernel_limits', 'console', 'network_dhcp_gateway', 'network_leases', 'operation_description', 'clustering',
   'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'clustering_join', 'network_state', 'container_protection_delete', 'pprof_http', 'network_hwaddr',
-  'network_nat_order', 'container_full', 'projects', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
+  'network_nat_order', 'container_full', 'projects', 'container_incremental_copy', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd',
   'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
@@ -35,7 +35,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
   ],
   'copies and moves of instances': [
     'container_stateless_copy', 'container_snapshot_stateful_migration', 'migration_pre_copy',
-    'migration_stateful', 'migration_progress', 'container_incremental_copy', 'custom_volume_refresh', 'instance_pool_move', 'instance_project_move',
+    'migration_stateful', 'migration_progress', 'custom_volume_refresh', 'instance_pool_move', 'instance_project_move',
     'instance_allow_inconsistent_copy', 'cluster_migration_inconsistent_copy', 'storage_volume_project_move', 'storage_rsync_bwlimit',
     'storage_rsync_compression',
   ],

@@ -35,4 +35,9 @@ export abstract class VolumeSnapshots {
   abstract finishRestore(volume: VolumeSpec, token: string): Promise<void>;
   /** Does nothing where the target is there already. */
   abstract copyVolume(request: CopyVolumeRequest): Promise<void>;
+  /**
+   * Makes the target, which is there, what the source is: snapshots named that it lacks are added, the others stay, and its content is replaced as by
+   * `restoreSnapshot`, quota unchanged, to be settled by `finishRestore` or `undoRestore`. `sizeBytes` has no meaning here.
+   */
+  abstract refreshVolume(request: CopyVolumeRequest, token: string): Promise<void>;
 }

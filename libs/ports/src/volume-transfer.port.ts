@@ -22,6 +22,11 @@ export interface SendVolumeRequest extends TransferRequest {
 export interface ReceiveVolumeRequest extends TransferRequest {
   /** Quota in bytes, 0 for none. */
   readonly sizeBytes: number;
+  /**
+   * Absent or empty for a volume that is new. Otherwise the volume is there, and what comes refreshes it as `VolumeSnapshots.refreshVolume` does, under this token;
+   * snapshots that come are such as it lacks.
+   */
+  readonly refreshToken?: string;
 }
 
 /** The endpoint is a FIFO, or a unix socket, for the bytes of one volume. It disappears with `waitTransfer`. */
@@ -35,7 +40,7 @@ export interface TransferStarted {
  * within ten seconds is ended. Bytes do not pass the agent.
  *
  * A received volume, with its snapshots, appears whole, under its name, when `waitTransfer` resolves; a transfer that fails, is aborted or dies with
- * its agent leaves nothing. `conflict` when a volume of that name is there.
+ * its agent leaves nothing. `conflict` when a volume of that name is there, unless it is to be refreshed.
  */
 export abstract class VolumeTransfer {
   /** What a pool's driver can send and receive, best first. */

@@ -38,6 +38,7 @@ export function storageService({ storage, snapshots, transfers, images }: Storag
       undoRestore: ({ volume, token }: Restore) => done(snapshots.undoRestore(volume, token)),
       finishRestore: ({ volume, token }: Restore) => done(snapshots.finishRestore(volume, token)),
       copyVolume: (request: CopyVolumeRequest) => done(snapshots.copyVolume(request)),
+      refreshVolume: ({ token, ...request }: CopyVolumeRequest & { token: string }) => done(snapshots.refreshVolume(request, token)),
       transferFormats: async ({ pool }: Pool) => ({ formats: await transfers.transferFormats(pool) }),
       sendVolume: (request: SendVolumeRequest) => transfers.sendVolume(request),
       receiveVolume: (request: ReceiveVolumeRequest) => transfers.receiveVolume(request),

@@ -152,6 +152,16 @@ export class FakeStorageDriver extends StorageDriver {
     pool.volumes.set(keyOf(volume), { ...emptyVolume(volume), content, snapshots, sizeBytes });
   }
 
+  /** What is there gets other content, and snapshots it lacked. */
+  refresh(volume: VolumeSpec, { content, snapshots }: { readonly content: string; readonly snapshots: readonly (readonly [string, string])[] }, token: string): void {
+    const found = this.volume(volume);
+    for (const [name, kept] of snapshots) if (!found.snapshots.has(name)) found.snapshots.set(name, kept);
+    const former = found.formers.get(token) ?? found.content;
+    found.formers.clear();
+    found.formers.set(token, former);
+    found.content = content;
+  }
+
   private unpack(pool: FakePool, fingerprint: string): void {
     const key = `image/${fingerprint}`;
     if (pool.volumes.has(key)) return;

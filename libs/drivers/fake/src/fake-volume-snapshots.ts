@@ -65,6 +65,13 @@ export class FakeVolumeSnapshots extends VolumeSnapshots {
     this.storage.adopt(request.target, { content, snapshots, sizeBytes: request.sizeBytes });
   }
 
+  override async refreshVolume(request: CopyVolumeRequest, token: string): Promise<void> {
+    await this.faults.enter('snapshots.refreshVolume');
+    const source = this.storage.volume(request.source);
+    const content = request.sourceSnapshot === '' ? source.content : this.contentOf(request.source, source, request.sourceSnapshot);
+    this.storage.refresh(request.target, { content, snapshots: request.snapshots.map((name) => [name, this.contentOf(request.source, source, name)]) }, token);
+  }
+
   private contentOf(volume: VolumeSpec, found: FakeVolume, snapshot: string): string {
     const content = found.snapshots.get(snapshot);
     if (content === undefined) throw notFound(`Snapshot "${snapshot}" of volume "${volume.name}" does not exist in pool "${volume.pool.name}"`);

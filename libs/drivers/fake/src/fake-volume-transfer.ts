@@ -48,6 +48,10 @@ export class FakeVolumeTransfer extends VolumeTransfer {
       if (text === '') throw internal('The stream ended without the volume');
       const sent = JSON.parse(text) as { format: string; content: string; snapshots: [string, string][] };
       if (sent.format !== request.format) throw internal(`Expected "${request.format}", got "${sent.format}"`);
+      if (request.refreshToken) {
+        this.storage.refresh(request.volume, sent, request.refreshToken);
+        return;
+      }
       if (this.storage.pools.get(request.volume.pool.name)?.volumes.has(`container/${request.volume.name}`)) {
         throw conflict(`Volume "${request.volume.name}" exists already in pool "${request.volume.pool.name}"`);
       }

@@ -29,6 +29,7 @@ export class BtrfsVolumeSnapshots extends VolumeSnapshots {
   override undoRestore(volume: VolumeSpec, token: string): Promise<void> { return this.on(volume, () => this.trees.undoRestore(volume, token)); }
   override finishRestore(volume: VolumeSpec, token: string): Promise<void> { return this.on(volume, () => this.trees.finishRestore(volume, token)); }
   override copyVolume(request: CopyVolumeRequest): Promise<void> { return this.on(request.target, () => this.trees.copy(request)); }
+  override refreshVolume(request: CopyVolumeRequest, token: string): Promise<void> { return this.on(request.target, () => this.trees.refresh(request, token)); }
 
   private async on<T>(volume: VolumeSpec, work: () => Promise<T>): Promise<T> {
     await this.options.ensurePoolMounted(volume.pool);

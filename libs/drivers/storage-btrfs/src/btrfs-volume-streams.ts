@@ -64,23 +64,25 @@ export class BtrfsVolumeStreams extends VolumeStreams {
   }
 
   override async receive(request: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
-    const { volume, snapshots, sizeBytes } = request;
+    const { volume, snapshots, sizeBytes, refreshToken } = request;
     const { subvolumes, volumes } = this.options;
+    const trees = volumes.snapshotTrees;
     await this.options.ensurePoolMounted(volume.pool);
     await volumes.lock(volume, async () => {
-      await this.places.requireAbsent(volume);
+      if (!refreshToken) await this.places.requireAbsent(volume);
       const scratch = this.places.scratchToReceive(volume);
       await subvolumes.destroy(scratch);
       try {
         await subvolumes.create(scratch);
         await chmod(scratch, 0o700);
         const received = request.format === 'tar' ? await this.unpack(request, scratch, fd, signal) : await this.take(request, scratch, fd, signal);
-        await volumes.snapshotTrees.destroyAll(volume);
+        await (refreshToken ? trees.destroyThese(volume, snapshots) : trees.destroyAll(volume));
         if (sizeBytes > 0) await volumes.limitAt(received.volume, sizeBytes);
         const pieces = new Map(snapshots.map((snapshot) => [snapshot, `${received.snapshots}/${snapshot}`]));
         // A read-only subvolume cannot be moved to another directory; a clone of it can be made anywhere.
-        await this.places.adopt(volume, { volume: received.volume, snapshots: pieces }, (path, target) => subvolumes.snapshot(path, target, { readOnly: true }));
-        await volumes.snapshotTrees.settleLink(volume);
+        await this.places.adopt(volume, { volume: received.volume, snapshots: pieces }, (path, target) => subvolumes.snapshot(path, target, { readOnly: true }),
+          refreshToken ? (path) => trees.replace(volume, path, refreshToken) : undefined);
+        await trees.settleLink(volume);
       } finally {
         await subvolumes.destroy(scratch);
       }

@@ -31,14 +31,23 @@ export class BtrfsVolumes {
     this.images = new ImageUnpacker(options.command);
     this.trees = new RemoveTree(options.command);
     const copies = new CopyTree(options.command);
-    this.snapshotTrees = new SnapshotTrees(options.state, {
-      clone: (source, target, { readOnly }) => this.subvolumes.snapshot(source, target, { readOnly }),
-      fill: async (source, target, { readOnly }) => {
+    const clone = (source: string, target: string, { readOnly }: { readOnly: boolean }): Promise<void> => this.subvolumes.snapshot(source, target, { readOnly });
+    const fill = async (source: string, target: string, { readOnly, like }: { readOnly: boolean; like: string | null }): Promise<void> => {
+      if (like !== null && (await this.subvolumes.isSubvolume(like))) {
+        // What both hold stays shared; only what differs is written.
+        await this.subvolumes.snapshot(like, target);
+        await copies.mirror(source, target);
+      } else {
         await this.subvolumes.create(target);
         await copies.copy(source, target);
-        await chmod(target, volumeMode);
-        if (readOnly) await this.subvolumes.setReadOnly(target, true);
-      },
+      }
+      await chmod(target, volumeMode);
+      if (readOnly) await this.subvolumes.setReadOnly(target, true);
+    };
+    this.snapshotTrees = new SnapshotTrees(options.state, {
+      clone,
+      fill,
+      renew: (source, target, { former, samePool }) => (samePool ? clone(source, target, { readOnly: false }) : fill(source, target, { readOnly: false, like: former })),
       remove: (path) => this.destroyIfPresent(path),
       copyQuota: async (source, target) => {
         const limitBytes = (await this.subvolumes.usage(source))?.limitBytes ?? 0;

@@ -29,6 +29,10 @@ export class DirVolumeSnapshots extends VolumeSnapshots {
     };
     const operations: TreeOperations = {
       clone, fill: clone, remove: (path) => removal.remove(path), copyQuota: async () => {}, limit: async () => {},
+      renew: async (source, target, { former }) => {
+        await copies.renew(source, target, former);
+        await chmod(target, volumeMode);
+      },
     };
     this.trees = new SnapshotTrees(options.state, operations);
   }
@@ -49,6 +53,7 @@ export class DirVolumeSnapshots extends VolumeSnapshots {
   override undoRestore(volume: VolumeSpec, token: string): Promise<void> { return this.on(volume, () => this.trees.undoRestore(volume, token)); }
   override finishRestore(volume: VolumeSpec, token: string): Promise<void> { return this.on(volume, () => this.trees.finishRestore(volume, token)); }
   override copyVolume(request: CopyVolumeRequest): Promise<void> { return this.on(request.target, () => this.trees.copy(request)); }
+  override refreshVolume(request: CopyVolumeRequest, token: string): Promise<void> { return this.on(request.target, () => this.trees.refresh(request, token)); }
 
   private async on<T>(volume: VolumeSpec, work: () => Promise<T>): Promise<T> {
     await this.options.ensurePoolMounted(volume.pool);

@@ -38,21 +38,22 @@ export class DirVolumeStreams extends VolumeStreams {
     }
   }
 
-  override async receive({ volume, snapshots }: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
+  override async receive({ volume, snapshots, refreshToken }: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
+    const { trees } = this.options.snapshots;
     await this.options.ensurePoolMounted(volume.pool);
     await this.options.lock(volume, async () => {
-      await this.places.requireAbsent(volume);
+      if (!refreshToken) await this.places.requireAbsent(volume);
       const scratch = this.places.scratchToReceive(volume);
       await this.removal.remove(scratch);
       try {
         for (const path of ['', '/volume', '/snapshots', ...snapshots.map((snapshot) => `/snapshots/${snapshot}`)]) await mkdir(`${scratch}${path}`, { mode: 0o700 });
         await this.tar.receive({ into: scratch, fd, signal });
-        await this.options.snapshots.trees.destroyAll(volume);
+        await (refreshToken ? trees.destroyThese(volume, snapshots) : trees.destroyAll(volume));
         for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
         await this.places.adopt(volume, {
           volume: `${scratch}/volume`, snapshots: new Map(snapshots.map((snapshot) => [snapshot, `${scratch}/snapshots/${snapshot}`])),
-        }, rename);
-        await this.options.snapshots.trees.settleLink(volume);
+        }, rename, refreshToken ? (path) => trees.replace(volume, path, refreshToken) : rename);
+        await trees.settleLink(volume);
       } finally {
         await this.removal.remove(scratch);
       }

@@ -13,6 +13,7 @@ import { instanceResources } from './instance-urls.js';
 import { copyInstance } from './copies/copy-instance.operation.js';
 import type { CopyInstanceParams, CopySource } from './copies/copy-operation.params.js';
 import { InstanceCopies } from './copies/instance-copies.service.js';
+import { InstanceRefresh } from './copies/instance-refresh.service.js';
 import { createInstance } from './operations/create-instance.operation.js';
 import type { CreateInstanceParams } from './operations/instance-operation.params.js';
 import { isKnownArchitecture } from './rules/architectures.rules.js';
@@ -46,12 +47,15 @@ export class InstanceCreation {
     private readonly rows: InstanceRows,
     private readonly neighbors: InstanceNeighbors,
     private readonly copies: InstanceCopies,
+    private readonly refreshes: InstanceRefresh,
     private readonly self: LocalMember,
   ) {}
 
   async create(ctx: RequestContext, asked: InstancesPost, defaultType: InstanceType | null, check: PlacementCheck | null): Promise<OperationHandle> {
     this.checkProject(ctx.project);
     const copy = asked.source?.type === 'copy' ? await this.copies.resolve(ctx.project, asked) : null;
+    const former = asked.source?.refresh === true ? this.catalog.find(ctx.project, asked.name ?? '') : undefined;
+    if (copy !== null && former !== undefined) return this.refreshes.refresh(ctx, former, copy);
     const request = copy?.request ?? asked;
     const type = this.typeOf(request.type || defaultType || 'container');
     const source = request.source ?? {};

@@ -72,6 +72,12 @@ export class SnapshotVolumes {
     return this.driver.copyVolume({ source: this.specs.volumeSpec(from), sourceSnapshot: snapshot, target: this.specs.volumeSpec(to), snapshots, sizeBytes });
   }
 
+  /** On this host; the volume of `to` becomes what `from` is, under the token, as `VolumeSnapshots.refreshVolume` has it. */
+  refresh(request: { readonly from: InstanceVolumeKey; readonly snapshot: string; readonly to: InstanceVolumeKey; readonly snapshots: readonly string[] }, token: string): Promise<void> {
+    const { from, snapshot, to, snapshots } = request;
+    return this.driver.refreshVolume({ source: this.specs.volumeSpec(from), sourceSnapshot: snapshot, target: this.specs.volumeSpec(to), snapshots, sizeBytes: 0 }, token);
+  }
+
   /** Whether what runs on a volume of the pool must hold still while it is copied. */
   async freezesToCopy(pool: string): Promise<boolean> {
     return (await this.pools.capabilitiesOf(this.pools.spec(pool).driver))?.freezeToCopy === true;

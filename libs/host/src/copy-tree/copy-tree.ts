@@ -22,9 +22,19 @@ export class CopyTree {
     }
   }
 
-  /** Makes `target` what `source` is, copying only what differs. */
-  async mirror(source: string, target: string): Promise<void> {
-    const argv = [...lowPriority, 'rsync', '-aHAXS', '--numeric-ids', '--devices', '--delete', '--', `${source}/`, `${target}/`];
+  /** Makes `target` what `source` is, copying only what differs, by its content. */
+  mirror(source: string, target: string): Promise<void> {
+    return this.sync(source, target, ['--delete']);
+  }
+
+  /** Makes `target`, which is absent, from `source`; files that `former` holds alike become further links to them. */
+  renew(source: string, target: string, former: string): Promise<void> {
+    return this.sync(source, target, [`--link-dest=${former}`]);
+  }
+
+  /** Sizes and times do not tell whether a file changed within a second; contents do. */
+  private async sync(source: string, target: string, options: readonly string[]): Promise<void> {
+    const argv = [...lowPriority, 'rsync', '-aHAXS', '--numeric-ids', '--devices', '--checksum', ...options, '--', `${source}/`, `${target}/`];
     await this.command.run({ argv, timeoutMs: copyTimeoutMs, okExitCodes: [0, vanished] });
   }
 }

@@ -23,6 +23,8 @@ export const poolMode = 0o711;
 const scratchPrefix = '.roost-';
 /** What a volume held before a restore that is not settled yet; unlike scratch it is kept over a crash. */
 const formerPrefix = '.former-';
+/** A snapshot set aside likewise, while it is not sure yet that it goes. */
+const formerSnapshot = /^\.former-[0-9a-f]{32}-/;
 
 export interface ListedVolume {
   readonly kind: string;
@@ -72,7 +74,12 @@ export class PoolDirectories {
   }
 
   async snapshotNames(kind: string, name: string): Promise<string[]> {
-    return (await entries(this.snapshots(kind, name))).filter((entry) => !entry.startsWith(scratchPrefix));
+    return (await entries(this.snapshots(kind, name))).filter((entry) => !isHidden(entry));
+  }
+
+  /** Paths of what lies among a volume's snapshots and is none: set aside, half made or half deleted. */
+  async hiddenSnapshots(kind: string, name: string): Promise<string[]> {
+    return (await entries(this.snapshots(kind, name))).filter(isHidden).map((entry) => `${this.snapshots(kind, name)}/${entry}`);
   }
 
   /** Where a restore keeps what the volume held before. `token` names the restore. */
@@ -157,6 +164,10 @@ export class PoolDirectories {
   async remove(): Promise<void> {
     for (const directory of Object.keys(kindDirectories)) await rm(`${this.path}/${directory}`, { recursive: true, force: true });
   }
+}
+
+function isHidden(snapshot: string): boolean {
+  return snapshot.startsWith(scratchPrefix) || formerSnapshot.test(snapshot);
 }
 
 /** Names in a directory; none if it does not exist. */

@@ -8,8 +8,10 @@ import { exists, PoolDirectories } from './pool-directories.js';
 export interface TreeOperations {
   /** Makes `target`, which is absent, from `source`, a volume or snapshot of the same pool. */
   clone(source: string, target: string, options: { readonly readOnly: boolean }): Promise<void>;
-  /** The same across pools: `source` may lie on any file system. */
-  fill(source: string, target: string, options: { readonly readOnly: boolean }): Promise<void>;
+  /** The same across pools: `source` may lie on any file system. `like`, of the target's pool, holds much of the same, for drivers that can share it. */
+  fill(source: string, target: string, options: { readonly readOnly: boolean; readonly like: string | null }): Promise<void>;
+  /** Makes `target` from `source`, of any pool, where `former` is what it replaces: only one of the two will live on, so they may share what both hold. */
+  renew(source: string, target: string, options: { readonly former: string; readonly samePool: boolean }): Promise<void>;
   /** Absent is success. */
   remove(path: string): Promise<void>;
   /** Gives `target` the quota of `source`, where the driver has quotas. */
@@ -22,6 +24,16 @@ export interface TreeVolume {
   readonly pool: { readonly name: string };
   readonly kind: string;
   readonly name: string;
+}
+
+/** What is copied, and what it becomes. */
+export interface TreeCopy {
+  readonly source: TreeVolume;
+  /** Empty for the present content. */
+  readonly sourceSnapshot: string;
+  readonly target: TreeVolume;
+  readonly snapshots: readonly string[];
+  readonly sizeBytes: number;
 }
 
 const snapshotsMode = 0o700;
@@ -57,8 +69,15 @@ export class SnapshotTrees {
   async destroyAll(volume: TreeVolume): Promise<void> {
     const { directories, kind, name } = this.at(volume);
     for (const former of await directories.formers(kind, name)) await this.trees.remove(former);
-    for (const snapshot of await directories.snapshotNames(kind, name)) await this.discard(directories.snapshot(kind, name, snapshot), directories.snapshotBeingMade(kind, name, snapshot));
+    await this.destroyThese(volume, await directories.snapshotNames(kind, name));
+    for (const path of await directories.hiddenSnapshots(kind, name)) await this.trees.remove(path);
     await this.settleLink(volume);
+  }
+
+  /** Those named, before others of these names are put in their place. */
+  async destroyThese(volume: TreeVolume, snapshots: readonly string[]): Promise<void> {
+    const { directories, kind, name } = this.at(volume);
+    for (const snapshot of snapshots) await this.discard(directories.snapshot(kind, name, snapshot), directories.snapshotBeingMade(kind, name, snapshot));
   }
 
   async rename(volume: TreeVolume, snapshot: string, newName: string): Promise<void> {
@@ -111,32 +130,50 @@ export class SnapshotTrees {
     await this.trees.remove(directories.former(kind, name, token));
   }
 
-  async copy(request: {
-    readonly source: TreeVolume; readonly sourceSnapshot: string; readonly target: TreeVolume; readonly snapshots: readonly string[]; readonly sizeBytes: number;
-  }): Promise<void> {
-    const from = this.at(request.source);
+  async copy(request: TreeCopy): Promise<void> {
     const to = this.at(request.target);
     const path = to.directories.volume(to.kind, to.name);
     if (await exists(path)) return;
-    const samePool = request.source.pool.name === request.target.pool.name;
-    const copy = (source: string, target: string, readOnly: boolean): Promise<void> =>
-      samePool ? this.trees.clone(source, target, { readOnly }) : this.trees.fill(source, target, { readOnly });
-    for (const snapshot of request.snapshots) {
-      const source = from.directories.snapshot(from.kind, from.name, snapshot);
-      const target = to.directories.snapshot(to.kind, to.name, snapshot);
-      if (await exists(target)) continue;
-      await this.requireSnapshot(request.source, snapshot, source);
-      await mkdir(dirname(target), { recursive: true, mode: snapshotsMode });
-      await this.make(to.directories.snapshotBeingMade(to.kind, to.name, snapshot), target, (made) => copy(source, made, true));
-    }
-    const source = request.sourceSnapshot === '' ? from.directories.volume(from.kind, from.name) : from.directories.snapshot(from.kind, from.name, request.sourceSnapshot);
-    if (request.sourceSnapshot === '') await this.requirePresent(request.source, source);
-    else await this.requireSnapshot(request.source, request.sourceSnapshot, source);
+    const last = await this.copySnapshots(request, null);
+    const source = await this.copied(request);
     await this.make(to.directories.beingMade(to.kind, to.name), path, async (made) => {
-      await copy(source, made, false);
+      if (samePool(request)) await this.trees.clone(source, made, { readOnly: false });
+      else await this.trees.fill(source, made, { readOnly: false, like: last });
       await this.trees.limit(made, request.sizeBytes);
     });
     await this.settleLink(request.target);
+  }
+
+  /** Like a restore, from another volume: snapshots that are missing are added, then the content is replaced, and the former one kept under the token. */
+  async refresh(request: TreeCopy, token: string): Promise<void> {
+    const { directories, kind, name } = this.at(request.target);
+    const path = directories.volume(kind, name);
+    const former = directories.former(kind, name, token);
+    if ((await exists(former)) && (await exists(path))) return;
+    if (!(await exists(former))) await this.requirePresent(request.target, path);
+    for (const old of await directories.formers(kind, name)) if (old !== former) await this.trees.remove(old);
+    const source = await this.copied(request);
+    await this.copySnapshots(request, (await exists(former)) ? former : path);
+    await this.make(directories.beingMade(kind, name), path, async (made) => {
+      const replaced = (await exists(former)) ? former : path;
+      await this.trees.renew(source, made, { former: replaced, samePool: samePool(request) });
+      await this.trees.copyQuota(replaced, made);
+      if (replaced === path) await rename(path, former);
+    });
+    await this.settleLink(request.target);
+  }
+
+  /** Puts a received volume in the place of the one that is there, as `refresh` does. */
+  async replace(volume: TreeVolume, received: string, token: string): Promise<void> {
+    const { directories, kind, name } = this.at(volume);
+    const path = directories.volume(kind, name);
+    const former = directories.former(kind, name, token);
+    for (const old of await directories.formers(kind, name)) if (old !== former) await this.trees.remove(old);
+    await this.trees.copyQuota((await exists(former)) ? former : path, received);
+    // A former attempt may have come to nothing after it had replaced the content: what was there first is what is kept.
+    if (await exists(former)) await this.trees.remove(path);
+    else await rename(path, former);
+    await rename(received, path);
   }
 
   /** `snapshots/NAME` leads to a volume's snapshots as long as there are any, and their directory does not outlive them. */
@@ -153,6 +190,32 @@ export class SnapshotTrees {
       await rm(link, { force: true });
       await symlink(path, link);
     } else if (target === path) await rm(link, { force: true });
+  }
+
+  /** Those the target lacks, each like the one before. @returns the last one of all, or `like` where there are none. */
+  private async copySnapshots(request: TreeCopy, like: string | null): Promise<string | null> {
+    const [from, to] = [this.at(request.source), this.at(request.target)];
+    let former = like;
+    for (const snapshot of request.snapshots) {
+      const source = from.directories.snapshot(from.kind, from.name, snapshot);
+      const target = to.directories.snapshot(to.kind, to.name, snapshot);
+      if (!(await exists(target))) {
+        await this.requireSnapshot(request.source, snapshot, source);
+        await mkdir(dirname(target), { recursive: true, mode: snapshotsMode });
+        await this.make(to.directories.snapshotBeingMade(to.kind, to.name, snapshot), target, (made) =>
+          (samePool(request) ? this.trees.clone(source, made, { readOnly: true }) : this.trees.fill(source, made, { readOnly: true, like: former })));
+      }
+      former = target;
+    }
+    return former;
+  }
+
+  /** Where what is copied lies. */
+  private async copied({ source, sourceSnapshot }: TreeCopy): Promise<string> {
+    const { directories, kind, name } = this.at(source);
+    const path = sourceSnapshot === '' ? directories.volume(kind, name) : directories.snapshot(kind, name, sourceSnapshot);
+    await (sourceSnapshot === '' ? this.requirePresent(source, path) : this.requireSnapshot(source, sourceSnapshot, path));
+    return path;
   }
 
   private async make(made: string, path: string, fill: (made: string) => Promise<void>): Promise<void> {
@@ -186,6 +249,10 @@ export class SnapshotTrees {
   private at({ pool, kind, name }: TreeVolume): { directories: PoolDirectories; kind: string; name: string } {
     return { directories: new PoolDirectories(this.state.pool(pool.name)), kind, name };
   }
+}
+
+function samePool({ source, target }: TreeCopy): boolean {
+  return source.pool.name === target.pool.name;
 }
 
 function unlessAbsent(error: unknown): void {

@@ -56,13 +56,13 @@ export class TransferTrees {
   /** Gives received pieces their names, the volume last: what has its name is whole, snapshots included. */
   async adopt(
     volume: TreeVolume, received: { readonly volume: string; readonly snapshots: ReadonlyMap<string, string> },
-    placeSnapshot: (path: string, target: string) => Promise<void>,
+    placeSnapshot: (path: string, target: string) => Promise<void>, placeVolume: (path: string, target: string) => Promise<void> = rename,
   ): Promise<void> {
     const { directories, kind, name } = this.at(volume);
     if (received.snapshots.size > 0) await mkdir(directories.snapshots(kind, name), { recursive: true, mode: snapshotsMode });
     for (const [snapshot, path] of received.snapshots) await placeSnapshot(path, directories.snapshot(kind, name, snapshot));
     await chmod(received.volume, volumeMode);
-    await rename(received.volume, directories.volume(kind, name));
+    await placeVolume(received.volume, directories.volume(kind, name));
   }
 
   private at({ pool, kind, name }: TreeVolume): { directories: PoolDirectories; kind: string; name: string } {

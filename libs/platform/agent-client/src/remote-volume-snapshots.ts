@@ -25,6 +25,7 @@ export class RemoteVolumeSnapshots extends VolumeSnapshots {
   override async undoRestore(volume: VolumeSpec, token: string): Promise<void> { await this.call('undoRestore', { volume, token }); }
   override async finishRestore(volume: VolumeSpec, token: string): Promise<void> { await this.call('finishRestore', { volume, token }); }
   override async copyVolume(request: CopyVolumeRequest): Promise<void> { await this.call('copyVolume', request); }
+  override async refreshVolume(request: CopyVolumeRequest, token: string): Promise<void> { await this.call('refreshVolume', { ...request, token }); }
 
   private call<Reply>(method: string, request: object): Promise<Reply> { return this.agent.call<Reply>('Storage', method, request); }
 }

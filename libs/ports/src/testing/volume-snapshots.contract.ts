@@ -183,6 +183,44 @@ export function describeVolumeSnapshots(title: string, makeFixture: () => Promis
       expect(await fixture.read(c1)).toBe('two');
     });
 
+    it('bring a copy up to date, in the same pool and another, to be undone or finished', async () => {
+      await snapshots.createSnapshot(c1, 's0');
+      const elsewhere = { ...c1, pool: await fixture.driver.createPool(fixture.otherPool) };
+
+      for (const target of [c2, elsewhere]) {
+        await fixture.write(c1, 'one');
+        await snapshots.copyVolume({ source: c1, sourceSnapshot: '', target, snapshots: ['s0'], sizeBytes: 0 });
+        await fixture.write(target, 'own');
+        await snapshots.createSnapshot(target, 'mine');
+        await fixture.write(c1, 'two');
+        await snapshots.createSnapshot(c1, 's1');
+        const request = { source: c1, sourceSnapshot: '', target, snapshots: ['s1'], sizeBytes: 0 };
+
+        await snapshots.refreshVolume(request, token);
+        await snapshots.refreshVolume(request, token);
+        expect([await fixture.read(target), await fixture.read(target, 's1'), await names(target)]).toEqual(['two', 'two', ['mine', 's0', 's1']]);
+
+        await snapshots.undoRestore(target, token);
+        expect([await fixture.read(target), await fixture.read(c1)]).toEqual(['own', 'two']);
+
+        await snapshots.refreshVolume({ ...request, sourceSnapshot: 's0', snapshots: [] }, token);
+        await snapshots.finishRestore(target, token);
+        await fixture.write(target, 'mine again');
+        expect([await fixture.read(target), await fixture.read(target, 's0'), await fixture.read(c1), await fixture.read(c1, 's0')]).toEqual(['mine again', 'one', 'two', 'one']);
+        expect(await fixture.scratch(target)).toEqual([]);
+        await snapshots.destroySnapshot(c1, 's1');
+      }
+    });
+
+    it('refresh nothing that is not there, from nothing that is not there', async () => {
+      const request = { source: c1, sourceSnapshot: '', target: c2, snapshots: [], sizeBytes: 0 };
+
+      expect(await kindOf(snapshots.refreshVolume(request, token))).toBe('not-found');
+      expect(await kindOf(snapshots.refreshVolume({ ...request, source: c2, target: c1 }, token))).toBe('not-found');
+      expect(await fixture.read(c1)).toBe('one');
+      expect(await fixture.scratch(c1)).toEqual([]);
+    });
+
     it('leave nothing of a copy of what is not there', async () => {
       const request = { source: c1, sourceSnapshot: 'no', target: c2, snapshots: [], sizeBytes: 0 };
 

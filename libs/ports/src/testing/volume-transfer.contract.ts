@@ -46,10 +46,10 @@ export function describeVolumeTransfer(title: string, makeFixture: () => Promise
       return ours.filter((format) => theirs.includes(format));
     }
 
-    async function transfer(target: VolumeSpec, format: TransferFormat, snapshots = ['s0', 'volume'], sourceSnapshot = ''): Promise<void> {
+    async function transfer(target: VolumeSpec, format: TransferFormat, snapshots = ['s0', 'volume'], sourceSnapshot = '', refreshToken = ''): Promise<void> {
       const { transfers } = fixture;
       const sent = await transfers.sendVolume({ volume: c1, snapshots, format, sourceSnapshot, endpointUid, endpointGid });
-      const received = await transfers.receiveVolume({ volume: target, snapshots, format, sizeBytes: 0, endpointUid, endpointGid });
+      const received = await transfers.receiveVolume({ volume: target, snapshots, format, sizeBytes: 0, refreshToken, endpointUid, endpointGid });
       const [from, to] = [openToRead(sent.path), openToWrite(received.path)];
       const results = await Promise.allSettled([pipeline(from, to), transfers.waitTransfer(sent.sessionId, never), transfers.waitTransfer(received.sessionId, never)]);
       for (const result of results.reverse()) if (result.status === 'rejected') throw result.reason;
@@ -97,6 +97,26 @@ export function describeVolumeTransfer(title: string, makeFixture: () => Promise
 
       expect(await kindOf(transfer(target, format))).toBe('conflict');
       expect(await fixture.read(target)).toBe('own');
+    });
+
+    it('refresh a volume that is there, to be undone or finished', async () => {
+      for (const pool of [c1.pool, other]) {
+        for (const format of await common(pool)) {
+          const target = { ...c1, pool, name: `by-${format}` };
+          await transfer(target, format, ['s0']);
+          await fixture.write(target, 'own');
+
+          await transfer(target, format, ['volume'], '', 'abc');
+          await transfer(target, format, ['volume'], '', 'abc');
+          expect([await fixture.read(target), await fixture.read(target, 's0'), await fixture.read(target, 'volume')]).toEqual(['three', 'one', 'two']);
+
+          await fixture.snapshots.undoRestore(target, 'abc');
+          expect(await fixture.read(target)).toBe('own');
+          await transfer(target, format, [], 's0', 'def');
+          await fixture.snapshots.finishRestore(target, 'def');
+          expect([await fixture.read(target), await fixture.scratch(target)]).toEqual(['one', []]);
+        }
+      }
     });
 
     it('leave nothing where the stream breaks', async () => {

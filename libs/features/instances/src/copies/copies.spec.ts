@@ -47,7 +47,7 @@ describe('a copy', () => {
     expect(made).toMatchObject({ memberId: id, state: 'Created', config: { 'user.mark': 'one', 'volatile.base_image': 'abc', 'volatile.apply_template': 'copy' } });
     for (const key of ['volatile.uuid', 'volatile.cloud-init.instance-id']) expect(made.config[key]).not.toBe(source.config[key]);
     expect(member.get(InstanceSnapshots).list(find(member, name)).map((row) => row.name)).toEqual(['s0']);
-    expect(operation.resources?.['instances']).toEqual([`/1.0/instances/${name}`]);
+    expect(operation.resources?.['instances']).toEqual([`/1.0/instances/${name}`, '/1.0/instances/c1']);
     expect(volume(cluster.member(1), 'c1')?.content).toBe('second');
   });
 

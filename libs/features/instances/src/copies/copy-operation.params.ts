@@ -1,4 +1,6 @@
+import type { ConfigMap, InstanceType } from '#api-types';
 import type { InstanceVolumeKey } from '#features/storage';
+import type { NewSnapshot, SnapshotRow } from '../data/instance-snapshot.repository.js';
 import type { CreateInstanceParams } from '../operations/instance-operation.params.js';
 
 /** What is copied: an instance of this or another member, as it is or as one of its snapshots is. */
@@ -18,4 +20,31 @@ export interface CopySource {
 
 export interface CopyInstanceParams extends CreateInstanceParams {
   readonly source: CopySource;
+}
+
+/** A copy that is there becomes what its source is now. */
+export interface RefreshInstanceParams {
+  readonly id: number;
+  readonly project: string;
+  readonly name: string;
+  readonly type: InstanceType;
+  readonly pool: string;
+  readonly source: CopySource;
+  /** Snapshots to bring, oldest first, as they will be. */
+  readonly bring: readonly NewSnapshot[];
+  /** Names of the copy's that go; where another of that name is brought, they make room for it. */
+  readonly drop: readonly string[];
+}
+
+/** What the commit of a refresh has changed. */
+export interface RefreshedRows {
+  readonly dropped: readonly SnapshotRow[];
+  readonly formerConfig: Readonly<ConfigMap>;
+  /** What is known of it here alone, before. */
+  readonly formerLocal: Readonly<ConfigMap>;
+}
+
+/** Where a snapshot waits that goes with the refresh, or comes back. */
+export function asideName(token: string, snapshot: string): string {
+  return `.former-${token}-${snapshot}`;
 }

@@ -1,7 +1,10 @@
 import { copyInstance } from './copy-instance.operation.js';
+import { FrozenSource } from './frozen-source.js';
 import { InstanceCopies } from './instance-copies.service.js';
+import { InstanceRefresh } from './instance-refresh.service.js';
+import { refreshInstance } from './refresh-instance.operation.js';
 import { CopyRootVolumeStep } from './steps/copy-root-volume.step.js';
 
 /** What the module of instances takes up for copies. Its other steps are those of a creation. */
-export const copyProviders = [InstanceCopies, CopyRootVolumeStep];
-export const copyOperations = [copyInstance] as const;
+export const copyProviders = [InstanceCopies, InstanceRefresh, FrozenSource, CopyRootVolumeStep];
+export const copyOperations = [copyInstance, refreshInstance] as const;

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { InstancesPost } from '#api-types';
-import { invalid, LocalMember, notFound, notImplemented } from '#kernel';
+import type { DeviceMap, InstancesPost } from '#api-types';
+import { findRootDisk, isRootDisk } from '#config-schema';
+import { invalid, LocalMember, notFound } from '#kernel';
 import type { Tx } from '#platform/database';
 import { apiUrl } from '#platform/http';
 import { SnapshotVolumes } from '#features/storage';
@@ -11,6 +12,7 @@ import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceResources } from '../instance-urls.js';
 import { rootVolumeKey } from '../operations/instance-operation.params.js';
 import { PowerStates } from '../power-states.js';
+import { normalizeDevices } from '../rules/expand.rules.js';
 import { copiedConfig } from '../rules/volatile.rules.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import type { CopyInstanceParams, CopySource } from './copy-operation.params.js';
@@ -43,7 +45,6 @@ export class InstanceCopies {
     const [name = '', snapshot = ''] = asked.source.split('/', 2);
     const instance = this.catalog.find(from, name);
     if (instance === undefined) throw notFound(`Failed to fetch instance "${name}" in project "${from}": Instance not found`);
-    if (asked.refresh && this.catalog.find(project, request.name ?? '') !== undefined) throw notImplemented('Refreshing a copy is not supported by this server');
     if (request.type && request.type !== instance.row.type) throw invalid('Instance type should not be specified or should match source type');
     const own = snapshot === '' ? { config: this.catalog.ownConfig(instance), devices: instance.row.devices } : this.snapshots.get(instance, snapshot);
     const alone = asked.instance_only === true || asked.container_only === true || snapshot !== '';
@@ -61,16 +62,19 @@ export class InstanceCopies {
     const { source } = params;
     if (source.snapshots.length === 0) return;
     const copy = this.repository.findByName(params.project, params.name, tx.sql)!;
-    for (const row of this.rows.listByInstance(source.id, tx.sql)) if (source.snapshots.includes(row.name)) this.rows.insert(tx, copy.id, row, 'Created');
+    const expanded = this.catalog.expand(copy, tx.sql);
+    for (const row of this.rows.listByInstance(source.id, tx.sql)) {
+      if (source.snapshots.includes(row.name)) this.rows.insert(tx, copy.id, { ...row, devices: onPool(row.devices, expanded, params.pool) }, 'Created');
+    }
     this.volumes.copyRows(tx, { ...source.volume, memberId: source.memberId }, rootVolumeKey(params), source.snapshots);
   }
 
-  /** The copy, and the snapshot it is made from. */
-  resources(params: CopyInstanceParams): Record<string, string[]> {
+  /** The copy, and the instance or snapshot it is made from. */
+  resources(params: Pick<CopyInstanceParams, 'project' | 'name' | 'type' | 'source'>): Record<string, string[]> {
     const { volume, snapshot } = params.source;
     const resources = instanceResources(params);
-    if (snapshot === '') return resources;
-    return Object.fromEntries(Object.entries(resources).map(([kind, urls]) => [kind, [...urls, apiUrl(['1.0', kind, volume.name, snapshot], volume.project)]]));
+    const path = snapshot === '' ? [volume.name] : [volume.name, snapshot];
+    return Object.fromEntries(Object.entries(resources).map(([kind, urls]) => [kind, [...urls, apiUrl(['1.0', kind, ...path], volume.project)]]));
   }
 
   private async sourceOf(instance: ExpandedInstance, snapshot: string, snapshots: readonly string[], idmap: string): Promise<CopySource> {
@@ -79,4 +83,13 @@ export class InstanceCopies {
     const freeze = memberId === this.self.id && snapshot === '' && this.states.get(hostName(instance.row)).power === 'Running' && (await this.volumes.freezesToCopy(volume.pool));
     return { memberId, id, volume, snapshot, snapshots, idmap, freeze };
   }
+}
+
+/** A snapshot's root disk lies where its instance's does: it could not be restored otherwise. */
+export function onPool(devices: Readonly<DeviceMap>, { row, expandedDevices }: ExpandedInstance, pool: string): DeviceMap {
+  const own = Object.keys(devices).find((name) => isRootDisk(devices[name]!));
+  if (own !== undefined) return { ...devices, [own]: { ...devices[own], pool } };
+  // Without one of its own it has that of the profiles, as long as its instance has too.
+  const { name } = findRootDisk(expandedDevices);
+  return Object.hasOwn(row.devices, name) ? normalizeDevices({ ...devices, [name]: { type: 'disk', path: '/', pool } }) : devices;
 }

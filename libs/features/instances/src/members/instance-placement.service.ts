@@ -6,6 +6,7 @@ import { Peers, type PeerCaller } from '#ports';
 import { Database, type Sql } from '#platform/database';
 import type { OperationSource } from '#platform/http';
 import { choosePlacement, ClusterMembers, type PlacementCandidate, type PlacementRequest } from '#features/cluster';
+import { InstanceCatalog } from '../data/instance.catalog.js';
 import { InstanceCreation, PlacementRefused } from '../instance-creation.service.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { handleChecked } from './checked-handlers.js';
@@ -32,6 +33,7 @@ export class InstancePlacement {
 
   constructor(
     private readonly creation: InstanceCreation,
+    private readonly catalog: InstanceCatalog,
     private readonly neighbors: InstanceNeighbors,
     private readonly members: ClusterMembers,
     private readonly database: Database,
@@ -48,7 +50,7 @@ export class InstancePlacement {
       return this.creation.create(ctx, body, type, null);
     }
     if ((await this.database.barrier(ctx)) === 'stale') throw unavailable('The cluster has no quorum: nothing can be created');
-    const place = this.placeOf(ctx, body, target);
+    const place = this.placeOf(ctx, body, this.memberOfCopy(ctx, body) ?? target);
     const excluded = new Map<number, string>();
     for (;;) {
       const member = this.choose({ ...place, excluded });
@@ -65,6 +67,11 @@ export class InstancePlacement {
    */
   elsewhere(architecture: string, excluded: ReadonlyMap<number, string>): PlacementCandidate | null {
     return choosePlacement(this.members.candidates(), { member: null, group: null, architectures: [architecture], excluded }).member;
+  }
+
+  /** A copy that is to be refreshed is where it is. */
+  private memberOfCopy(ctx: RequestContext, { name, source }: InstancesPost): string | null {
+    return source?.type === 'copy' && source.refresh === true ? (this.catalog.find(ctx.project, name ?? '')?.row.location ?? null) : null;
   }
 
   private async createOn(ctx: RequestContext, member: PlacementCandidate, request: z.infer<typeof createRequest>): Promise<CreateReply> {

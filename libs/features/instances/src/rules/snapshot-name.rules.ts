@@ -8,7 +8,7 @@ export function checkSnapshotSegment(name: string): void {
 /** What LXD finds only while it works. Names that lead elsewhere on the disk are refused with them. */
 export function checkSnapshotName(name: string): void {
   if (/[ /]/.test(name)) throw invalid('Invalid instance snapshot name: Cannot contain space or / characters');
-  if (name === '.' || name === '..' || name.includes('\0') || name.startsWith('.roost-') || name.length > 255) throw invalid(`Invalid instance snapshot name: "${name}"`);
+  if (name === '.' || name === '..' || name.includes('\0') || /^\.(roost|former)-/.test(name) || name.length > 255) throw invalid(`Invalid instance snapshot name: "${name}"`);
 }
 
 /** How snapshots without a name of their own are called. */

@@ -105,6 +105,11 @@ export function copiedConfig(config: Readonly<ConfigMap>): ConfigMap {
   return Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('volatile.') || key === 'volatile.base_image'));
 }
 
+/** The key that has templates for `trigger` rendered with the next start; none where others wait for it already. To be laid over the row and what the member knows. */
+export function templateTrigger(row: Readonly<ConfigMap>, local: Readonly<ConfigMap>, trigger: 'copy' | 'rename'): ConfigMap {
+  return mergeVolatile(row, local)['volatile.apply_template'] ? {} : { 'volatile.apply_template': trigger };
+}
+
 /** What goes with an instance to another member: how ids lie in its files, but neither its links nor whether it ran there. */
 export function travellingVolatile(local: Readonly<ConfigMap>): ConfigMap {
   return Object.fromEntries(Object.entries(local).filter(([key]) => !isOfTheMoment(key)));

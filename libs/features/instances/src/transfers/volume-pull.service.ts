@@ -19,6 +19,8 @@ export interface PullRequest {
   readonly target: InstanceVolumeKey;
   readonly sizeBytes: number;
   readonly fence: string | null;
+  /** Refreshes a volume that is there, see `ReceiveVolumeRequest`; empty for one that is not. */
+  readonly refreshToken: string;
 }
 
 export interface PullWatch {
@@ -44,7 +46,7 @@ export class VolumePull {
 
   async pull(request: PullRequest, offer: VolumeOffer, watch: PullWatch): Promise<void> {
     const volume = this.volumes.volumeSpec(request.target);
-    if (await this.snapshots.isThere(request.target)) return;
+    if (request.refreshToken === '' && (await this.snapshots.isThere(request.target))) return;
     const ours = await this.transfers.transferFormats(volume.pool);
     const format = ours.find((one) => offer.formats.includes(one));
     if (format === undefined) throw internal('The members have no way to send a volume in common');
@@ -55,7 +57,7 @@ export class VolumePull {
     stream.on('error', () => undefined);
     stream.end();
     const { sessionId, path } = await this.transfers.receiveVolume({
-      volume, snapshots, format, sizeBytes: request.sizeBytes, endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
+      volume, snapshots, format, sizeBytes: request.sizeBytes, refreshToken: request.refreshToken, endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
     }).catch((error: unknown) => {
       stream.destroy();
       throw error;

@@ -1,15 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { AppError, LocalMember } from '#kernel';
-import { InstanceDriver } from '#ports';
+import { LocalMember } from '#kernel';
 import { TransactionRunner } from '#platform/database';
 import { Step, type StepContext } from '#platform/operations';
 import { SnapshotVolumes, VolumesService } from '#features/storage';
 import { InstanceRepository } from '../../data/instance.repository.js';
-import { hostName } from '../../instance-urls.js';
 import { rootVolumeKey } from '../../operations/instance-operation.params.js';
 import { sorted } from '../../rules/expand.rules.js';
 import { VolumePull } from '../../transfers/volume-pull.service.js';
 import type { CopyInstanceParams } from '../copy-operation.params.js';
+import { FrozenSource } from '../frozen-source.js';
 
 const idmapKey = 'volatile.last_state.idmap';
 
@@ -24,7 +23,7 @@ export class CopyRootVolumeStep extends Step<CopyInstanceParams, void> {
     private readonly volumes: VolumesService,
     private readonly snapshots: SnapshotVolumes,
     private readonly pull: VolumePull,
-    private readonly driver: InstanceDriver,
+    private readonly frozen: FrozenSource,
     private readonly runner: TransactionRunner,
     private readonly repository: InstanceRepository,
     private readonly self: LocalMember,
@@ -43,34 +42,25 @@ export class CopyRootVolumeStep extends Step<CopyInstanceParams, void> {
   }
 
   override async undo(_context: StepContext, params: CopyInstanceParams): Promise<void> {
-    if (params.source.freeze) await this.driver.unfreezeInstance(hostName(params.source.volume)).catch(unlessStopped);
+    await this.frozen.release(params.source);
     await this.volumes.destroyInstanceVolume(rootVolumeKey(params));
   }
 
   private async copyHere(params: CopyInstanceParams): Promise<string> {
     const { source } = params;
-    const name = hostName(source.volume);
-    if (source.freeze) await this.driver.freezeInstance(name).catch(unlessStopped);
-    try {
-      await this.snapshots.copy({ from: source.volume, snapshot: source.snapshot, to: rootVolumeKey(params), snapshots: source.snapshots, sizeBytes: this.sizeBytes(params) });
-    } finally {
-      if (source.freeze) await this.driver.unfreezeInstance(name).catch(unlessStopped);
-    }
+    await this.frozen.during(source, () =>
+      this.snapshots.copy({ from: source.volume, snapshot: source.snapshot, to: rootVolumeKey(params), snapshots: source.snapshots, sizeBytes: this.sizeBytes(params) }));
     return source.idmap;
   }
 
   private async fetch(context: StepContext, params: CopyInstanceParams): Promise<string> {
     const { memberId, id, volume, snapshot, snapshots, idmap } = params.source;
     const offer = await this.pull.offer(memberId, id);
-    await this.pull.pull({ memberId, id, name: volume.name, snapshot, snapshots, target: rootVolumeKey(params), sizeBytes: this.sizeBytes(params), fence: null }, offer, context);
+    await this.pull.pull({ memberId, id, name: volume.name, snapshot, snapshots, target: rootVolumeKey(params), sizeBytes: this.sizeBytes(params), fence: null, refreshToken: '' }, offer, context);
     return snapshot === '' ? offer.local.volatile[idmapKey] ?? idmap : idmap;
   }
 
   private sizeBytes({ pool, size }: CopyInstanceParams): number {
     return this.volumes.sizeBytes(pool, size);
   }
-}
-
-function unlessStopped(error: unknown): void {
-  if (!AppError.is(error, 'conflict') && !AppError.is(error, 'not-found')) throw error;
 }

@@ -27,7 +27,7 @@ export class PullMovedVolumeStep extends Step<MoveInstanceParams, MemberState> {
     // A volume an attempt before a crash has left may be older than what the instance has become since.
     await this.volumes.destroyInstanceVolume(movedVolume(params));
     await this.pull.pull({
-      memberId: from, id, name, snapshot: '', snapshots, target: movedVolume(params), sizeBytes: this.volumes.sizeBytes(pool, size), fence: context.operationId,
+      memberId: from, id, name, snapshot: '', snapshots, target: movedVolume(params), sizeBytes: this.volumes.sizeBytes(pool, size), fence: context.operationId, refreshToken: '',
     }, offer, context);
     return offer.local;
   }
