@@ -1,17 +1,19 @@
 import type { StateDirectory } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots, VolumeTransfer } from '#ports';
-import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
 import type { PortBindings } from '../../apps/daemon/src/bindings.js';
 
 /** The ports, each carried out by a host in memory; `faults` makes it misbehave. */
 export function fakeBindings(state: StateDirectory, faults = new FakeFaults()): PortBindings {
   const images = new FakeImageStore(faults, state);
   const storage = new FakeStorageDriver(faults, { imageStore: images });
+  const transfers = new FakeVolumeTransfer(storage, faults);
   const instances = new FakeInstanceDriver(faults);
   return [
     { provide: StorageDriver, useValue: storage },
     { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(storage, faults) },
-    { provide: VolumeTransfer, useValue: new FakeVolumeTransfer(storage, faults) },
+    { provide: VolumeTransfer, useValue: transfers },
+    { provide: VolumeArchives, useValue: new FakeVolumeArchives(storage, transfers, faults) },
     { provide: ImageStore, useValue: images },
     { provide: NetworkDriver, useValue: new FakeNetworkDriver(faults) },
     { provide: InstanceDriver, useValue: instances },

@@ -7,7 +7,8 @@ import { FileImageStore } from '#drivers/image-store';
 import { LxcHost, policyForPlainDaemon, policyForRootDaemon, readHostPolicy } from '#drivers/instance-lxc';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
-import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { LocalVolumeArchives } from '#drivers/volume-archives';
+import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
 import { VolumeTransferSessions } from './volume-transfer-sessions.js';
@@ -28,6 +29,7 @@ export interface BoundDrivers {
   readonly storage: StorageDriver;
   readonly snapshots: VolumeSnapshots;
   readonly transfers: VolumeTransfer;
+  readonly archives: VolumeArchives;
   readonly images: ImageStore;
   readonly network: NetworkDriver;
   readonly instances: InstanceDriver;
@@ -46,9 +48,8 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     ['dir', new DirStorageDriver({ state, command, logger })],
   ]);
   const storage = new RoutingStorageDriver(pools);
-  const transfers = new VolumeTransferSessions({
-    directory: `${state.run}/transfer`, drivers: new Map([...pools].map(([name, driver]) => [name, driver.streams])), logger,
-  });
+  const streams = new Map([...pools].map(([name, driver]) => [name, driver.streams]));
+  const transfers = new VolumeTransferSessions({ directory: `${state.run}/transfer`, drivers: streams, logger });
   const containers = new LxcHost({
     state, stateId, commands: command, logger, daemon: options.daemon, firewall, volumeUsage: (volume) => storage.describeVolume(volume),
     policy: readHostPolicy(policyFile, options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon),
@@ -58,6 +59,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     storage,
     snapshots: new RoutingVolumeSnapshots(new Map([...pools].map(([name, driver]) => [name, driver.snapshots])), storage),
     transfers,
+    archives: new LocalVolumeArchives({ state, command, storage, drivers: streams, startSending: (endpoint, work) => transfers.startSending(endpoint, work) }),
     images: new FileImageStore({ state, command, logger }),
     network: new BridgeNetworkDriver({ ip: new Ip(command), dnsmasq: new Dnsmasq(command), firewall, state, stateId, logger }),
     instances: containers.instances,

@@ -6,6 +6,12 @@ import { VolumeTransfer, type PoolSpec, type ReceiveVolumeRequest, type SendVolu
 /** A session that nobody waits for this long has lost its daemon. */
 const orphanPatienceMs = 10_000;
 
+/** Who may open an endpoint. */
+interface Endpoint {
+  readonly endpointUid: number;
+  readonly endpointGid: number;
+}
+
 interface Session {
   readonly directory: string;
   /** Both ends of the FIFO, held until the daemon has opened its own: else the program would see a broken pipe, or an end, at once. */
@@ -43,11 +49,18 @@ export class VolumeTransferSessions extends VolumeTransfer {
 
   override async sendVolume(request: SendVolumeRequest): Promise<TransferStarted> {
     const streams = this.of(request.volume.pool);
+    this.requireFormat(request, streams);
     return this.start(request, constants.O_WRONLY, (fd, signal) => streams.send(request, fd, signal));
+  }
+
+  /** A session of somebody else's work that writes to the endpoint. */
+  startSending(endpoint: Endpoint, work: (fd: number, signal: AbortSignal) => Promise<void>): TransferStarted {
+    return this.start(endpoint, constants.O_WRONLY, work);
   }
 
   override async receiveVolume(request: ReceiveVolumeRequest): Promise<TransferStarted> {
     const streams = this.of(request.volume.pool);
+    this.requireFormat(request, streams);
     return this.start(request, constants.O_RDONLY, (fd, signal) => streams.receive(request, fd, signal));
   }
 
@@ -78,14 +91,17 @@ export class VolumeTransferSessions extends VolumeTransfer {
     await Promise.allSettled([...this.sessions.values()].map(({ done }) => done));
   }
 
-  private start(request: SendVolumeRequest | ReceiveVolumeRequest, mode: number, work: (fd: number, signal: AbortSignal) => Promise<void>): TransferStarted {
-    if (!this.of(request.volume.pool).formats.includes(request.format)) throw invalid(`Unknown transfer format "${request.format}"`);
+  private requireFormat({ format }: SendVolumeRequest | ReceiveVolumeRequest, { formats }: VolumeStreams): void {
+    if (!formats.includes(format)) throw invalid(`Unknown transfer format "${format}"`);
+  }
+
+  private start(endpoint: Endpoint, mode: number, work: (fd: number, signal: AbortSignal) => Promise<void>): TransferStarted {
     const sessionId = randomHex(8);
     const directory = `${this.options.directory}/${sessionId}`;
     const path = `${directory}/bytes`;
     mkdirSync(directory, { mode: 0o711 });
     makeFifo(path, 0o600);
-    chownSync(path, request.endpointUid, request.endpointGid);
+    chownSync(path, endpoint.endpointUid, endpoint.endpointGid);
     const keeper = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
     const fd = openSync(path, mode);
     const abort = new AbortController();

@@ -1,4 +1,5 @@
 export * from './key.js';
+export * from './checks/compression.checks.js';
 export * from './instance-config.rules.js';
 export * from './device.rules.js';
 export * from './keys/server.keys.js';

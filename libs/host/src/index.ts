@@ -8,6 +8,8 @@ export * from './loop/loop-devices.js';
 export * from './memory-directory/memory-directory.js';
 export * from './mount/mounts.js';
 export * from './mount/mount-table.js';
+export * from './archive/archive-output.js';
+export * from './archive/tar-header.js';
 export * from './tar/tar.js';
 export * from './tar/tar-stream.js';
 export * from './tar/tar-archive.js';

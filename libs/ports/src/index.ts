@@ -7,4 +7,5 @@ export * from './peers.port.js';
 export * from './peer-notices.js';
 export * from './storage.port.js';
 export * from './volume-snapshots.port.js';
+export * from './volume-archives.port.js';
 export * from './volume-transfer.port.js';

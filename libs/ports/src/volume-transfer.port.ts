@@ -51,9 +51,48 @@ export abstract class VolumeTransfer {
   abstract waitTransfer(sessionId: string, signal: AbortSignal): Promise<void>;
 }
 
-/** What a driver does for a transfer whose bytes come from, or go to, an open descriptor. */
+export interface PiecesRequest {
+  readonly volume: VolumeSpec;
+  /** Names, oldest first. */
+  readonly snapshots: readonly string[];
+  /** This snapshot's content as the volume's; empty for the present one. */
+  readonly sourceSnapshot: string;
+}
+
+/** Real paths of what a volume consists of. */
+export interface VolumePieces {
+  readonly volume: string;
+  /** In the order asked for. */
+  readonly snapshots: readonly string[];
+}
+
+export interface BuildVolumeRequest {
+  readonly volume: VolumeSpec;
+  readonly snapshots: readonly string[];
+  /** Quota in bytes, 0 for none. */
+  readonly sizeBytes: number;
+  /** As in `ReceiveVolumeRequest`. */
+  readonly refreshToken?: string;
+}
+
+/** What a driver does for transfers and archives: bytes come from, or go to, open descriptors. */
 export abstract class VolumeStreams {
   abstract readonly formats: readonly TransferFormat[];
+  /** A driver's own streams, one for each piece; null for one that has none. */
+  abstract readonly native: NativeStreams | null;
   abstract send(request: SendVolumeRequest, fd: number, signal: AbortSignal): Promise<void>;
   abstract receive(request: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void>;
+  /** Calls `use` with a volume's pieces, and a directory of its own on their file system, as they are at one moment where the driver can. */
+  abstract withPieces(request: PiecesRequest, use: (pieces: VolumePieces, scratch: string) => Promise<void>): Promise<void>;
+  /** Makes a volume of what `fill` puts into empty directories, `volume` and `snapshots/NAME` below `scratch`. `conflict` when it is there. */
+  abstract build(request: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void>;
+}
+
+export abstract class NativeStreams {
+  /** A piece that `withPieces` has given, as the difference to its parent where one is named. */
+  abstract sendPiece(piece: { readonly path: string; readonly parent: string | null }, fd: number, signal: AbortSignal): Promise<void>;
+  /** What the driver keeps a piece apart by. */
+  abstract identify(path: string): Promise<string>;
+  /** As `build`, from streams: `feed` writes each piece's, snapshots first, to a descriptor and leaves it open. Streams are not trusted. */
+  abstract build(request: BuildVolumeRequest, feed: (snapshot: string | null, fd: number) => Promise<void>, check: (path: string) => Promise<void>, signal: AbortSignal): Promise<void>;
 }

@@ -1,20 +1,25 @@
-import type { CopyVolumeRequest, ImageStore, PoolSpec, ReceiveVolumeRequest, SendVolumeRequest, StorageDriver, VolumeSnapshots, VolumeSpec, VolumeTransfer } from '#ports';
+import type {
+  CopyVolumeRequest, ImageStore, PackBackupRequest, PackImageRequest, PoolSpec, ReceiveVolumeRequest, SendVolumeRequest, StorageDriver, UnpackBackupRequest, VolumeArchives, VolumeFile,
+  VolumeSnapshots, VolumeSpec, VolumeTransfer,
+} from '#ports';
 import type { ServiceTable } from '#platform/rpc';
 
 export interface StoragePorts {
   readonly storage: StorageDriver;
   readonly snapshots: VolumeSnapshots;
   readonly transfers: VolumeTransfer;
+  readonly archives: VolumeArchives;
   readonly images: ImageStore;
 }
 
-/** `roost.agent.v1.Storage`, answered by the storage, snapshot, transfer and image store ports. */
-export function storageService({ storage, snapshots, transfers, images }: StoragePorts): ServiceTable {
+/** `roost.agent.v1.Storage`, answered by the storage, snapshot, transfer, archive and image store ports. */
+export function storageService({ storage, snapshots, transfers, archives, images }: StoragePorts): ServiceTable {
   const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
   type Pool = { pool: PoolSpec };
   type Volume = { volume: VolumeSpec };
   type Snapshot = Volume & { snapshot: string };
   type Restore = Volume & { token: string };
+  type File = Snapshot & { file: VolumeFile; content: string };
   return {
     unary: {
       capabilities: async () => ({ drivers: await storage.capabilities() }),
@@ -43,6 +48,12 @@ export function storageService({ storage, snapshots, transfers, images }: Storag
       sendVolume: (request: SendVolumeRequest) => transfers.sendVolume(request),
       receiveVolume: (request: ReceiveVolumeRequest) => transfers.receiveVolume(request),
       waitTransfer: ({ sessionId }: { sessionId: string }, signal) => done(transfers.waitTransfer(sessionId, signal)),
+      packBackup: (request: PackBackupRequest) => archives.packBackup(request),
+      packImage: (request: PackImageRequest) => archives.packImage(request),
+      inspectBackup: ({ path }: { path: string }) => archives.inspectBackup(path),
+      unpackBackup: (request: UnpackBackupRequest, signal) => done(archives.unpackBackup(request, signal)),
+      readVolumeFile: async ({ volume, snapshot, file }: File) => ({ content: await archives.readVolumeFile(volume, snapshot, file) }),
+      writeVolumeFile: ({ volume, file, content }: File) => done(archives.writeVolumeFile(volume, file, content)),
       inspectImage: ({ metaPath, rootfsPath }: { metaPath: string; rootfsPath: string }) => images.inspectImage(metaPath, rootfsPath),
       adoptImage: (r: { fingerprint: string; metaPath: string; rootfsPath: string }) => done(images.adoptImage(r.fingerprint, r.metaPath, r.rootfsPath)),
       removeImage: ({ fingerprint }: { fingerprint: string }) => done(images.removeImage(fingerprint)),

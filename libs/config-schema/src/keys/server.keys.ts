@@ -1,4 +1,5 @@
 import { invalid, isFalse, isTrue } from '#kernel';
+import { isCompression } from '../checks/compression.checks.js';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
 
 function isServerBool(value: string): void {
@@ -26,14 +27,6 @@ function isExpiry(value: string): void {
 function isIpv4(value: string): void {
   const parts = value.split('.');
   if (parts.length !== 4 || !parts.every((p) => /^\d{1,3}$/.test(p) && Number(p) <= 255)) throw invalid(`Not an IPv4 address "${value}"`);
-}
-
-const compressors = ['bzip2', 'gzip', 'lzma', 'pigz', 'pzstd', 'squashfs', 'xz', 'zstd'];
-
-/** `none`, or the name of a program with its arguments. */
-function isCompression(value: string): void {
-  const program = value.trim().split(/\s+/)[0] ?? '';
-  if (program !== 'none' && !compressors.includes(program)) throw invalid(`Invalid compression algorithm "${program}"`);
 }
 
 const architectures = isOneOf(...'armv7l s390x riscv32 ppc64le mips mips64 i686 armv6l aarch64 ppc ppc64 x86_64 armv8l riscv64'.split(' '));

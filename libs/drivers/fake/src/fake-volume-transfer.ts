@@ -77,7 +77,8 @@ export class FakeVolumeTransfer extends VolumeTransfer {
     }
   }
 
-  private async start(work: (socket: net.Socket) => Promise<void>): Promise<TransferStarted> {
+  /** A session of anybody's work on the socket. */
+  async start(work: (socket: net.Socket) => Promise<void>): Promise<TransferStarted> {
     const directory = mkdtempSync(join(tmpdir(), 'roost-transfer-'));
     const path = join(directory, 'bytes');
     const sockets = new Set<net.Socket>();

@@ -1,7 +1,11 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { internal, randomHex, type StateDirectory } from '#kernel';
-import { BtrfsStream, exists, RemoveTree, TarStream, TransferTrees, type BtrfsSubvolumes, type CommandRunner } from '#host';
-import { VolumeStreams, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat } from '#ports';
+import { BtrfsStream, BtrfsTools, exists, RemoveTree, TarStream, TransferTrees, type BtrfsSubvolumes, type CommandRunner } from '#host';
+import {
+  VolumeStreams,
+  type BuildVolumeRequest, type NativeStreams, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type VolumePieces,
+} from '#ports';
+import { BtrfsNativeStreams, type Received } from './btrfs-native-streams.js';
 import type { BtrfsVolumes } from './btrfs-volumes.js';
 
 export interface BtrfsVolumeStreamsOptions {
@@ -10,12 +14,6 @@ export interface BtrfsVolumeStreamsOptions {
   readonly subvolumes: BtrfsSubvolumes;
   readonly volumes: BtrfsVolumes;
   readonly ensurePoolMounted: (pool: PoolSpec) => Promise<void>;
-}
-
-interface Received {
-  readonly volume: string;
-  /** Directory of the snapshots. */
-  readonly snapshots: string;
 }
 
 /** What the volume itself is called in a btrfs stream; no snapshot's name begins so. */
@@ -31,6 +29,7 @@ export class BtrfsVolumeStreams extends VolumeStreams {
   private readonly streams: BtrfsStream;
   private readonly tar: TarStream;
   private readonly removal: RemoveTree;
+  override readonly native: NativeStreams;
 
   constructor(private readonly options: BtrfsVolumeStreamsOptions) {
     super();
@@ -38,33 +37,59 @@ export class BtrfsVolumeStreams extends VolumeStreams {
     this.streams = new BtrfsStream(options.command);
     this.tar = new TarStream(options.command);
     this.removal = new RemoveTree(options.command);
+    this.native = this.nativeStreams();
   }
 
-  override async send({ volume, snapshots, sourceSnapshot, format }: SendVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
-    await this.options.ensurePoolMounted(volume.pool);
-    const pieces = await this.places.pieces(volume, snapshots, sourceSnapshot);
-    const clone = this.places.scratchToSend(volume, randomHex(8));
-    const stage = this.places.scratchToSend(volume, randomHex(8));
-    try {
-      await this.options.subvolumes.snapshot(pieces.volume, clone, { readOnly: true });
-      if (format === 'tar') {
-        const members = await this.places.stage({ ...pieces, volume: clone }, snapshots, stage);
-        await this.tar.send({ directory: stage, members, fd, signal });
-        return;
+  override async send(request: SendVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
+    await this.withPieces(request, async (pieces, scratch) => {
+      if (request.format === 'tar') {
+        const members = await this.places.stage(pieces, request.snapshots, scratch);
+        return this.tar.send({ directory: scratch, members, fd, signal });
       }
       let parent: string | null = null;
-      for (const path of [...pieces.snapshots, clone]) {
-        await this.streams.send({ path, parent, fd, signal });
+      for (const path of [...pieces.snapshots, pieces.volume]) {
+        await this.native.sendPiece({ path, parent }, fd, signal);
         parent = path;
       }
-    } finally {
-      await this.options.subvolumes.destroy(clone);
-      await this.removal.remove(stage);
-    }
+    });
   }
 
   override async receive(request: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
-    const { volume, snapshots, sizeBytes, refreshToken } = request;
+    if (request.format === 'tar') return this.build(request, (scratch) => this.tar.receive({ into: scratch, fd, signal }));
+    await this.make(request, (scratch) => this.take(request, scratch, fd, signal));
+  }
+
+  override async withPieces({ volume, snapshots, sourceSnapshot }: PiecesRequest, use: (pieces: VolumePieces, scratch: string) => Promise<void>): Promise<void> {
+    await this.options.ensurePoolMounted(volume.pool);
+    const pieces = await this.places.pieces(volume, snapshots, sourceSnapshot);
+    const clone = this.places.scratchToSend(volume, randomHex(8));
+    const scratch = this.places.scratchToSend(volume, randomHex(8));
+    try {
+      await this.options.subvolumes.snapshot(pieces.volume, clone, { readOnly: true });
+      await mkdir(scratch, { mode: 0o700 });
+      const lent = { ...pieces, volume: clone };
+      const verify = await this.places.watch(lent);
+      await use(lent, scratch);
+      await verify();
+    } finally {
+      await this.options.subvolumes.destroy(clone);
+      await this.removal.remove(scratch);
+    }
+  }
+
+  override async build(request: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void> {
+    const { subvolumes } = this.options;
+    const { snapshots } = request;
+    await this.make(request, async (scratch) => {
+      await mkdir(`${scratch}/snapshots`, { mode: 0o700 });
+      for (const path of ['volume', ...snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await subvolumes.create(`${scratch}/${path}`);
+      await fill(scratch);
+      for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
+      return { volume: `${scratch}/volume`, snapshots: new Map(snapshots.map((snapshot) => [snapshot, `${scratch}/snapshots/${snapshot}`])) };
+    });
+  }
+
+  private async make({ volume, snapshots, sizeBytes, refreshToken }: BuildVolumeRequest, fill: (scratch: string) => Promise<Received>): Promise<void> {
     const { subvolumes, volumes } = this.options;
     const trees = volumes.snapshotTrees;
     await this.options.ensurePoolMounted(volume.pool);
@@ -75,12 +100,11 @@ export class BtrfsVolumeStreams extends VolumeStreams {
       try {
         await subvolumes.create(scratch);
         await chmod(scratch, 0o700);
-        const received = request.format === 'tar' ? await this.unpack(request, scratch, fd, signal) : await this.take(request, scratch, fd, signal);
+        const received = await fill(scratch);
         await (refreshToken ? trees.destroyThese(volume, snapshots) : trees.destroyAll(volume));
         if (sizeBytes > 0) await volumes.limitAt(received.volume, sizeBytes);
-        const pieces = new Map(snapshots.map((snapshot) => [snapshot, `${received.snapshots}/${snapshot}`]));
         // A read-only subvolume cannot be moved to another directory; a clone of it can be made anywhere.
-        await this.places.adopt(volume, { volume: received.volume, snapshots: pieces }, (path, target) => subvolumes.snapshot(path, target, { readOnly: true }),
+        await this.places.adopt(volume, received, (path, target) => subvolumes.snapshot(path, target, { readOnly: true }),
           refreshToken ? (path) => trees.replace(volume, path, refreshToken) : undefined);
         await trees.settleLink(volume);
       } finally {
@@ -95,18 +119,19 @@ export class BtrfsVolumeStreams extends VolumeStreams {
     const sent = (await readdir(scratch)).find((name) => name.startsWith(volumePrefix));
     for (const snapshot of snapshots) if (!(await exists(`${scratch}/${snapshot}`))) throw internal(`The stream ended without snapshot "${snapshot}"`);
     if (sent === undefined) throw internal('The stream ended without the volume');
-    const path = `${scratch}/.roost-volume`;
-    await this.options.subvolumes.snapshot(`${scratch}/${sent}`, path);
-    return { volume: path, snapshots: scratch };
+    return { volume: await this.writable(scratch, sent), snapshots: new Map(snapshots.map((snapshot) => [snapshot, `${scratch}/${snapshot}`])) };
   }
 
-  /** An archive, each piece into a subvolume of its own. */
-  private async unpack({ snapshots }: ReceiveVolumeRequest, scratch: string, fd: number, signal: AbortSignal): Promise<Received> {
-    const { subvolumes } = this.options;
-    await mkdir(`${scratch}/snapshots`, { mode: 0o700 });
-    for (const path of ['volume', ...snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await subvolumes.create(`${scratch}/${path}`);
-    await this.tar.receive({ into: scratch, fd, signal });
-    for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
-    return { volume: `${scratch}/volume`, snapshots: `${scratch}/snapshots` };
+  private async writable(scratch: string, received: string): Promise<string> {
+    const path = `${scratch}/.roost-volume`;
+    await this.options.subvolumes.snapshot(`${scratch}/${received}`, path);
+    return path;
+  }
+
+  private nativeStreams(): NativeStreams {
+    return new BtrfsNativeStreams({
+      streams: this.streams, tools: new BtrfsTools(this.options.command), subvolumes: this.options.subvolumes,
+      make: (request, fill) => this.make(request, fill), writable: (scratch, received) => this.writable(scratch, received),
+    });
   }
 }

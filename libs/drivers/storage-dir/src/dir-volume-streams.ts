@@ -1,7 +1,10 @@
 import { chmod, mkdir, rename } from 'node:fs/promises';
 import { randomHex, type StateDirectory } from '#kernel';
 import { RemoveTree, TarStream, TransferTrees, type CommandRunner } from '#host';
-import { VolumeStreams, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type VolumeSpec } from '#ports';
+import {
+  VolumeStreams,
+  type BuildVolumeRequest, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type VolumePieces, type VolumeSpec,
+} from '#ports';
 import type { DirVolumeSnapshots } from './dir-volume-snapshots.js';
 
 export interface DirVolumeStreamsOptions {
@@ -15,6 +18,7 @@ export interface DirVolumeStreamsOptions {
 /** Volumes of plain directories as one archive: the snapshots, oldest first, then the volume. */
 export class DirVolumeStreams extends VolumeStreams {
   override readonly formats: readonly TransferFormat[] = ['tar'];
+  override readonly native = null;
   private readonly places: TransferTrees;
   private readonly tar: TarStream;
   private readonly removal: RemoveTree;
@@ -26,19 +30,33 @@ export class DirVolumeStreams extends VolumeStreams {
     this.removal = new RemoveTree(options.command);
   }
 
-  override async send({ volume, snapshots, sourceSnapshot }: SendVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
+  override async send(request: SendVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
+    await this.withPieces(request, async (pieces, scratch) => {
+      const members = await this.places.stage(pieces, request.snapshots, scratch);
+      await this.tar.send({ directory: scratch, members, fd, signal });
+    });
+  }
+
+  override async receive(request: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
+    await this.build(request, (scratch) => this.tar.receive({ into: scratch, fd, signal }));
+  }
+
+  /** The volume as it is, whoever changes it meanwhile. */
+  override async withPieces({ volume, snapshots, sourceSnapshot }: PiecesRequest, use: (pieces: VolumePieces, scratch: string) => Promise<void>): Promise<void> {
     await this.options.ensurePoolMounted(volume.pool);
     const scratch = this.places.scratchToSend(volume, randomHex(8));
+    const pieces = await this.places.pieces(volume, snapshots, sourceSnapshot);
+    const verify = await this.places.watch(pieces);
+    await mkdir(scratch, { mode: 0o700 });
     try {
-      const pieces = await this.places.pieces(volume, snapshots, sourceSnapshot);
-      const members = await this.places.stage(pieces, snapshots, scratch);
-      await this.tar.send({ directory: scratch, members, fd, signal });
+      await use(pieces, scratch);
+      await verify();
     } finally {
       await this.removal.remove(scratch);
     }
   }
 
-  override async receive({ volume, snapshots, refreshToken }: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
+  override async build({ volume, snapshots, refreshToken }: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void> {
     const { trees } = this.options.snapshots;
     await this.options.ensurePoolMounted(volume.pool);
     await this.options.lock(volume, async () => {
@@ -47,7 +65,7 @@ export class DirVolumeStreams extends VolumeStreams {
       await this.removal.remove(scratch);
       try {
         for (const path of ['', '/volume', '/snapshots', ...snapshots.map((snapshot) => `/snapshots/${snapshot}`)]) await mkdir(`${scratch}${path}`, { mode: 0o700 });
-        await this.tar.receive({ into: scratch, fd, signal });
+        await fill(scratch);
         await (refreshToken ? trees.destroyThese(volume, snapshots) : trees.destroyAll(volume));
         for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
         await this.places.adopt(volume, {

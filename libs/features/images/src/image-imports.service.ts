@@ -2,16 +2,17 @@ import { Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
 import { readFile, stat } from 'node:fs/promises';
 import { imagesPost, zeroTime, type ImageAlias, type ImagesPost, type ImagesPostSource } from '#api-types';
-import { AppError, conflict, forbidden, internal, invalid, notFound, notImplemented, randomHex, type RequestContext } from '#kernel';
+import { AppError, conflict, forbidden, internal, invalid, notFound, randomHex, type RequestContext } from '#kernel';
 import { ImageStore } from '#ports';
 import { Database, TransactionRunner } from '#platform/database';
-import { validateBody, type RawRequestBody } from '#platform/http';
+import { validateBody, type OperationSource, type RawRequestBody } from '#platform/http';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { ImageAliasesRepository } from './data/image-aliases.repository.js';
 import { ImagesRepository, type ImageRow } from './data/images.repository.js';
 import { ImageReceiver, type ReceivedImage } from './files/image-receiver.js';
 import { ImageDownloads } from './image-downloads.service.js';
 import { ImageLibrary } from './image-library.js';
+import { ImagePublishers } from './image-publishers.registry.js';
 import { ImageTokens, type PushGrant } from './image-tokens.service.js';
 import { parseImageMetadata } from './rules/image-metadata.rules.js';
 import { parseTime } from './rules/image-wire.rules.js';
@@ -35,10 +36,11 @@ export class ImageImports {
     private readonly store: ImageStore,
     private readonly downloads: ImageDownloads,
     private readonly tokens: ImageTokens,
+    private readonly publishers: ImagePublishers,
     private readonly operations: OperationsService,
   ) {}
 
-  async post(ctx: RequestContext, body: RawRequestBody, headers: IncomingHttpHeaders): Promise<OperationHandle> {
+  async post(ctx: RequestContext, body: RawRequestBody, headers: IncomingHttpHeaders): Promise<OperationSource> {
     const secret = textOf(headers['x-lxd-secret']);
     const grant = this.tokens.grantOf(secret);
     if (!ctx.trusted && grant === undefined) throw forbidden('not authorized');
@@ -126,7 +128,7 @@ export class ImageImports {
     });
   }
 
-  private async fromRequest(ctx: RequestContext, request: ImagesPost): Promise<OperationHandle> {
+  private async fromRequest(ctx: RequestContext, request: ImagesPost): Promise<OperationSource> {
     const { source } = request;
     if (source === null) throw internal('Invalid images JSON');
     const expiresAt = parseTime(request.expires_at);
@@ -140,7 +142,7 @@ export class ImageImports {
       case 'container':
       case 'virtual-machine':
       case 'snapshot':
-        throw notImplemented('Publishing an instance as an image is not supported by this server yet');
+        return this.publishers.publish(ctx, request, source);
       default:
         throw internal('Invalid images JSON');
     }

@@ -19,8 +19,10 @@ import { ImageDownloads } from './image-downloads.service.js';
 import { ImageExchange } from './image-exchange.service.js';
 import { ImageExports } from './image-exports.service.js';
 import { ImageImports } from './image-imports.service.js';
+import { ImageIntake } from './image-intake.service.js';
 import { ImageJoin } from './image-join.participant.js';
 import { ImageLibrary } from './image-library.js';
+import { ImagePublishers } from './image-publishers.registry.js';
 import { ImageReplicas } from './image-replicas.service.js';
 import { ImageTokens } from './image-tokens.service.js';
 import { ImageUpdates } from './image-updates.service.js';
@@ -38,11 +40,11 @@ const minuteMs = 60_000;
   // The aliases come first: their path would otherwise be taken for a fingerprint.
   controllers: [ImagesController, ImageAliasesController, ImageController],
   providers: [
-    ImagesRepository, ImageAliasesRepository, UploadArea, ImageReceiver, ImageLibrary, ImageServers, ImageDownloads, ImageTokens, ImageImports,
+    ImagesRepository, ImageAliasesRepository, UploadArea, ImageReceiver, ImageLibrary, ImageServers, ImageDownloads, ImageTokens, ImagePublishers, ImageIntake, ImageImports,
     ImageExports, ImageUpdates, ImagesService, ImageAliasesService, ImageCleanupReconciler, ImageUpdateReconciler,
     ImageExchange, ImageReplicas, ImageReplicasReconciler, ImageJoin,
   ],
-  exports: [ImagesService],
+  exports: [ImagesService, ImageIntake, ImagePublishers],
 })
 export class ImagesModule implements OnModuleInit {
   constructor(

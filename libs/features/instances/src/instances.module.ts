@@ -45,6 +45,8 @@ import { memberProviders } from './members/index.js';
 import { InstancePeers } from './members/instance-peers.js';
 import { copyOperations, copyProviders } from './copies/index.js';
 import { moveOperations, moveProviders } from './moves/index.js';
+import { publishProviders } from './publish/index.js';
+import { InstancePublishing } from './publish/instance-publishing.service.js';
 import { MemberMoves } from './moves/member-moves.service.js';
 import { VolumeSource } from './transfers/volume-source.service.js';
 import { snapshotControllers, snapshotOperations, snapshotProviders } from './snapshots/index.js';
@@ -62,7 +64,7 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
     ...snapshotControllers,
   ],
   providers: [
-    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
@@ -77,6 +79,7 @@ export class InstancesModule implements OnModuleInit {
     private readonly peers: InstancePeers,
     private readonly moves: MemberMoves,
     private readonly source: VolumeSource,
+    private readonly publishing: InstancePublishing,
   ) {}
 
   onModuleInit(): void {
@@ -86,5 +89,6 @@ export class InstancesModule implements OnModuleInit {
     this.peers.register();
     this.moves.register();
     this.source.register();
+    this.publishing.register();
   }
 }

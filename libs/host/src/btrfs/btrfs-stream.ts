@@ -13,9 +13,9 @@ export class BtrfsStream {
     await this.command.run({ argv, stdoutFd: fd, timeoutMs: 0, signal });
   }
 
-  /** Takes everything that comes, read-only, under the names it was sent by. */
-  async receive(options: { readonly into: string; readonly fd: number; readonly signal: AbortSignal }): Promise<void> {
-    const { into, fd, signal } = options;
-    await this.command.run({ argv: [...lowPriority, 'btrfs', 'receive', '-q', into], stdin: { fd }, timeoutMs: 0, signal });
+  /** Takes everything that comes, read-only, under the names it was sent by. `confined`: whatever the stream names, nothing outside `into` is reached. */
+  async receive(options: { readonly into: string; readonly fd: number; readonly signal: AbortSignal; readonly confined?: boolean }): Promise<void> {
+    const { into, fd, signal, confined = false } = options;
+    await this.command.run({ argv: [...lowPriority, 'btrfs', 'receive', '-q', ...(confined ? ['-C'] : []), into], stdin: { fd }, timeoutMs: 0, signal });
   }
 }

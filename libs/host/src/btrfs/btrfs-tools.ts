@@ -20,6 +20,12 @@ export class BtrfsTools {
     return (await this.command.run({ argv: ['blkid', '-p', '-s', 'UUID', '-o', 'value', device], okExitCodes: [0, 2] })).stdout.trim();
   }
 
+  /** UUID of a subvolume, which a stream of it names. */
+  async subvolumeUuid(path: string): Promise<string> {
+    const { stdout } = await this.command.run({ argv: ['btrfs', 'subvolume', 'show', path] });
+    return /^\s*UUID:\s*(\S+)/m.exec(stdout)?.[1] ?? '';
+  }
+
   /** Uses all of a device that has grown. */
   async growToDevice(mountPath: string): Promise<void> {
     await this.command.run({ argv: ['btrfs', 'filesystem', 'resize', 'max', mountPath], timeoutMs: 300_000 });

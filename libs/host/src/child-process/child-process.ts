@@ -3,6 +3,7 @@ import net from 'node:net';
 import { constants as os } from 'node:os';
 import koffi from 'koffi';
 import { systemCallError } from '../ioctl/ioctl.js';
+import { makePipe } from '../syscalls/syscalls.js';
 
 const libc = koffi.load('libc.so.6');
 const calls = {
@@ -18,11 +19,9 @@ const calls = {
   setDefaults: libc.func('int posix_spawnattr_setsigdefault(void *attributes, const void *signals)'),
   setMask: libc.func('int posix_spawnattr_setsigmask(void *attributes, const void *signals)'),
   fillSignals: libc.func('int sigfillset(void *signals)'),
-  pipe: libc.func('int pipe2(_Out_ int *ends, int flags)'),
   wait: libc.func('int waitpid(int pid, _Out_ int *status, int options)'),
 };
 
-const O_CLOEXEC = 0o2000000;
 const WNOHANG = 1;
 const SETSIGDEF = 0x04;
 const SETSIGMASK = 0x08;
@@ -72,7 +71,7 @@ export function startChild(program: ChildProgram): StartedChild {
   try {
     const sources = program.stdio.map((where, fd) => {
       if (where !== 'pipe') return where;
-      const [mine, other] = makePipe(fd === 0);
+      const [mine, other] = pipeTo(fd === 0);
       ours.set(fd, mine);
       theirs.push(other);
       return other;
@@ -120,10 +119,9 @@ function attributes(): Buffer {
 }
 
 /** Our end first. */
-function makePipe(weWrite: boolean): [number, number] {
-  const ends: [number, number] = [0, 0];
-  if ((calls.pipe(ends, O_CLOEXEC) as number) < 0) throw systemCallError('Failed to make a pipe', koffi.errno());
-  return weWrite ? [ends[1], ends[0]] : ends;
+function pipeTo(weWrite: boolean): [number, number] {
+  const { read, write } = makePipe();
+  return weWrite ? [write, read] : [read, write];
 }
 
 function findProgram(name: string, searchPath: string): string {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rename, symlink } from 'node:fs/promises';
+import { chmod, mkdir, rename, stat, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conflict, notFound, type StateDirectory } from '#kernel';
 import { exists, PoolDirectories } from './pool-directories.js';
@@ -26,6 +26,18 @@ export class TransferTrees {
     };
     for (const path of [...pieces.snapshots, pieces.volume]) if (!(await exists(path))) throw notFound(`"${path}" does not exist`);
     return pieces;
+  }
+
+  /** Returns what throws `conflict` once one of the pieces is another than it is now: what was read of them until then need not be whole. */
+  async watch(pieces: SentPieces): Promise<() => Promise<void>> {
+    const paths = [...pieces.snapshots, pieces.volume];
+    const identities = async (): Promise<string[]> => Promise.all(paths.map((path) => stat(path).then(({ dev, ino }) => `${dev}:${ino}`, () => '')));
+    const before = await identities();
+    return async () => {
+      const after = await identities();
+      const changed = paths.find((_, index) => after[index] !== before[index]);
+      if (changed !== undefined) throw conflict(`"${changed}" was replaced while it was read`);
+    };
   }
 
   /** A scratch directory in which links name the pieces by their part and not by their place: `volume`, `snapshots/s0`. */

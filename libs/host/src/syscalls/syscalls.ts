@@ -4,6 +4,7 @@ import { systemCallError } from '../ioctl/ioctl.js';
 const libc = koffi.load('libc.so.6');
 const calls = {
   mkfifo: libc.func('int mkfifo(const char *path, uint mode)'),
+  pipe2: libc.func('int pipe2(_Out_ int *ends, int flags)'),
   mount: libc.func('int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)'),
   umount2: libc.func('int umount2(const char *target, int flags)'),
   setns: libc.func('int setns(int fd, int kind)'),
@@ -35,6 +36,15 @@ function checked(result: number, what: string): number {
 
 export function makeFifo(path: string, mode: number): void {
   checked(calls.mkfifo(path, mode), `Failed to make the FIFO "${path}"`);
+}
+
+const O_CLOEXEC = 0o2000000;
+
+/** A pipe between two programs; both ends are the caller's to close. */
+export function makePipe(): { readonly read: number; readonly write: number } {
+  const ends: [number, number] = [-1, -1];
+  checked(calls.pipe2(ends, O_CLOEXEC), 'Failed to make a pipe');
+  return { read: ends[0], write: ends[1] };
 }
 
 /** mount(2) with `MS_*` flags; `type` and `data` as the file system wants them, empty for a bind mount. */

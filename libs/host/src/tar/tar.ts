@@ -49,6 +49,35 @@ export class Tar {
     return second?.stdout;
   }
 
+  /** Unpacks the named members, and all below them, from an open archive that is read from its beginning; `strip` leading parts of names go. */
+  async unpackMembers(options: { fd: number; compression: TarCompression; members: readonly string[]; strip: number; into: string; signal: AbortSignal }): Promise<void> {
+    const { fd, compression, members, strip, into, signal } = options;
+    const argv = [
+      ...lowPriority, 'tar', '--restrict', '--numeric-owner', '--same-owner', '--preserve-permissions', '--xattrs', '--xattrs-include=*', '--acls', '--no-wildcards', '--anchored',
+      `--strip-components=${strip}`, '-C', into, ...filters[compression], '-xf', '-', '--', ...members,
+    ];
+    await this.command.run({ argv, stdin: { fd }, timeoutMs: 0, signal }).catch(refusedArchive);
+  }
+
+  /** Writes the content of one regular member of an open archive to a descriptor. */
+  async copyMember(options: { fd: number; compression: TarCompression; member: string; to: number; signal: AbortSignal }): Promise<void> {
+    const { fd, compression, member, to, signal } = options;
+    const argv = [...lowPriority, 'tar', '--restrict', '--no-wildcards', '--anchored', '--occurrence=1', ...filters[compression], '-xOf', '-', '--', member];
+    await this.command.run({ argv, stdin: { fd }, stdoutFd: to, timeoutMs: 0, signal }).catch(refusedArchive);
+  }
+
+  /** One small member of an open archive as text; undefined where there is none. More than `maxBytes` is refused. */
+  async readMemberOf(options: { fd: number; compression: TarCompression; member: string; maxBytes: number }): Promise<string | undefined> {
+    const { fd, compression, member, maxBytes } = options;
+    const argv = [...lowPriority, 'tar', '--restrict', '--no-wildcards', '--anchored', '--occurrence=1', ...filters[compression], '-xOf', '-', '--', member];
+    try {
+      return (await this.command.run({ argv, stdin: { fd }, maxOutputBytes: maxBytes, timeoutMs: readTimeoutMs })).stdout;
+    } catch (error) {
+      if (error instanceof CommandFailedError) return undefined;
+      throw error;
+    }
+  }
+
   private async tryRead(argv: readonly string[]): Promise<{ stdout: string; stderr: string } | undefined> {
     try {
       return await this.command.run({ argv, maxOutputBytes: memberBytesMax, timeoutMs: readTimeoutMs });

@@ -1,0 +1,1 @@
+export { LocalVolumeArchives, type LocalVolumeArchivesOptions } from './local-volume-archives.driver.js';

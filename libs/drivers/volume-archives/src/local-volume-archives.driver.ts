@@ -1,0 +1,166 @@
+import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { invalid, unavailable, type StateDirectory } from '#kernel';
+import { compressorOf } from '#config-schema';
+import { compressed, PoolDirectories, Tar, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
+import {
+  VolumeArchives,
+  type BackupInspection, type IdmapEntry, type PackBackupRequest, type PackImageRequest, type PoolSpec, type StorageDriver, type TransferStarted, type UnpackBackupRequest,
+  type VolumeFile, type VolumeSpec, type VolumeStreams,
+} from '#ports';
+import { archivePrefix, indexMember, layoutOf, optimizedHeader, type SubvolumeOfHeader } from './archive-layout.rules.js';
+import { BackupFiles, type OpenBackup } from './backup-files.js';
+import { isDirectory, readSmallFile, replaceFile, requireContainerTree } from './volume-files.js';
+import { copyFile, stageTrees, streamFile } from './archive-pieces.js';
+
+export interface LocalVolumeArchivesOptions {
+  readonly state: StateDirectory;
+  readonly command: CommandRunner;
+  readonly storage: StorageDriver;
+  /** By the pool's driver. */
+  readonly drivers: ReadonlyMap<string, VolumeStreams>;
+  /** Makes an endpoint for what `work` writes. */
+  readonly startSending: (endpoint: { readonly endpointUid: number; readonly endpointGid: number }, work: (fd: number, signal: AbortSignal) => Promise<void>) => TransferStarted;
+}
+
+/** The configuration of thousands of snapshots fits; what does not was made to fill the memory. */
+const indexBytesMax = 32 * 1024 * 1024;
+
+/** Volumes in archives, by GNU tar and the drivers' own streams. */
+export class LocalVolumeArchives extends VolumeArchives {
+  private readonly tar: Tar;
+  private readonly trees: TarStream;
+  private readonly backups: BackupFiles;
+
+  constructor(private readonly options: LocalVolumeArchivesOptions) {
+    super();
+    this.tar = new Tar(options.command);
+    this.trees = new TarStream(options.command);
+    this.backups = new BackupFiles(options.state);
+  }
+
+  override async packBackup(request: PackBackupRequest): Promise<TransferStarted> {
+    const { volume, snapshots, optimized } = request;
+    const streams = this.of(volume.pool);
+    if (optimized && streams.native === null) throw invalid(`Storage driver "${volume.pool.driver}" has no backups of its own kind`);
+    return this.start(request, async (output, signal) => {
+      await output.file({ name: indexMember, mode: 0o644, modifiedAt: now() }, Buffer.from(request.index));
+      await streams.withPieces({ volume, snapshots, sourceSnapshot: '' }, async (pieces, scratch) => {
+        const layout = layoutOf(volume.kind);
+        const named = [...snapshots.map((snapshot, index) => ({ snapshot, path: pieces.snapshots[index]!, name: `${layout.snapshots}/${snapshot}` })), { snapshot: null, path: pieces.volume, name: layout.volume }];
+        if (optimized) return this.packStreams(streams, named, scratch, output, signal);
+        await stageTrees(named, scratch);
+        await this.trees.pack({ directory: scratch, members: named.map(({ name }) => `${name}/.`), prefix: archivePrefix, output, signal });
+      });
+    });
+  }
+
+  override async packImage(request: PackImageRequest): Promise<TransferStarted> {
+    const { volume, snapshot, metadata, modifiedAt, idmap } = request;
+    const streams = this.of(volume.pool);
+    return this.start(request, (output, signal) => streams.withPieces({ volume, snapshots: [], sourceSnapshot: snapshot }, async (pieces) => {
+      await output.file({ name: 'metadata.yaml', mode: 0o644, modifiedAt }, Buffer.from(metadata));
+      const members = ['rootfs', ...((await isDirectory(`${pieces.volume}/templates`)) ? ['templates'] : [])];
+      await this.trees.pack({ directory: pieces.volume, members, enter: userNamespace(idmap), output, signal });
+    }));
+  }
+
+  override inspectBackup(path: string): Promise<BackupInspection> {
+    return this.backups.open(path, async (backup) => {
+      const { compression } = backup;
+      const index = await backup.reading((fd) => this.tar.readMemberOf({ fd, compression, member: indexMember, maxBytes: indexBytesMax }));
+      if (index === undefined) throw invalid('Backup is missing index.yaml');
+      return { index };
+    });
+  }
+
+  override async unpackBackup(request: UnpackBackupRequest, signal: AbortSignal): Promise<void> {
+    const { volume, optimized } = request;
+    const streams = this.of(volume.pool);
+    const check = volume.kind === 'container' ? requireContainerTree : () => Promise.resolve();
+    await this.backups.open(request.path, async (backup) => {
+      if (!optimized) return streams.build(request, (scratch) => this.unpackTrees(request, backup, scratch, check, signal));
+      if (streams.native === null) throw invalid(`Optimized backup cannot be unpacked into a storage pool of driver "${volume.pool.driver}"`);
+      const layout = layoutOf(volume.kind);
+      await streams.native.build(request, (snapshot, to) => {
+        const member = `${archivePrefix}${snapshot === null ? layout.volume : `${layout.snapshots}/${snapshot}`}.bin`;
+        return backup.reading((fd) => this.tar.copyMember({ fd, compression: backup.compression, member, to, signal }));
+      }, check, signal);
+    });
+  }
+
+  override async readVolumeFile(volume: VolumeSpec, snapshot: string, file: VolumeFile): Promise<string> {
+    return readSmallFile(`${await this.directory(volume, snapshot)}/${file}`);
+  }
+
+  override async writeVolumeFile(volume: VolumeSpec, file: VolumeFile, content: string): Promise<void> {
+    await replaceFile(await this.directory(volume, ''), file, content);
+  }
+
+  private start(request: PackBackupRequest | PackImageRequest, fill: (output: ArchiveOutput, signal: AbortSignal) => Promise<void>): TransferStarted {
+    const compressor = fastest(compressorOf(request.compression));
+    return this.options.startSending(request, (fd, signal) => compressed({ command: this.options.command, compressor, fd, signal }, fill));
+  }
+
+  /** Each stream goes through a file, for its length comes before it in the archive. */
+  private async packStreams(
+    { native }: VolumeStreams, pieces: readonly { readonly snapshot: string | null; readonly path: string; readonly name: string }[], scratch: string, output: ArchiveOutput, signal: AbortSignal,
+  ): Promise<void> {
+    const known: SubvolumeOfHeader[] = [];
+    for (const { snapshot, path } of pieces) known.push({ snapshot, uuid: await native!.identify(path) });
+    await output.file({ name: `${archivePrefix}optimized_header.yaml`, mode: 0o644, modifiedAt: now() }, Buffer.from(optimizedHeader(known)));
+    let parent: string | null = null;
+    for (const { path, name } of pieces) {
+      const from = parent;
+      const stream = await streamFile(`${scratch}/stream`, (fd) => native!.sendPiece({ path, parent: from }, fd, signal));
+      await output.header({ name: `${archivePrefix}${name}.bin`, sizeBytes: stream.sizeBytes, mode: 0o600, modifiedAt: now() });
+      await copyFile(this.options.command, stream, output.fd, signal);
+      await output.padding(stream.sizeBytes);
+      parent = path;
+    }
+    await output.end();
+  }
+
+  private async unpackTrees(
+    { volume, snapshots }: UnpackBackupRequest, backup: OpenBackup, scratch: string, check: (path: string) => Promise<void>, signal: AbortSignal,
+  ): Promise<void> {
+    const layout = layoutOf(volume.kind);
+    // The archive's names for the time of unpacking.
+    const places = [['volume', layout.volume], ['snapshots', layout.snapshots]].filter(([ours, theirs]) => ours !== theirs) as [string, string][];
+    for (const [ours, theirs] of places.toReversed()) await rename(`${scratch}/${ours}`, `${scratch}/${theirs}`);
+    const members = [...snapshots.map((snapshot) => `${layout.snapshots}/${snapshot}`), layout.volume];
+    await backup.reading((fd) => this.tar.unpackMembers({ fd, compression: backup.compression, members: members.map((name) => `${archivePrefix}${name}`), strip: 1, into: scratch, signal }));
+    for (const [ours, theirs] of places) await rename(`${scratch}/${theirs}`, `${scratch}/${ours}`);
+    for (const name of ['volume', ...snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await check(`${scratch}/${name}`);
+    if (signal.aborted) throw unavailable('The backup was given up');
+  }
+
+  private async directory(volume: VolumeSpec, snapshot: string): Promise<string> {
+    await this.options.storage.ensurePoolMounted(volume.pool);
+    const directories = new PoolDirectories(this.options.state.pool(volume.pool.name));
+    return snapshot === '' ? directories.volume(volume.kind, volume.name) : directories.snapshot(volume.kind, volume.name, snapshot);
+  }
+
+  private of(pool: PoolSpec): VolumeStreams {
+    const streams = this.options.drivers.get(pool.driver);
+    if (streams === undefined) throw invalid(`Unknown storage driver "${pool.driver}"`);
+    return streams;
+  }
+}
+
+/** The same format by several processors where there is a program for that; without the name and time of what was compressed. */
+function fastest(compressor: readonly [string, ...string[]] | null): readonly [string, ...string[]] | null {
+  if (compressor === null || compressor[0] !== 'gzip') return compressor;
+  return [existsSync('/usr/bin/pigz') ? 'pigz' : 'gzip', '-n', ...compressor.slice(1)];
+}
+
+/** Seen from inside, files have the ids they have for the container. */
+function userNamespace(idmap: readonly IdmapEntry[]): string[] {
+  if (idmap.length === 0) return [];
+  const maps = idmap.flatMap(({ isUid, isGid, nsId, hostId, range }) => ['-m', `${isUid && isGid ? 'b' : isUid ? 'u' : 'g'}:${nsId}:${hostId}:${range}`]);
+  return ['lxc-usernsexec', ...maps, '--'];
+}
+
+function now(): number {
+  return new Date().getTime() / 1000;
+}
