@@ -18,6 +18,11 @@ export interface RequestContext {
   /** False for callers that may only use the public part of the API. */
   readonly trusted: boolean;
   readonly signal: AbortSignal;
+  /**
+   * True: the request was let in without waiting until what was written elsewhere before it is seen here. Its transaction makes up for that: what is appended is
+   * thereby known to rest on the newest rows, and any other outcome is told only after such a wait.
+   */
+  readonly unconfirmed?: boolean;
 }
 
 export const defaultProject = 'default';

@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { profilePost, profilePut, profilesPost, type Profile, type ProfilePost, type ProfilePut, type ProfilesPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, Ctx, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
+import { Body, Ctx, DecidesInTransaction, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
 import { ProfileViews } from './profile-views.service.js';
 
 @Controller('1.0/profiles')
@@ -14,6 +14,7 @@ export class ProfilesController {
   }
 
   @Post()
+  @DecidesInTransaction()
   create(@Ctx() ctx: RequestContext, @Body({ schema: profilesPost }) body: ProfilesPost): Promise<ApiResponse> {
     return this.profiles.create(ctx, body);
   }
@@ -24,21 +25,25 @@ export class ProfilesController {
   }
 
   @Put(':name')
+  @DecidesInTransaction()
   replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: profilePut }) body: ProfilePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.profiles.update(ctx, name, body, { patch: false, ifMatch });
   }
 
   @Patch(':name')
+  @DecidesInTransaction()
   change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: profilePut }) body: ProfilePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.profiles.update(ctx, name, body, { patch: true, ifMatch });
   }
 
   @Post(':name')
+  @DecidesInTransaction()
   rename(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: profilePost }) body: ProfilePost): Promise<ApiResponse> {
     return this.profiles.rename(ctx, name, body);
   }
 
   @Delete(':name')
+  @DecidesInTransaction()
   remove(@Ctx() ctx: RequestContext, @Param('name') name: string): Promise<ApiResponse> {
     return this.profiles.remove(ctx, name);
   }

@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { projectPost, projectPut, projectsPost, type Project, type ProjectPost, type ProjectPut, type ProjectsPost, type ProjectState } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, Ctx, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
+import { Body, Ctx, DecidesInTransaction, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
 import { ProjectViews } from './project-views.service.js';
 
 @Controller('1.0/projects')
@@ -14,6 +14,7 @@ export class ProjectsController {
   }
 
   @Post()
+  @DecidesInTransaction()
   create(@Ctx() ctx: RequestContext, @Body({ schema: projectsPost }) body: ProjectsPost): Promise<ApiResponse> {
     return this.projects.create(ctx, body);
   }
@@ -24,11 +25,13 @@ export class ProjectsController {
   }
 
   @Put(':name')
+  @DecidesInTransaction()
   replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: projectPut }) body: ProjectPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.projects.update(ctx, name, body, { patch: false, ifMatch });
   }
 
   @Patch(':name')
+  @DecidesInTransaction()
   change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: projectPut }) body: ProjectPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.projects.update(ctx, name, body, { patch: true, ifMatch });
   }
@@ -39,6 +42,7 @@ export class ProjectsController {
   }
 
   @Delete(':name')
+  @DecidesInTransaction()
   remove(@Ctx() ctx: RequestContext, @Param('name') name: string): Promise<ApiResponse> {
     return this.projects.remove(ctx, name);
   }

@@ -29,7 +29,7 @@ export class Database {
   /** Every call sees the newest commit; two calls may see two different ones. */
   readonly read: Sql;
   private looking: Promise<unknown> | null = null;
-  private next: Promise<Freshness> | null = null;
+  private next: Promise<AppError | null> | null = null;
 
   constructor(private readonly parts: DatabaseParts) {
     this.read = parts.reader;
@@ -62,6 +62,17 @@ export class Database {
    * Calls that come while a look at the log is under way share the next one. Rejects when this member cannot apply what the log holds.
    */
   async barrier(_ctx: RequestContext): Promise<Freshness> {
+    return (await this.reachHead()) === null ? 'fresh' : 'stale';
+  }
+
+  /** As `barrier`, for what must not rest on old rows. @throws `unavailable` with the reason when no majority answers. */
+  async assertFresh(_ctx: RequestContext): Promise<void> {
+    const silence = await this.reachHead();
+    if (silence !== null) throw silence;
+  }
+
+  /** Null = everything is here; otherwise why the log does not answer. */
+  private reachHead(): Promise<AppError | null> {
     // What was asked before this call may not have seen what was written before it.
     if (this.looking === null) return this.look();
     this.next ??= this.looking.then(() => this.look());
@@ -100,10 +111,10 @@ export class Database {
     await makeSnapshot(connection.options.path, path);
   }
 
-  private look(): Promise<Freshness> {
+  private look(): Promise<AppError | null> {
     const { writer } = this.parts;
     const latest = writer.log.latest();
-    if (latest === null) return Promise.resolve('fresh');
+    if (latest === null) return Promise.resolve(null);
     const look = this.reach(latest).finally(() => {
       this.looking = null;
     });
@@ -112,17 +123,17 @@ export class Database {
     return look;
   }
 
-  private async reach(latest: Promise<LogHead>): Promise<Freshness> {
+  private async reach(latest: Promise<LogHead>): Promise<AppError | null> {
     const { writer } = this.parts;
     let head: LogHead;
     try {
       head = await latest;
     } catch (error) {
       if (!AppError.is(error, 'unavailable')) throw error;
-      return 'stale';
+      return error;
     }
     if (head.incarnation === writer.head.incarnation && head.index > writer.head.index) await this.follow(head.index);
-    return 'fresh';
+    return null;
   }
 
   /** Entries of the log from index `from` on, as many as a reply holds; the log may have been trimmed before them. */

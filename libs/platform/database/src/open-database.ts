@@ -97,8 +97,8 @@ async function openParts(options: OpenOptions, closers: (() => Promise<void> | v
   closers.push(() => ballast.stop());
   const localStore = new LocalStore(directory, { synchronous, makeRoom: () => ballast.release() });
   closers.push(() => localStore.close());
-  const runner = new TransactionRunner({ writer, applier, typeorm: writeOrm, ballast, directory });
   const database = new Database({ writer, applier, reader, typeorm: readOrm });
+  const runner = new TransactionRunner({ writer, applier, typeorm: writeOrm, ballast, directory, assertFresh: (ctx) => database.assertFresh(ctx) });
   const replica = new Replica({ writer, applier, database, typeorm: writeOrm, migrations, directory, makeEmpty: (folder) => makeEmptyFile(folder, migrations) });
   closers.push(() => replica.stop());
   return make(database, runner, writer.parts.feed, localStore, new SqlConsole(database, runner, localStore), replica, ballast, closers);

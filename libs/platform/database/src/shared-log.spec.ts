@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { internalContext, LocalMember, precondition } from '#kernel';
+import { internalContext, LocalMember, notFound, precondition } from '#kernel';
 import { openTemporaryDatabase, type LogEntry, type OpenDatabase, type Tx } from './index.js';
 import { MemoryLog } from './testing/memory-log.js';
 
@@ -42,6 +42,52 @@ describe('TransactionRunner.run over a shared log', () => {
 
     expect(b.database.read.get("SELECT 1 FROM config WHERE key = 'a'")).toBeDefined();
     expect(log.entries.at(-1)).toMatchObject({ member: 1, kind: 'rows', requestor: 'internal:' });
+  });
+
+  describe('for a request that waited for nothing', () => {
+    const unconfirmed = { ...ctx, unconfirmed: true };
+    const change = (tx: Tx) => {
+      if (tx.sql.run("UPDATE config SET value = 'changed' WHERE key = 'a'").changes === 0) throw notFound('No such key');
+    };
+    let looks: number;
+    beforeEach(() => {
+      looks = 0;
+      const latest = log.latest.bind(log);
+      log.latest = () => {
+        looks++;
+        return latest();
+      };
+    });
+
+    it('is enough when it appends, since that compares', async () => {
+      await a.runner.run(unconfirmed, put('a'));
+
+      expect(looks).toBe(0);
+    });
+
+    it('runs again on what was written elsewhere before it fails', async () => {
+      await a.runner.run(ctx, put('a'));
+
+      await b.runner.run(unconfirmed, change);
+
+      expect(looks).toBe(1);
+      expect(b.database.read.get("SELECT value FROM config WHERE key = 'a'")).toEqual({ value: 'changed' });
+    });
+
+    it('fails once the rows are known to be the newest, also beside others that change nothing', async () => {
+      const nothing = b.runner.run(unconfirmed, () => 'nothing to do');
+      const failing = b.runner.run(unconfirmed, change);
+
+      expect(await nothing).toBe('nothing to do');
+      await expect(failing).rejects.toThrow('No such key');
+      expect(looks).toBeGreaterThan(0);
+    });
+
+    it('does not tell a failure that may rest on old rows when the log is silent', async () => {
+      log.silent = true;
+
+      await expect(b.runner.run(unconfirmed, change)).rejects.toMatchObject({ kind: 'unavailable', message: 'the log did not answer' });
+    });
   });
 
   it('takes entries it hears of without reading the log, and reads what is missing before them', async () => {

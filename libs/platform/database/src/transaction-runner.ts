@@ -27,6 +27,8 @@ interface Pending {
   readonly fn: (tx: Tx) => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Whether what the function read is known to have been the newest when it was asked for. */
+  confirmed: boolean;
 }
 
 /** How a function ended. It is told to its caller only after the commit, since it may rest on rows of others in the group. */
@@ -37,6 +39,12 @@ interface Outcome {
   readonly value: unknown;
 }
 
+/** What a try came to. `appended`: it stands in the log, so what was read was the newest. */
+interface Committed {
+  readonly outcomes: readonly Outcome[];
+  readonly appended: boolean;
+}
+
 export interface RunnerParts {
   readonly writer: Writer;
   readonly applier: EntryApplier;
@@ -44,6 +52,8 @@ export interface RunnerParts {
   readonly ballast: Ballast;
   /** Of the database, for messages. */
   readonly directory: string;
+  /** Waits until what was written elsewhere is applied here (`Database.assertFresh`). */
+  readonly assertFresh: (ctx: RequestContext) => Promise<void>;
 }
 
 /**
@@ -73,8 +83,7 @@ export class TransactionRunner {
     if (this.inside.getStore()?.open) return Promise.reject(internal('TransactionRunner.run was called inside a transaction: pass the transaction on'));
     if (this.closed) return Promise.reject(unavailable('The database is closed'));
     return new Promise<T>((resolve, reject) => {
-      this.queue.push({ ctx, fn, resolve: resolve as (value: unknown) => void, reject });
-      this.working ??= this.work();
+      this.enqueue({ ctx, fn, resolve: resolve as (value: unknown) => void, reject, confirmed: ctx.unconfirmed !== true });
     });
   }
 
@@ -82,6 +91,11 @@ export class TransactionRunner {
   async close(): Promise<void> {
     this.closed = true;
     await this.working;
+  }
+
+  private enqueue(pending: Pending): void {
+    this.queue.push(pending);
+    this.working ??= this.work();
   }
 
   private async work(): Promise<void> {
@@ -138,8 +152,8 @@ export class TransactionRunner {
     };
     for (;;) {
       try {
-        const outcomes = await this.attempt(source, unsettled);
-        if (outcomes) return this.answer(outcomes, seen);
+        const committed = await this.attempt(source, unsettled);
+        if (committed) return this.answer(committed, seen);
       } catch (error) {
         // A full disk has a reserve, so that what frees space can still be recorded.
         // While an earlier try may still be in the log, nobody may be given a chance of his own: it could be his second.
@@ -152,7 +166,7 @@ export class TransactionRunner {
   }
 
   /** One try. Null = nothing was committed, and what other members wrote is applied now; otherwise what was committed, this time or before. */
-  private async attempt(source: () => Pending | undefined, unsettled: Map<string, readonly Outcome[]>): Promise<readonly Outcome[] | null> {
+  private async attempt(source: () => Pending | undefined, unsettled: Map<string, readonly Outcome[]>): Promise<Committed | null> {
     const { writer } = this.parts;
     const outcomes: Outcome[] = [];
     let entry: LogEntry | null = null;
@@ -180,7 +194,7 @@ export class TransactionRunner {
       return this.settle(unsettled, null);
     }
     if (entry) writer.parts.feed.publish(entry.payload);
-    return outcomes;
+    return { outcomes, appended: entry !== null };
   }
 
   private append(entry: LogEntry): boolean | Promise<boolean> {
@@ -193,7 +207,7 @@ export class TransactionRunner {
    * A lost answer is "unknown", never "no": the log says whether an entry went in (hazards C1). One that is not there may still come, but only until
    * another one takes its place, so going on with the next try is safe, and its id is kept.
    */
-  private async settle(unsettled: ReadonlyMap<string, readonly Outcome[]>, unknown: UnknownOutcome | null): Promise<readonly Outcome[] | null> {
+  private async settle(unsettled: ReadonlyMap<string, readonly Outcome[]>, unknown: UnknownOutcome | null): Promise<Committed | null> {
     let applied: ReadonlySet<string>;
     try {
       applied = await this.parts.applier.catchUp();
@@ -201,7 +215,7 @@ export class TransactionRunner {
       this.parts.writer.log.abandon();
       throw unknown ? unavailable(`Failed committing: ${messageOf(unknown.reason)}`, { cause: error }) : error;
     }
-    for (const [id, outcomes] of unsettled) if (applied.has(id)) return outcomes;
+    for (const [id, outcomes] of unsettled) if (applied.has(id)) return { outcomes, appended: true };
     return null;
   }
 
@@ -262,23 +276,42 @@ export class TransactionRunner {
   }
 
   /** `seen`: everybody the commit took from the queue; who is not among the outcomes goes back. */
-  private answer(outcomes: readonly Outcome[], seen: readonly Pending[]): void {
+  private answer({ outcomes, appended }: Committed, seen: readonly Pending[]): void {
     const answered = new Set(outcomes.map(({ pending }) => pending));
     this.queue.unshift(...seen.filter((pending) => !answered.has(pending)));
-    for (const { pending, tx, failed, value } of outcomes) {
-      if (failed) {
-        pending.reject(describeFailure(value, this.parts.directory));
-        continue;
-      }
-      for (const hook of tx.hooks) {
-        try {
-          hook();
-        } catch (error) {
-          this.parts.writer.parts.logger.error('A hook after a commit failed', { requestId: pending.ctx.requestId, err: messageOf(error) });
-        }
-      }
-      pending.resolve(value);
+    for (const outcome of outcomes) {
+      if (appended || outcome.pending.confirmed) this.tell(outcome);
+      else void this.confirm(outcome, this.parts.writer.head.index);
     }
+  }
+
+  /** It changed nothing, or failed, on rows that may have been old: it is told when they were not, and runs again when they were. */
+  private async confirm(outcome: Outcome, seenIndex: number): Promise<void> {
+    const { pending } = outcome;
+    try {
+      await this.parts.assertFresh(pending.ctx);
+      pending.confirmed = true;
+      if (this.parts.writer.head.index === seenIndex) this.tell(outcome);
+      else if (this.closed) throw unavailable('The database is closed');
+      else this.enqueue(pending);
+    } catch (error) {
+      pending.reject(describeFailure(error, this.parts.directory));
+    }
+  }
+
+  private tell({ pending, tx, failed, value }: Outcome): void {
+    if (failed) {
+      pending.reject(describeFailure(value, this.parts.directory));
+      return;
+    }
+    for (const hook of tx.hooks) {
+      try {
+        hook();
+      } catch (error) {
+        this.parts.writer.parts.logger.error('A hook after a commit failed', { requestId: pending.ctx.requestId, err: messageOf(error) });
+      }
+    }
+    pending.resolve(value);
   }
 }
 

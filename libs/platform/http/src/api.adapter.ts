@@ -151,6 +151,10 @@ export class ApiAdapter extends FastifyAdapter {
     const { raw } = request;
     if (!identity.trusted || !raw.url?.startsWith('/1.0')) return true;
     const context = contextOf(raw);
+    if (!request.is404 && (request.routeOptions.config as ApiRouteConfig).decidesInTransaction === true) {
+      context.unconfirmed = true;
+      return true;
+    }
     if ((await router.barrier?.(context)) === 'stale') reply.header('X-Roost-Stale', '1');
     const memberId = router.memberFor({ method: request.method, url: raw.url, headers: raw.headers, identity, project: context.project });
     if (memberId === null) return true;

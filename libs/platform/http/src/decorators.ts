@@ -49,3 +49,11 @@ export function AllowUntrusted(): MethodDecorator {
 export function LocalOnly(): MethodDecorator {
   return mergeRouteConfig({ localOnly: true });
 }
+
+/**
+ * What the handler answers rests on nothing but the request until its one transaction begins, and on what that read or wrote afterwards. So it need not wait for
+ * what was written elsewhere before it: the append compares. For routes that this member answers whatever they name.
+ */
+export function DecidesInTransaction(): MethodDecorator {
+  return mergeRouteConfig({ decidesInTransaction: true });
+}

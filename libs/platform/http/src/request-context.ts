@@ -8,6 +8,7 @@ import { peerCertificateOf, type Identity, type PeerCertificate } from '#platfor
  */
 export class HttpRequestContext implements RequestContext {
   readonly trusted: boolean;
+  unconfirmed = false;
   /** Projects of a restricted certificate; null for everybody else. Read by platform/auth's `mayAccessProject`. */
   readonly allowedProjects: readonly string[] | null;
   private controller: AbortController | undefined;

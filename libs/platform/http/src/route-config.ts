@@ -5,6 +5,7 @@ export interface ApiRouteConfig {
   readonly allowUntrusted?: boolean;
   readonly streaming?: boolean;
   readonly localOnly?: boolean;
+  readonly decidesInTransaction?: boolean;
 }
 
 const collected = Symbol('roost:route-config');

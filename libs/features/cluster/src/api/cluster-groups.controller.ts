@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { clusterGroupPost, clusterGroupPut, clusterGroupsPost, type ClusterGroupPut, type ClusterGroupsPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, createdResponse, Ctx, Delete, emptyResponse, Get, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { Body, createdResponse, Ctx, DecidesInTransaction, Delete, emptyResponse, Get, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { ClusterGroups, groupUrl } from '../cluster-groups.service.js';
 
 @Controller('1.0/cluster/groups')
@@ -15,6 +15,7 @@ export class ClusterGroupsController {
   }
 
   @Post()
+  @DecidesInTransaction()
   async create(@Ctx() ctx: RequestContext, @Body({ schema: clusterGroupsPost }) body: ClusterGroupsPost): Promise<ApiResponse> {
     await this.groups.create(ctx, body);
     return createdResponse(groupUrl(body.name));
@@ -27,24 +28,28 @@ export class ClusterGroupsController {
   }
 
   @Put(':name')
+  @DecidesInTransaction()
   async replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterGroupPut }) body: ClusterGroupPut): Promise<ApiResponse> {
     await this.groups.update(ctx, name, body, { patch: false });
     return emptyResponse();
   }
 
   @Patch(':name')
+  @DecidesInTransaction()
   async change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterGroupPut }) body: ClusterGroupPut): Promise<ApiResponse> {
     await this.groups.update(ctx, name, body, { patch: true });
     return emptyResponse();
   }
 
   @Post(':name')
+  @DecidesInTransaction()
   async rename(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterGroupPost }) body: { name: string }): Promise<ApiResponse> {
     await this.groups.rename(ctx, name, body.name);
     return createdResponse(groupUrl(body.name));
   }
 
   @Delete(':name')
+  @DecidesInTransaction()
   async remove(@Ctx() ctx: RequestContext, @Param('name') name: string): Promise<ApiResponse> {
     await this.groups.remove(ctx, name);
     return emptyResponse();

@@ -1,4 +1,4 @@
-import { internalContext, unavailable } from '#kernel';
+import { internalContext } from '#kernel';
 import { VoterRoster, type RosterChange, type RosterMember, type VoterAddress, type VoterPart, type VoterSettings } from '#platform/raft';
 import type { OpenDatabase } from '../open-database.js';
 
@@ -27,7 +27,7 @@ export class SqlVoterRoster extends VoterRoster {
   }
 
   override async upToDate(): Promise<void> {
-    if ((await this.open.database.barrier(internalContext())) === 'stale') throw unavailable('The rows of the cluster may be old');
+    await this.open.database.assertFresh(internalContext());
   }
 
   override async record(changes: readonly RosterChange[]): Promise<void> {
