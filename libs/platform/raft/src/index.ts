@@ -1,5 +1,6 @@
 export { ReplicatedLog, type AppendResult, type LevelPayload, type LogEntry, type LogHead } from './log/replicated-log.js';
-export { EtcdClient, isNoSpace, type EtcdCallOptions, type EtcdClientOptions, type EtcdCredentials } from './etcd/etcd-client.js';
+export { EtcdClient, isNoSpace } from './etcd/etcd-client.js';
+export type { EtcdCallOptions, EtcdClientOptions, EtcdCredentials } from './etcd/voter-calls.js';
 export { prefixEnd, type EtcdMember, type EtcdStatus, type KeyValue, type TxnRequest, type WatchResponse } from './etcd/etcd-messages.js';
 export { EtcdPki, type EtcdCertificateFiles } from './pki/etcd-pki.js';
 export type { KeyPair } from './pki/certificate-authority.js';

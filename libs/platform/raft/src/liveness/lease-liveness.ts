@@ -43,7 +43,7 @@ export class LeaseLiveness extends MemberLiveness {
     const { member, logger } = this.options;
     const key = Buffer.concat([prefix, Buffer.from(String(member.id))]);
     const following: Following = {
-      client, prefix, ended: new AbortController(), presence: new Map(), contactMs: 0, leader: null, names: new Map(),
+      client, prefix, ended: new AbortController(), presence: new Map(), contactMs: 0, leader: null, voters: new Map(),
       lease: new MemberLease({ client, key, logger, value: Buffer.from(JSON.stringify({ member: member.id, since: new Date().toISOString() })), onContact: () => { following.contactMs = performance.now(); } }),
       timer: setInterval(() => void this.round(), roundMs).unref(),
     };
@@ -156,8 +156,8 @@ interface Following {
   /** When the log last answered, by the monotonic clock. */
   contactMs: number;
   leader: number | null;
-  /** Members by the id of their etcd. */
-  names: Map<string, number>;
+  /** Members and where their etcd answers, by its id. */
+  voters: Map<string, { readonly memberId: number; readonly endpoint: string }>;
   readonly lease: MemberLease;
   readonly timer: NodeJS.Timeout;
 }
@@ -174,15 +174,20 @@ function memberOfKey(key: Buffer): number | null {
 
 /** The first voter that answers and knows a leader is believed. */
 async function findLeader(following: Following): Promise<number | null> {
-  const { client, names, ended: { signal } } = following;
+  const { client, voters, ended: { signal } } = following;
   for (const endpoint of client.endpointList) {
     try {
       const { leader } = await client.status(endpoint, { timeoutMs: statusTimeoutMs, signal });
       if (leader === '0') continue;
-      if (!names.has(leader)) {
-        for (const { ID, name } of await client.members({ timeoutMs: statusTimeoutMs, signal })) names.set(ID, memberOfVoter(name) ?? 0);
+      if (!voters.has(leader)) {
+        for (const { ID, name, clientURLs: [url] } of await client.members({ timeoutMs: statusTimeoutMs, signal })) {
+          voters.set(ID, { memberId: memberOfVoter(name) ?? 0, endpoint: url === undefined ? '' : new URL(url).host });
+        }
       }
-      return names.get(leader) || null;
+      const found = voters.get(leader);
+      // Who cannot reach it goes on asking the others.
+      if (found !== undefined) await client.followLeader(found.endpoint, { timeoutMs: statusTimeoutMs, signal }).catch(() => undefined);
+      return found?.memberId || null;
     } catch {
       // The next one is asked.
     }

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { invalid, unavailable, wrap } from '#kernel';
-import type { EtcdCredentials } from '../etcd/etcd-client.js';
+import type { EtcdCredentials } from '../etcd/voter-calls.js';
 import { createAuthority, issueLeaf, type KeyPair, type LeafRequest } from './certificate-authority.js';
 
 /** Where etcd reads its certificates: paths. */

@@ -4,7 +4,7 @@ import { rename, rm } from 'node:fs/promises';
 import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
 import { precondition, unavailable, type Logger } from '#kernel';
-import { voterServerName } from '../etcd/etcd-client.js';
+import { voterServerName } from '../etcd/voter-calls.js';
 import type { EtcdPki } from '../pki/etcd-pki.js';
 import { EtcdKeeper, type EtcdKeeperEvents } from '../process/etcd-keeper.js';
 import { hostPort, peerUrl, refusalOfVersion, splitHostPort, voterName, type EtcdNode } from '../process/etcd-arguments.rules.js';

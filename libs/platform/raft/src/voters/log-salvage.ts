@@ -6,7 +6,7 @@ import type { EtcdPki } from '../pki/etcd-pki.js';
 import { etcdArguments, etcdEnvironment, hostPort, peerUrl, voterName, type EtcdNode } from '../process/etcd-arguments.rules.js';
 import type { EtcdLauncher } from '../process/etcd-launcher.js';
 import { freePort } from './local-voter.js';
-import { voterServerName } from '../etcd/etcd-client.js';
+import { voterServerName } from '../etcd/voter-calls.js';
 
 const here = '127.0.0.1';
 const patienceMs = 20_000;
