@@ -22,14 +22,14 @@ export function prepareStateDirectory(state: StateDirectory, daemon: DaemonUser)
   ownDirectory(state.run, 0o711, 0, 0);
   ownDirectory(state.agentRun, 0o750, 0, daemon.gid);
   for (const path of [state.database, state.uploads, state.backups]) ownDirectory(path, 0o700, daemon.uid, daemon.gid);
-  if (daemon.uid !== 0) linkDaemonFiles(state, daemon);
+  ownDirectory(state.daemonRun, 0o711, daemon.uid, daemon.gid);
+  ownDirectory(state.devlxd, 0o755, 0, 0);
+  if (daemon.uid !== 0) linkDaemonFiles(state);
   return ensureStateId(state);
 }
 
 /** Where a daemon without root makes its socket and certificate; links put them where clients look. */
-function linkDaemonFiles(state: StateDirectory, daemon: DaemonUser): void {
-  const daemonRun = `${state.run}/daemon`;
-  ownDirectory(daemonRun, 0o711, daemon.uid, daemon.gid);
+function linkDaemonFiles(state: StateDirectory): void {
   link(`run/daemon/unix.socket`, state.socket);
   link('database/server.crt', state.serverCertificate);
   link('database/server.key', state.serverKey);

@@ -131,7 +131,7 @@ function isWritable(directory: string): boolean {
 
 /** Where the socket is really made: a daemon without root cannot make it in the state directory, the agent links it there. */
 function daemonSocket(state: StateDirectory): string {
-  return process.getuid?.() === 0 ? state.socket : `${state.run}/daemon/unix.socket`;
+  return process.getuid?.() === 0 ? state.socket : `${state.daemonRun}/unix.socket`;
 }
 
 function agentArgv(options: DaemonOptions): string[] {

@@ -5,7 +5,7 @@ import { CertificatesModule } from '#features/auth';
 import { ClusterMembersReconciler, ClusterModule, LocalMembership } from '#features/cluster';
 import { EventsModule } from '#features/events';
 import { ImagesModule } from '#features/images';
-import { InstancesLifecycle, InstancesModule, InstancesReconciler, SnapshotExpiryReconciler } from '#features/instances';
+import { GuestApi, InstancesLifecycle, InstancesModule, InstancesReconciler, SnapshotExpiryReconciler } from '#features/instances';
 import { NetworksModule, NetworksReconciler, NetworksService } from '#features/networks';
 import { OperationsApiModule } from '#features/operations';
 import { ProfilesModule } from '#features/profiles';
@@ -39,6 +39,7 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   await membership.startUp();
   await Promise.all([app.get(PoolsService).mountAll(), app.get(NetworksService).ensureAll()]);
   await membership.finishJoin();
+  await app.get(GuestApi).listen();
   await recover();
   await app.get(InstancesLifecycle).startUp();
   const reconcilers = app.get(ReconcileRunner);

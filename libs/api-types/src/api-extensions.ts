@@ -8,7 +8,7 @@ export const apiExtensions: readonly string[] = [
   'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'container_image_properties', 'id_map',
   'network_firewall_filtering', 'network_routes', 'storage', 'network_dhcp_expiry', 'image_create_aliases', 'container_only_migration',
   'storage_btrfs_mount_options', 'entity_description', 'image_force_refresh', 'id_map_base', 'storage_images_delete', 'resource_limits',
-  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'console', 'network_dhcp_gateway', 'network_leases', 'operation_description', 'clustering',
+  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'restrict_devlxd', 'devlxd_events', 'devlxd_images', 'console', 'network_dhcp_gateway', 'network_leases', 'operation_description', 'clustering',
   'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'clustering_join', 'network_state', 'container_protection_delete', 'pprof_http', 'network_hwaddr',
   'network_nat_order', 'container_full', 'projects', 'container_incremental_copy', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
@@ -24,7 +24,7 @@ export const apiExtensions: readonly string[] = [
   'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full',
   'event_project', 'storage_volume_api_filtering', 'metrics_cpu_seconds', 'certificate_token', 'metrics_authentication',
   'images_target_project', 'storage_volume_state_total', 'resources_pci_vpd', 'storage_volumes_all_projects', 'cluster_join_token_expiry', 'remote_token_expiry',
-  'init_preseed',
+  'init_preseed', 'cloud_init',
 ];
 
 /** LXD 5.0.2's extensions that are not announced, by the part of Roost they need. A test keeps both lists together complete. */
@@ -65,8 +65,8 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'usb_optional_vendorid', 'proxy', 'proxy_unix', 'proxy_udp', 'proxy_tcp_udp_multi_port_handling', 'proxy_unix_dac_properties',
     'proxy_haproxy_protocol', 'proxy_nat', 'unix_priv_drop', 'container_raw_mount', 'container_disk_shift',
   ],
-  'the guest API and graphical consoles': [
-    'restrict_devlxd', 'devlxd_events', 'devlxd_images', 'console_vga_type', 'cloud_init',
+  'graphical consoles': [
+    'console_vga_type',
   ],
   'system call interception': [
     'seccomp_notify', 'container_syscall_intercept', 'container_syscall_intercept_mount', 'container_syscall_intercept_mount_fuse',

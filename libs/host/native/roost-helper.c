@@ -4,6 +4,7 @@
  *
  *   roost-helper notify FIFO NAME              post-stop hook: tell the agent, never block
  *   roost-helper sessions                      start sessions (commands inside containers, consoles) asked for on standard input
+ *   roost-helper guests SOCKET DAEMON-SOCKET CGROUP-ROOT DAEMON-UID   the door of the guest API, until the end of standard input
  *   roost-helper mount PID SOURCE TARGET OPTIONS UID GID
  *   roost-helper umount PID TARGET             both inside a running container
  *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
@@ -63,6 +64,8 @@ int main(int argc, char **argv)
 		return notify(argv[2], argv[3]);
 	if (strcmp(verb, "sessions") == 0 && argc == 2)
 		return serve_sessions();
+	if (strcmp(verb, "guests") == 0 && argc == 6)
+		return serve_guests(argv[2], argv[3], argv[4], atoi(argv[5]));
 	if (strcmp(verb, "mount") == 0 && argc == 8)
 		return mount_inside(atoi(argv[2]), argv[3], argv[4], argv[5], atoi(argv[6]), atoi(argv[7]));
 	if (strcmp(verb, "umount") == 0 && argc == 4)

@@ -10,6 +10,8 @@ int console_session(const struct session *session);
 int exec_session(const struct session *session);
 /* Starts sessions as they are asked for on standard input, until its end. */
 int serve_sessions(void);
+/* Listens for callers inside containers and passes them on to the daemon, until the end of standard input. */
+int serve_guests(const char *socket_path, const char *daemon_socket, const char *cgroup_root, uid_t daemon_uid);
 int mount_inside(pid_t pid, const char *source, const char *target, const char *options, uid_t uid, gid_t gid);
 int umount_inside(pid_t pid, const char *target);
 int probe_idmap(const char *path);

@@ -37,6 +37,7 @@ export * from './cgroup/cgroup-layout.js';
 export * from './cgroup/cgroup-files.js';
 export * from './roost-helper/roost-helper.js';
 export * from './roost-helper/session-server.js';
+export * from './roost-helper/guest-door.js';
 export * from './lxc/lxc-tools.js';
 export * from './liblxc/lxc-library.js';
 export * from './kernel-probes/kernel-probes.js';

@@ -15,6 +15,12 @@ export class StateDirectory {
   /** Directory 0750 root:<daemon's group>; holds the agent's socket. */
   get agentRun(): string { return `${this.root}/run/agent`; }
   get agentSocket(): string { return `${this.root}/run/agent/agent.sock`; }
+  /** Made by the daemon: its own sockets. */
+  get daemonRun(): string { return `${this.root}/run/daemon`; }
+  /** Where callers of the guest API are handed to the daemon. */
+  get guestSocket(): string { return `${this.daemonRun}/guest.socket`; }
+  /** What containers see as /dev/lxd. */
+  get devlxd(): string { return `${this.root}/devlxd`; }
   get storagePools(): string { return `${this.root}/storage-pools`; }
   get disks(): string { return `${this.root}/disks`; }
   get networks(): string { return `${this.root}/networks`; }

@@ -112,6 +112,7 @@ export class ContainerStarter {
       postStop: `${helperPath} notify ${paths.hookFifo} ${projectName}`,
       disks: disks.attachAll(spec), limits: limits.settings(spec.config), cpus: pins.get(projectName) ?? null,
       cpusetUnified: limits.cpusetUnified, appArmor: this.appArmor, devicesUnified: devicesUnified(cgroups.layout), openFiles: openFilesLimit(),
+      guestDirectory: paths.state.devlxd,
       lxcfs: existsSync(`${lxcfsRoot}/proc`) ? lxcfsFiles.filter((file) => existsSync(`${lxcfsRoot}/${file}`)) : [], lxcfsRoot,
     });
     writeFileSync(paths.config(projectName), config, { mode: 0o640 });

@@ -1,4 +1,4 @@
-import { randomHex } from '#kernel';
+import { isFalse, randomHex } from '#kernel';
 import { readFileSync } from 'node:fs';
 import type { Netlink, RoostHelper } from '#host';
 import type { DeviceSpec, InstanceSpec, VolatileChange } from '#ports';
@@ -17,6 +17,8 @@ export class ContainerUpdate {
     private readonly disks: DiskMounts,
     private readonly helper: RoostHelper,
     private readonly netlink: Netlink,
+    /** What containers see as /dev/lxd. */
+    private readonly guestDirectory: string,
   ) {}
 
   /**
@@ -29,6 +31,7 @@ export class ContainerUpdate {
       this.limits.change(container.record.cgroups, before.config, after.config);
       undos.push(() => this.limits.change(container.record.cgroups, after.config, before.config));
       await this.changeDisks(container, before, after, undos);
+      await this.changeGuestApi(container, before, after, undos);
       return this.changeNics(container, before, after, undos);
     } catch (error) {
       for (const undo of undos.reverse()) await undo();
@@ -67,6 +70,19 @@ export class ContainerUpdate {
     const target = config['path'] ?? '';
     await this.helper.unmountInside(container.record.init.pid, target);
     this.disks.detach(spec.projectName, name, target);
+  }
+
+  private async changeGuestApi({ record }: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): Promise<void> {
+    const show = (visible: boolean): Promise<void> => visible
+      ? this.helper.mountInside({
+        pid: record.init.pid, source: this.guestDirectory, target: '/dev/lxd', recursive: false, readonly: true, idmapped: false, propagation: 'private',
+        uid: hostId(after.idmap, 0, 'uid') ?? 0, gid: hostId(after.idmap, 0, 'gid') ?? 0,
+      })
+      : this.helper.unmountInside(record.init.pid, '/dev/lxd');
+    const [was, is] = [before, after].map(({ config }) => !isFalse(config['security.devlxd'])) as [boolean, boolean];
+    if (was === is) return;
+    await show(is);
+    undos.push(() => show(was));
   }
 
   private changeNics(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): VolatileChange & { hostNames: Record<string, string> } {

@@ -11,7 +11,7 @@ const spec: InstanceSpec = {
 const input: LxcConfigInput = {
   spec, rootfs: '/pool/c1/rootfs', rootfsIdmapped: true, log: '/logs/lxc.log', consoleLog: '/logs/console.log', seccomp: '/seccomp/c1',
   payloadCgroup: 'roost-1/c1/payload', monitorCgroup: 'roost-1/c1/monitor', pivotCgroup: 'roost-1/c1/pivot', postStop: '/helper notify /fifo c1', nics: [], disks: [], limits: [],
-  cpus: null, cpusetUnified: false, appArmor: false, lxcfs: [], lxcfsRoot: '/var/lib/lxcfs', devicesUnified: false, openFiles: 1024,
+  cpus: null, cpusetUnified: false, appArmor: false, lxcfs: [], lxcfsRoot: '/var/lib/lxcfs', guestDirectory: '/state/devlxd', devicesUnified: false, openFiles: 1024,
 };
 const lines = (changes: Partial<LxcConfigInput>): string[] => lxcConfig({ ...input, ...changes }).trimEnd().split('\n');
 
@@ -33,6 +33,11 @@ describe('lxcConfig', () => {
 
     expect(privileged).toEqual(expect.arrayContaining(['lxc.cap.drop = sys_time sys_module sys_rawio mac_admin mac_override', 'lxc.cgroup.devices.deny = a', 'lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed']));
     expect(privileged.filter((line) => line.startsWith('lxc.idmap'))).toEqual([]);
+  });
+
+  it('shows the guest API unless it is forbidden', () => {
+    expect(lines({})).toContain('lxc.mount.entry = /state/devlxd dev/lxd none bind,ro,create=dir 0 0');
+    expect(lxcConfig({ ...input, spec: { ...spec, config: { 'security.devlxd': 'false' } } })).not.toContain('dev/lxd');
   });
 
   it('passes keys of the instance on', () => {

@@ -1,4 +1,4 @@
-import { invalid, isTrue } from '#kernel';
+import { invalid, isFalse, isTrue } from '#kernel';
 import type { InstanceSpec } from '#ports';
 import type { CgroupSetting } from './cgroup-limits.rules.js';
 import type { DiskPlan } from './disk-devices.js';
@@ -27,6 +27,8 @@ export interface LxcConfigInput {
   /** Files below /proc and /sys that lxcfs offers, relative to /; empty where it is not mounted. */
   readonly lxcfs: readonly string[];
   readonly lxcfsRoot: string;
+  /** What containers see as /dev/lxd, unless `security.devlxd` says no. */
+  readonly guestDirectory: string;
   /** Devices cgroup of v1 (`lxc.cgroup.devices`) or BPF on v2 (`lxc.cgroup2.devices`). */
   readonly devicesUnified: boolean;
   /** Descriptors a process inside may have, where `limits.kernel.nofile` does not say: never what the agent happens to run with. */
@@ -97,6 +99,8 @@ function mounts(input: LxcConfigInput, privileged: boolean): string[] {
   if (isTrue(input.spec.config['security.nesting'])) {
     lines.push('lxc.mount.entry = proc dev/.lxc/proc proc create=dir,optional 0 0', 'lxc.mount.entry = sys dev/.lxc/sys sysfs create=dir,optional 0 0');
   }
+  // Read-only concerns the directory, not who may talk: a privileged container must not put its own socket before the others.
+  if (!isFalse(input.spec.config['security.devlxd'])) lines.push(`lxc.mount.entry = ${escapeMountPath(input.guestDirectory)} dev/lxd none bind,ro,create=dir 0 0`);
   for (const path of input.lxcfs) lines.push(`lxc.mount.entry = ${input.lxcfsRoot}/${path} ${path} none bind,optional 0 0`);
   return lines;
 }

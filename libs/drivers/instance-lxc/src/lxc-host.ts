@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { claimMemoryDirectory, LxcTools, Netlink, readCgroupLayout, RoostHelper, SessionServer, Tc, type CommandRunner } from '#host';
+import { claimMemoryDirectory, GuestDoor, LxcTools, Netlink, readCgroupLayout, RoostHelper, SessionServer, Tc, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
@@ -48,6 +48,7 @@ export class LxcHost {
   private readonly running: RunningContainers;
   private readonly cgroups: ContainerCgroups;
   private readonly fifo: HookFifo;
+  private readonly door: GuestDoor;
   private readonly netlink = new Netlink();
 
   constructor(options: LxcHostOptions) {
@@ -66,11 +67,13 @@ export class LxcHost {
     const rootfs = new RootfsOwner(helper, idmappedMountsDisabled(options.environment ?? process.env));
     [this.paths, this.records, this.running, this.cgroups] = [paths, records, running, cgroups];
     this.fifo = new HookFifo(paths.hookFifo, (line) => running.onHook(line));
+    const guests = { socket: `${state.devlxd}/sock`, daemonSocket: state.guestSocket, cgroupRoot: paths.cgroupRoot, daemonUid: options.daemon.uid };
+    this.door = new GuestDoor(commands, helper.path, guests, logger);
     this.instances = new LxcInstanceDriver({
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
       starter: new ContainerStarter({ paths, lxc: new LxcTools(commands), helperPath: helper.path, records, running, cgroups, limits, disks, rootfs, policy, nicRules }),
       stopper: new ContainerStopper(running, cgroups, records),
-      update: new ContainerUpdate(limits, disks, helper, this.netlink),
+      update: new ContainerUpdate(limits, disks, helper, this.netlink, state.devlxd),
       nicRules,
     });
     this.exec = new LxcExecSessions(paths, running, records, new SessionServer(commands, helper.path, logger), logger);
@@ -80,7 +83,7 @@ export class LxcHost {
   /** Makes what is missing and takes up what runs. Call it once, before the ports are used. */
   async open(): Promise<void> {
     const { paths } = this;
-    for (const [path, mode] of [[paths.run, 0o711], [paths.lxcPath, 0o711]] as const) {
+    for (const [path, mode] of [[paths.run, 0o711], [paths.lxcPath, 0o711], [paths.state.devlxd, 0o755]] as const) {
       mkdirSync(path, { recursive: true, mode });
       const status = lstatSync(path);
       if (!status.isDirectory() || status.uid !== 0) throw invalid(`${path} is not root's own directory: refusing to work through it`);
@@ -89,12 +92,14 @@ export class LxcHost {
     this.fifo.open();
     await this.running.adopt();
     this.exec.adopt();
+    this.door.open();
   }
 
   /** Lets go of everything; containers and commands run on. Where nothing runs, no cgroup stays. */
   close(): void {
     if (this.running.names().length === 0) this.cgroups.removeRoot();
     this.fifo.close();
+    this.door.close();
     this.running.close();
     this.exec.close();
     this.netlink.close();

@@ -44,7 +44,7 @@ const minuteMs = 60_000;
     ImageExports, ImageUpdates, ImagesService, ImageAliasesService, ImageCleanupReconciler, ImageUpdateReconciler,
     ImageExchange, ImageReplicas, ImageReplicasReconciler, ImageJoin,
   ],
-  exports: [ImagesService, ImageIntake, ImagePublishers],
+  exports: [ImagesService, ImageIntake, ImagePublishers, ImageExports],
 })
 export class ImagesModule implements OnModuleInit {
   constructor(

@@ -1,4 +1,5 @@
 export { InstancesModule } from './instances.module.js';
+export { GuestApi } from './guests/index.js';
 export { InstancesLifecycle } from './instances-lifecycle.service.js';
 export { SnapshotExpiryReconciler } from './reconcile/snapshot-expiry.reconciler.js';
 export { InstancesReconciler } from './reconcile/instances.reconciler.js';

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InstanceDriver, type IdmapEntry } from '#ports';
 import { VolumesService } from '#features/storage';
+import { GuestEvents } from './guests/index.js';
 import type { ExpandedInstance } from './data/instance.catalog.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceLocks } from './instance-locks.js';
@@ -22,6 +23,7 @@ export class InstanceChangeParts {
     private readonly driver: InstanceDriver,
     private readonly volumes: VolumesService,
     private readonly member: MemberVolatileStore,
+    private readonly guests: GuestEvents,
   ) {}
 
   async hostIdmap(): Promise<readonly IdmapEntry[]> {
@@ -48,5 +50,6 @@ export class InstanceChangeParts {
     const { volatile } = await this.driver.updateInstance(this.specs.build(before), this.specs.build(after));
     if (Object.keys(volatile).length > 0) this.member.merge(after.row.id, volatile);
     await this.neighbors.ensureLeases(after, before);
+    this.guests.changed(before, after);
   }
 }

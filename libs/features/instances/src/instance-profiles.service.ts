@@ -92,7 +92,7 @@ export class InstanceProfiles implements ProfileUser {
     const former = this.catalog.expand(current.row, undefined, before);
     await this.runner.run(ctx, (tx) => {
       const row = this.repository.findById(id, tx.sql);
-      if (row !== undefined) this.changes.rows.settle(tx, row, former.expandedConfig, hostIdmap);
+      if (row !== undefined) this.changes.rows.settle(tx, row, former, hostIdmap);
     });
     const now = this.catalog.findById(id) ?? current;
     if (!this.catalog.isLocal(now)) return;

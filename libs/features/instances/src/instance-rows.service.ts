@@ -12,7 +12,7 @@ import { InstanceNeighbors } from './instance-neighbors.js';
 import { changedKeys, normalizeDevices, sorted } from './rules/expand.rules.js';
 import { allocateIdmap, idmapKeys, idmapToText, isIsolated, isolatedIdmapSize, type TakenRange } from './rules/idmap.rules.js';
 import { checkAddedNics, checkDeviceTypes, checkExpanded, checkOwn, type CheckedInstance } from './rules/instance-check.rules.js';
-import { allocateVolatile, dropsIdmapKeys, mergeVolatile, sameLocal, separateVolatile } from './rules/volatile.rules.js';
+import { allocateVolatile, concernsCloudInit, dropsIdmapKeys, mergeVolatile, sameLocal, separateVolatile } from './rules/volatile.rules.js';
 
 const random = { uuid: newUuid, hex: randomHex };
 const createPrefixes = { config: '', devices: 'Failed initialising instance: Invalid devices' };
@@ -94,6 +94,7 @@ export class InstanceRows {
     let config: ConfigMap = draft.config;
     const changed = changedKeys(before.expandedConfig, after.expandedConfig);
     if (idmapKeys.some((key) => changed.includes(key))) config = { ...config, ...this.changedIdmap(tx.sql, row, after.expandedConfig, hostIdmap) };
+    if (concernsCloudInit(before, after)) config = { ...config, 'volatile.cloud-init.instance-id': '' };
     const separated = separateVolatile(allocateVolatile(config, after.expandedDevices, random), known);
     const change: InstanceChange = { ...draft, config: separated.row };
     this.repository.update(tx, row.id, change);
@@ -105,11 +106,12 @@ export class InstanceRows {
   }
 
   /** When a profile changed under an instance: allocations follow. Returns null when the row stays as it is. */
-  settle(tx: Tx, row: InstanceRow, formerConfig: Readonly<ConfigMap>, hostIdmap: readonly IdmapEntry[]): ExpandedInstance | null {
+  settle(tx: Tx, row: InstanceRow, former: ExpandedInstance, hostIdmap: readonly IdmapEntry[]): ExpandedInstance | null {
     const instance = this.catalog.expand(row, tx.sql);
-    const changed = changedKeys(formerConfig, instance.expandedConfig);
+    const changed = changedKeys(former.expandedConfig, instance.expandedConfig);
     const idmap = idmapKeys.some((key) => changed.includes(key)) ? this.idmapConfig(tx.sql, row, instance.expandedConfig, hostIdmap) : {};
-    const config = allocateVolatile({ ...row.config, ...idmap }, instance.expandedDevices, random);
+    const forgotten: ConfigMap = concernsCloudInit(former, instance) ? { 'volatile.cloud-init.instance-id': '' } : {};
+    const config = allocateVolatile({ ...row.config, ...idmap, ...forgotten }, instance.expandedDevices, random);
     if (changedKeys(row.config, config).length === 0) return null;
     this.repository.update(tx, row.id, { ...row, config });
     return this.catalog.expand({ ...row, config }, tx.sql);

@@ -43,6 +43,7 @@ import { renameInstance } from './operations/rename-instance.operation.js';
 import { updateInstance } from './operations/update-instance.operation.js';
 import { memberProviders } from './members/index.js';
 import { InstancePeers } from './members/instance-peers.js';
+import { GuestApi, guestProviders } from './guests/index.js';
 import { copyOperations, copyProviders } from './copies/index.js';
 import { moveOperations, moveProviders } from './moves/index.js';
 import { publishProviders } from './publish/index.js';
@@ -64,12 +65,12 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
     ...snapshotControllers,
   ],
   providers: [
-    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...guestProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
-  exports: [InstancesLifecycle, InstancesReconciler, SnapshotExpiryReconciler],
+  exports: [GuestApi, InstancesLifecycle, InstancesReconciler, SnapshotExpiryReconciler],
 })
 export class InstancesModule implements OnModuleInit {
   constructor(

@@ -11,6 +11,6 @@ export * from './http-server.js';
 export * from './http.module.js';
 export * from './create-api-app.js';
 export * from './listen-address.js';
-export { encodeError, rawErrorResponse } from './error-response.js';
+export { describeError, encodeError, rawErrorResponse, statusOfError } from './error-response.js';
 export { validateBody } from './body.pipe.js';
 export { EncodedJson, encodeJson } from '#api-types';

@@ -123,6 +123,12 @@ export function idmapToText(map: readonly IdmapEntry[]): string {
   return JSON.stringify(map.map((e) => ({ Isuid: e.isUid, Isgid: e.isGid, Hostid: e.hostId, Nsid: e.nsId, Maprange: e.range })));
 }
 
+/** Uid on the host of root inside, by the map an instance runs with. */
+export function rootOnHost(config: Readonly<ConfigMap>): number {
+  const map = idmapFromText(config['volatile.idmap.current']);
+  return map.find((entry) => entry.isUid && entry.nsId === 0)?.hostId ?? 0;
+}
+
 interface IdmapText {
   readonly Isuid: boolean;
   readonly Isgid: boolean;

@@ -92,6 +92,19 @@ export function allocateVolatile(config: Readonly<ConfigMap>, expandedDevices: R
   return sorted(result);
 }
 
+const cloudInitKeys = ['network-config', 'user-data', 'vendor-data'].flatMap((name) => [`cloud-init.${name}`, `user.${name}`]);
+
+interface Expanded {
+  readonly expandedConfig: Readonly<ConfigMap>;
+  readonly expandedDevices: Readonly<DeviceMap>;
+}
+
+/** Whether cloud-init inside has to take the instance for another one and do everything again: other data, or other interfaces. */
+export function concernsCloudInit(before: Expanded, after: Expanded): boolean {
+  const interfaces = ({ expandedDevices }: Expanded): string => nicNames(expandedDevices).map((device) => expandedDevices[device]!.name || device).join('\n');
+  return cloudInitKeys.some((key) => (before.expandedConfig[key] ?? '') !== (after.expandedConfig[key] ?? '')) || interfaces(before) !== interfaces(after);
+}
+
 /** Local keys of devices that are gone, to be unset. */
 export function staleLocalKeys(local: Readonly<ConfigMap>, expandedDevices: Readonly<DeviceMap>): string[] {
   return Object.keys(local).filter((key) => {

@@ -43,7 +43,7 @@ export class FakeHost {
   readonly info = new FakeHostInfo(this.faults);
 
   constructor() {
-    for (const directory of [this.state.database, this.state.uploads, this.state.backups, this.state.images]) mkdirSync(directory, { recursive: true });
+    for (const directory of [this.state.database, this.state.uploads, this.state.backups, this.state.images, this.state.daemonRun]) mkdirSync(directory, { recursive: true });
   }
 
   remove(): void {
