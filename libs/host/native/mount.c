@@ -127,14 +127,21 @@ int mount_inside(pid_t pid, const char *source, const char *target, const char *
 	return 0;
 }
 
-/* The mount point goes too when nothing is in it; absent is success. */
+/* The mount point goes too when nothing is in it, with no more rights than the container's root has; absent is success. */
 int umount_inside(pid_t pid, const char *target)
 {
-	if (setns(open_namespace(pid, "mnt"), CLONE_NEWNS) < 0)
+	int namespace = open_namespace(pid, "mnt"), user = open_namespace(pid, "user");
+	struct stat status;
+
+	if (setns(namespace, CLONE_NEWNS) < 0)
 		fail("Cannot enter the container");
 	if (umount2(target, DETACH | NO_FOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
 		fail("Cannot unmount %s", target);
-	rmdir(target);
+	/* A privileged container has ours. */
+	if (setns(user, CLONE_NEWUSER) < 0 && errno != EINVAL)
+		return 0;
+	if (rmdir(target) < 0 && errno == ENOTDIR && lstat(target, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0)
+		unlink(target);
 	return 0;
 }
 

@@ -9,6 +9,11 @@
  *   roost-helper umount PID TARGET             both inside a running container
  *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
  *   roost-helper probe-idmap PATH              exit code 0 when PATH can be mounted with an id map
+ *   roost-helper uevents                       what the kernel tells of devices, a line each: `ACTION SUBSYSTEM DEVPATH`; `ready` first
+ *   roost-helper proxy PIDFILE LOGFILE         a proxy device, described on standard input, one word and its value a line: `init PID START`,
+ *                                              `bind host|instance`, `userns 1`, `header 1`, `uid N`, `gid N` (who to be in the end), `owner N`,
+ *                                              `group N`, `mode OCTAL` (of a socket it makes), `listen ...` and `connect ...` for each port, as
+ *                                              `tcp ADDRESS PORT`, `udp ADDRESS PORT`, `unix PATH`, `unix @NAME`. Ends when it listens
  *
  * Errors go to standard error as one line; the exit code is 1 then.
  */
@@ -20,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy.h"
 #include "roost-helper.h"
 
 void fail(const char *format, ...)
@@ -74,6 +80,10 @@ int main(int argc, char **argv)
 		return shift_tree(argv[2], argv[3], argv[4]);
 	if (strcmp(verb, "probe-idmap") == 0 && argc == 3)
 		return probe_idmap(argv[2]);
+	if (strcmp(verb, "uevents") == 0 && argc == 2)
+		return print_uevents();
+	if (strcmp(verb, "proxy") == 0 && argc == 4)
+		return run_proxy(argv[2], argv[3]);
 	fprintf(stderr, "roost-helper: unknown arguments\n");
 	return 2;
 }

@@ -16,3 +16,4 @@ int mount_inside(pid_t pid, const char *source, const char *target, const char *
 int umount_inside(pid_t pid, const char *target);
 int probe_idmap(const char *path);
 int shift_tree(const char *path, const char *from, const char *to);
+int print_uevents(void);

@@ -43,3 +43,5 @@ export * from './liblxc/lxc-library.js';
 export * from './kernel-probes/kernel-probes.js';
 export * from './kernel-probes/idmapped-mounts.js';
 export * from './ethtool/ethtool.js';
+export * from './uevents/uevent-reader.js';
+export * from './proxy-process/proxy-process.js';

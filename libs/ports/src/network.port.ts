@@ -123,8 +123,11 @@ export abstract class FirewallDriver {
   /** Filters of one NIC (`security.mac_filtering`, `security.ipv4_filtering`, `security.ipv6_filtering`). */
   abstract ensureNicFilter(filter: NicFilter): Promise<void>;
   abstract removeNicFilter(instance: string, device: string): Promise<void>;
-  /** Puts back the filters of NICs that somebody flushed; `INSTANCE.DEVICE` of each. */
+  /** Puts back filters of NICs and rules of proxies that somebody flushed; `INSTANCE.DEVICE` of each. */
   abstract restoreNicFilters(): Promise<string[]>;
+  /** Rules of a `proxy` device with `nat`. */
+  abstract ensureProxyForward(forward: ProxyForward): Promise<void>;
+  abstract removeProxyForward(instance: string, device: string): Promise<void>;
   /** Drop policies of others that would cut our traffic, one warning text each with the command that lets `networkName` through. */
   abstract foreignDrops(networkName: string): Promise<string[]>;
 }
@@ -138,4 +141,17 @@ export interface NicFilter {
   /** Addresses the NIC may use; null where that family is not filtered. */
   readonly ipv4Addresses: string[] | null;
   readonly ipv6Addresses: string[] | null;
+}
+
+/** What reaches ports of an address of the host goes on to an instance. As many ports to connect to as to listen on, or one for all. */
+export interface ProxyForward {
+  /** Name on disk of the instance (project-prefixed). */
+  readonly instance: string;
+  readonly device: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly family: 4 | 6;
+  readonly listenAddress: string;
+  readonly connectAddress: string;
+  readonly listenPorts: readonly number[];
+  readonly connectPorts: readonly number[];
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { foreignDropWarnings } from './foreign-drops.js';
 import { chainComment, networkChains } from './network-rules.js';
 import { ipv6Hex, nicChains } from './nic-filter-rules.js';
+import { forwardChains, ranges } from './proxy-forward-rules.js';
 
 const chainsOf = (config: Record<string, string>): Record<string, readonly string[]> =>
   Object.fromEntries(networkChains({ name: 'br0', type: 'bridge', config }).map(({ name, rules }) => [name, rules]));
@@ -51,6 +52,24 @@ describe('nicChains', () => {
   it('writes IPv6 addresses as bits', () => {
     expect(ipv6Hex('fd42:b736:a65b:65c:216:3eff:fe8a:f6be')).toBe('fd42b736a65b065c02163efffe8af6be');
     expect(ipv6Hex('fd42::1')).toBe('fd420000000000000000000000000001');
+  });
+});
+
+describe('forwardChains', () => {
+  const forward = { instance: 'c1', device: 'web', protocol: 'tcp' as const, family: 4 as const, listenAddress: '192.0.2.1', connectAddress: '10.1.1.2', listenPorts: [80, 81, 85] };
+
+  it('sends each port to its own, or all to one', () => {
+    const [incoming, own, outgoing] = forwardChains({ ...forward, connectPorts: [90, 91, 95] });
+
+    expect([incoming!.name, own!.name, outgoing!.name]).toEqual(['prert.c1.web', 'out.c1.web', 'pstrt.c1.web']);
+    expect(incoming!.rules).toEqual([80, 81, 85].map((port) => `ip daddr 192.0.2.1 tcp dport ${port} dnat ip to 10.1.1.2:${port + 10}`));
+    expect(outgoing!.rules).toEqual(['90-91', '95'].map((ports) => `ip saddr 10.1.1.2 ip daddr 10.1.1.2 tcp dport ${ports} masquerade`));
+    expect(forwardChains({ ...forward, connectPorts: [90] })[0]!.rules).toEqual(['80-81', '85'].map((ports) => `ip daddr 192.0.2.1 tcp dport ${ports} dnat ip to 10.1.1.2:90`));
+  });
+
+  it('writes IPv6 addresses with ports in brackets', () => {
+    expect(forwardChains({ ...forward, family: 6, listenAddress: 'fd00::1', connectAddress: 'fd42::2', listenPorts: [53], connectPorts: [53] })[0]!.rules).toEqual(['ip6 daddr fd00::1 tcp dport 53 dnat ip6 to [fd42::2]:53']);
+    expect(ranges([1, 2, 3, 5, 7, 8])).toEqual(['1-3', '5', '7-8']);
   });
 });
 

@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { conflict, invalid, type Logger, type StateDirectory } from '#kernel';
-import { FirewallDriver, type NetworkSpec, type NicFilter } from '#ports';
+import { FirewallDriver, type NetworkSpec, type NicFilter, type ProxyForward } from '#ports';
 import type { Nft, NftChain } from '#host';
 import { foreignDropWarnings } from './foreign-drops.js';
 import { chainComment, networkChainNames, networkChains, type ChainText } from './network-rules.js';
 import { nicChainNames, nicChains } from './nic-filter-rules.js';
+import { forwardChainNames, forwardChains } from './proxy-forward-rules.js';
 
 export interface NftFirewallOptions {
   readonly nft: Nft;
@@ -46,26 +47,33 @@ export class NftFirewall extends FirewallDriver {
 
   override async ensureNicFilter(filter: NicFilter): Promise<void> {
     const chains = nicChains(filter);
-    await this.refuseForeign(chains.map(({ name }) => name));
-    await this.remember(filter);
+    await this.refuseForeign('bridge', chains.map(({ name }) => name));
+    await this.remember(this.filterDirectory, filter);
     await this.replaceChains('bridge', nicChainNames(filter.instance, filter.device), chains);
   }
 
   override async removeNicFilter(instance: string, device: string): Promise<void> {
-    await rm(this.filterFile(instance, device), { force: true });
-    const names = nicChainNames(instance, device);
-    const present = await this.options.nft.listTable('bridge', table);
-    const ours = present.filter((chain) => names.includes(chain.name) && this.isOurs(chain));
-    if (ours.length > 0) await this.removeChains('bridge', ours.map(({ name }) => name));
+    await rm(fileOf(this.filterDirectory, { instance, device }), { force: true });
+    await this.removeOurs('bridge', nicChainNames(instance, device));
+  }
+
+  override async ensureProxyForward(forward: ProxyForward): Promise<void> {
+    const chains = forwardChains(forward);
+    await this.refuseForeign('inet', chains.map(({ name }) => name));
+    await this.remember(this.forwardDirectory, forward);
+    await this.replaceChains('inet', forwardChainNames(forward.instance, forward.device), chains);
+  }
+
+  override async removeProxyForward(instance: string, device: string): Promise<void> {
+    await rm(fileOf(this.forwardDirectory, { instance, device }), { force: true });
+    await this.removeOurs('inet', forwardChainNames(instance, device));
   }
 
   override async restoreNicFilters(): Promise<string[]> {
-    const filters = await this.rememberedFilters();
-    if (filters.length === 0) return [];
-    const present = new Map((await this.options.nft.listTable('bridge', table)).map((chain) => [chain.name, chain]));
-    const missing = filters.filter((filter) => !this.allPresent(present, nicChains(filter)));
-    for (const filter of missing) await this.replaceChains('bridge', nicChainNames(filter.instance, filter.device), nicChains(filter));
-    return missing.map(({ instance, device }) => `${instance}.${device}`);
+    return [
+      ...await this.restore('bridge', this.filterDirectory, nicChainNames, nicChains),
+      ...await this.restore('inet', this.forwardDirectory, forwardChainNames, forwardChains),
+    ];
   }
 
   override async foreignDrops(networkName: string): Promise<string[]> {
@@ -85,11 +93,27 @@ export class NftFirewall extends FirewallDriver {
   }
 
   /** Instances of two daemons may bear one name; the second's filter must not replace the first's. */
-  private async refuseForeign(names: readonly string[]): Promise<void> {
-    const foreign = (await this.options.nft.listTable('bridge', table)).find((chain) => names.includes(chain.name) && !this.isOurs(chain));
+  private async refuseForeign(family: 'inet' | 'bridge', names: readonly string[]): Promise<void> {
+    const foreign = (await this.options.nft.listTable(family, table)).find((chain) => names.includes(chain.name) && !this.isOurs(chain));
     if (foreign !== undefined) {
-      throw conflict(`Firewall chain "${foreign.name}" in table "bridge ${table}" belongs to another daemon on this host`);
+      throw conflict(`Firewall chain "${foreign.name}" in table "${family} ${table}" belongs to another daemon on this host`);
     }
+  }
+
+  /** Puts back what is remembered in `directory` and was flushed. */
+  private async restore<T extends Owner>(family: 'inet' | 'bridge', directory: string, names: (instance: string, device: string) => string[], chains: (owner: T) => ChainText[]): Promise<string[]> {
+    const remembered = await rememberedIn<T>(directory);
+    if (remembered.length === 0) return [];
+    const present = new Map((await this.options.nft.listTable(family, table)).map((chain) => [chain.name, chain]));
+    const missing = remembered.filter((owner) => !this.allPresent(present, chains(owner)));
+    for (const owner of missing) await this.replaceChains(family, names(owner.instance, owner.device), chains(owner));
+    return missing.map(({ instance, device }) => `${instance}.${device}`);
+  }
+
+  private async removeOurs(family: 'inet' | 'bridge', names: readonly string[]): Promise<void> {
+    const present = await this.options.nft.listTable(family, table);
+    const ours = present.filter((chain) => names.includes(chain.name) && this.isOurs(chain));
+    if (ours.length > 0) await this.removeChains(family, ours.map(({ name }) => name));
   }
 
   private async replaceChains(family: 'inet' | 'bridge', names: readonly string[], wanted: readonly ChainText[]): Promise<void> {
@@ -108,27 +132,37 @@ export class NftFirewall extends FirewallDriver {
     return `${this.options.state.run}/nic-filters`;
   }
 
-  private filterFile(instance: string, device: string): string {
-    return `${this.filterDirectory}/${encodeURIComponent(`${instance}.${device}`)}`;
+  private get forwardDirectory(): string {
+    return `${this.options.state.run}/proxy-forwards`;
   }
 
-  private async remember(filter: NicFilter): Promise<void> {
-    await mkdir(this.filterDirectory, { recursive: true, mode: 0o711 });
-    const file = this.filterFile(filter.instance, filter.device);
-    await writeFile(`${file}.new`, JSON.stringify(filter), { mode: 0o600 });
+  private async remember(directory: string, owner: Owner): Promise<void> {
+    await mkdir(directory, { recursive: true, mode: 0o711 });
+    const file = fileOf(directory, owner);
+    await writeFile(`${file}.new`, JSON.stringify(owner), { mode: 0o600 });
     await rename(`${file}.new`, file);
   }
+}
 
-  private async rememberedFilters(): Promise<NicFilter[]> {
-    const names = await readdir(this.filterDirectory).catch(() => [] as string[]);
-    const texts = names.filter((name) => !name.endsWith('.new')).map((name) => readFile(`${this.filterDirectory}/${name}`, 'utf8').catch(() => ''));
-    return (await Promise.all(texts)).filter((text) => text !== '').map((text) => JSON.parse(text) as NicFilter);
-  }
+/** Whose rules they are. */
+interface Owner {
+  readonly instance: string;
+  readonly device: string;
+}
+
+function fileOf(directory: string, { instance, device }: Owner): string {
+  return `${directory}/${encodeURIComponent(`${instance}.${device}`)}`;
+}
+
+async function rememberedIn<T>(directory: string): Promise<T[]> {
+  const names = await readdir(directory).catch(() => [] as string[]);
+  const texts = names.filter((name) => !name.endsWith('.new')).map((name) => readFile(`${directory}/${name}`, 'utf8').catch(() => ''));
+  return (await Promise.all(texts)).filter((text) => text !== '').map((text) => JSON.parse(text) as T);
 }
 
 /** The daemon need not be root, what `nft` reads is: nothing may end a rule and begin another. */
 function checkText(text: string): void {
-  if (!/^[\w .,:/"@{}!=-]+$/.test(text)) throw invalid(`Unsafe text for nft: ${JSON.stringify(text)}`);
+  if (!/^[\w .,:/"@{}[\]!=-]+$/.test(text)) throw invalid(`Unsafe text for nft: ${JSON.stringify(text)}`);
 }
 
 /** Removes chains whether they exist or not: adding one that exists changes nothing, and what exists can be deleted. */

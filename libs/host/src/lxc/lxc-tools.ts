@@ -23,6 +23,11 @@ export class LxcTools {
     }
   }
 
+  /** Writes a control file of a running container by way of LXC's monitor, which alone knows the program that guards devices on cgroup v2. */
+  async setCgroupItem(change: { lxcPath: string; name: string; item: string; value: string }): Promise<void> {
+    await this.commands.run({ argv: ['lxc-cgroup', '--lxcpath', change.lxcPath, '--name', change.name, change.item, change.value] });
+  }
+
   /** `5.0.2`. */
   async version(): Promise<string> {
     return (await this.commands.run({ argv: ['lxc-start', '--version'] })).stdout.trim();

@@ -5,6 +5,7 @@ const libc = koffi.load('libc.so.6');
 const calls = {
   mkfifo: libc.func('int mkfifo(const char *path, uint mode)'),
   pipe2: libc.func('int pipe2(_Out_ int *ends, int flags)'),
+  mknod: libc.func('int mknod(const char *path, uint mode, ulong device)'),
   mount: libc.func('int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)'),
   umount2: libc.func('int umount2(const char *target, int flags)'),
   setns: libc.func('int setns(int fd, int kind)'),
@@ -45,6 +46,17 @@ export function makePipe(): { readonly read: number; readonly write: number } {
   const ends: [number, number] = [-1, -1];
   checked(calls.pipe2(ends, O_CLOEXEC), 'Failed to make a pipe');
   return { read: ends[0], write: ends[1] };
+}
+
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
+
+/** A device node for nobody; its mode is set when its owner is. */
+export function makeNode(path: string, kind: 'c' | 'b', major: number, minor: number): void {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  // As the C library packs device numbers.
+  const device = ((high & 0xfffn) << 8n) | ((high & 0xfffff000n) << 32n) | (low & 0xffn) | ((low & 0xffffff00n) << 12n);
+  checked(calls.mknod(path, kind === 'c' ? S_IFCHR : S_IFBLK, device), `Failed to create device ${path}`);
 }
 
 /** mount(2) with `MS_*` flags; `type` and `data` as the file system wants them, empty for a bind mount. */
