@@ -32,6 +32,8 @@ export class LxcFixture {
   readonly stateId = randomHex(8);
   readonly paths: LxcPaths;
   host: LxcHost;
+  /** Hardware other than the host's, for hosts opened from then on. */
+  deviceRoots = { sysfs: '/sys', dev: '/dev', proc: '/proc' };
   private readonly specs = new Map<string, InstanceSpec>();
   private nextId = 1;
 
@@ -49,7 +51,7 @@ export class LxcFixture {
   /** An agent's worth of drivers; a second one takes over when the first is closed. */
   newHost(): LxcHost {
     return new LxcHost({
-      state: this.state, stateId: this.stateId, commands: new CommandRunner(), logger: new SilentLogger(), daemon: { uid: 0, gid: 0 },
+      state: this.state, stateId: this.stateId, commands: new CommandRunner(), logger: new SilentLogger(), daemon: { uid: 0, gid: 0 }, deviceRoots: this.deviceRoots,
       volumeUsage: async () => ({ usedBytes: -1, totalBytes: 0 }),
       firewall: new NftFirewall({ nft: new Nft(new CommandRunner()), state: this.state, stateId: this.stateId, logger: new SilentLogger() }),
     });

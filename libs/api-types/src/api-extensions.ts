@@ -3,18 +3,18 @@
  * for, so one is here only when it works; what of LXD 5.0.2 is missing stands in `extensionsToCome`, by what it waits for.
  */
 export const apiExtensions: readonly string[] = [
-  'container_host_shutdown_timeout', 'container_stop_priority', 'auth_pki', 'container_last_used_at', 'etag', 'patch',
+  'container_host_shutdown_timeout', 'container_stop_priority', 'auth_pki', 'container_last_used_at', 'etag', 'patch', 'usb_devices',
   'https_allowed_credentials', 'image_compression_algorithm', 'container_cpu_time', 'network', 'profile_usedby',
-  'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'container_image_properties', 'id_map',
-  'network_firewall_filtering', 'network_routes', 'storage', 'network_dhcp_expiry', 'image_create_aliases', 'container_only_migration',
+  'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'gpu_devices', 'container_image_properties', 'id_map',
+  'network_firewall_filtering', 'network_routes', 'storage', 'network_dhcp_expiry', 'image_create_aliases', 'container_only_migration', 'unix_device_rename',
   'storage_btrfs_mount_options', 'entity_description', 'image_force_refresh', 'id_map_base', 'storage_images_delete', 'resource_limits',
-  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'restrict_devlxd', 'devlxd_events', 'devlxd_images', 'console', 'network_dhcp_gateway', 'network_leases', 'operation_description', 'clustering',
-  'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'clustering_join', 'network_state', 'container_protection_delete', 'pprof_http', 'network_hwaddr',
-  'network_nat_order', 'container_full', 'projects', 'container_incremental_copy', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
+  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'restrict_devlxd', 'devlxd_events', 'proxy', 'devlxd_images', 'console', 'network_dhcp_gateway', 'network_leases', 'unix_device_hotplug', 'operation_description', 'clustering',
+  'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'proxy_unix', 'proxy_udp', 'clustering_join', 'proxy_tcp_udp_multi_port_handling', 'network_state', 'proxy_unix_dac_properties', 'container_protection_delete', 'unix_priv_drop', 'pprof_http', 'proxy_haproxy_protocol', 'network_hwaddr', 'proxy_nat',
+  'network_nat_order', 'container_full', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd',
   'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
-  'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver',
+  'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver',
   'limits_hugepages', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
   'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'clustering_failure_domains', 'resources_gpu_mdev',
   'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
@@ -59,11 +59,8 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'storage_cephfs', 'ceph_data_pool_name', 'container_disk_ceph', 'storage_ceph_features', 'ceph_rbd_du', 'storage_cephfs_fscache',
     'storage_block_filesystem_btrfs',
   ],
-  'devices other than disk, nic and none': [
-    'usb_devices', 'gpu_devices', 'gpu_mig', 'gpu_mdev', 'gpu_sriov', 'gpu_mig_uuid', 'unix_device_rename', 'unix_hotplug_devices',
-    'unix_device_hotplug', 'infiniband', 'nvidia_runtime', 'nvidia_runtime_config', 'tpm_device_type', 'pci_device_type',
-    'usb_optional_vendorid', 'proxy', 'proxy_unix', 'proxy_udp', 'proxy_tcp_udp_multi_port_handling', 'proxy_unix_dac_properties',
-    'proxy_haproxy_protocol', 'proxy_nat', 'unix_priv_drop', 'container_raw_mount', 'container_disk_shift',
+  'devices of hardware, and the rest of disks': [
+    'gpu_mig', 'gpu_mdev', 'gpu_sriov', 'gpu_mig_uuid', 'infiniband', 'nvidia_runtime', 'nvidia_runtime_config', 'tpm_device_type', 'pci_device_type', 'container_raw_mount', 'container_disk_shift',
   ],
   'graphical consoles': [
     'console_vga_type',

@@ -5,6 +5,8 @@ import { conflict, forbidden, internal, wrap } from '#kernel';
 import type { InstanceSpec, StartResult } from '#ports';
 import type { ContainerCgroups } from './container-cgroups.js';
 import type { ContainerLimits } from './container-limits.js';
+import type { ContainerDevices } from './devices/container-devices.js';
+import type { DeviceParts } from './devices/device-handler.js';
 import type { DiskMounts } from './disk-devices.js';
 import { checkRawLxc, type HostPolicy } from './host-policy.js';
 import type { InstanceRecords } from './instance-records.js';
@@ -32,6 +34,7 @@ export interface ContainerStarterDependencies {
   readonly cgroups: ContainerCgroups;
   readonly limits: ContainerLimits;
   readonly disks: DiskMounts;
+  readonly devices: ContainerDevices;
   readonly rootfs: RootfsOwner;
   readonly policy: HostPolicy;
   readonly nicRules: NicRules;
@@ -48,7 +51,7 @@ export class ContainerStarter {
 
   /** The caller holds the instance's lock. */
   async start(spec: InstanceSpec): Promise<StartResult> {
-    const { running, records, cgroups, disks, policy, paths } = this.deps;
+    const { running, records, devices, policy, paths } = this.deps;
     await running.settled(spec.projectName);
     if (running.get(spec.projectName) !== undefined) throw conflict('The instance is already running');
     this.checkEpoch(spec);
@@ -60,19 +63,38 @@ export class ContainerStarter {
     const { nics, volatile } = planNics(spec);
     records.set(spec.projectName, { spec, placementEpoch: spec.placementEpoch, running: null });
     try {
-      this.writeConfig(spec, nics, { path: rootfsPath, idmapped: rootfs.idmapped });
+      // What a device says is LXD's wording already.
+      const parts = await devices.prepare(spec);
+      const pid = await this.launch(spec, nics, parts, { path: rootfsPath, idmapped: rootfs.idmapped });
+      await devices.started({ spec, ...running.get(spec.projectName)!.record });
+      return { pid, volatile: { ...volatile, ...rootfs.volatile } };
+    } catch (error) {
+      await this.undo(spec.projectName);
+      throw error;
+    }
+  }
+
+  private async launch(spec: InstanceSpec, nics: readonly NicPlan[], parts: DeviceParts, rootfs: { path: string; idmapped: boolean }): Promise<number> {
+    const { paths } = this.deps;
+    try {
+      this.writeConfig(spec, nics, parts, rootfs);
       await this.deps.lxc.start({ lxcPath: paths.lxcPath, name: spec.projectName, logFile: paths.log(spec.projectName) });
       const pid = this.verify(spec.projectName, nics);
       this.setPortIsolation(nics);
       await this.deps.nicRules.apply(spec, hostNamesOf(nics));
-      return { pid, volatile: { ...volatile, ...rootfs.volatile } };
+      return pid;
     } catch (error) {
-      // Nobody may find half a container: what came up in our cgroup goes down again.
-      await this.discard(spec.projectName);
-      disks.detachAll(spec.projectName);
-      await cgroups.removeWhenEmpty(spec.projectName);
       throw wrap(error, `Failed to start "${spec.projectName}"`);
     }
+  }
+
+  /** Nobody may find half a container: what came up in our cgroup goes down again. */
+  private async undo(projectName: string): Promise<void> {
+    const { cgroups, devices, disks } = this.deps;
+    await this.discard(projectName);
+    await devices.forget(projectName);
+    disks.detachAll(projectName);
+    await cgroups.removeWhenEmpty(projectName);
   }
 
   private checkEpoch(spec: InstanceSpec): void {
@@ -97,7 +119,7 @@ export class ContainerStarter {
     cgroups.remove(projectName);
   }
 
-  private writeConfig(spec: InstanceSpec, nics: readonly NicPlan[], rootfs: { path: string; idmapped: boolean }): void {
+  private writeConfig(spec: InstanceSpec, nics: readonly NicPlan[], devices: DeviceParts, rootfs: { path: string; idmapped: boolean }): void {
     const { paths, limits, disks, helperPath, cgroups, running, records } = this.deps;
     const { projectName } = spec;
     const seccomp = paths.seccomp(projectName);
@@ -110,7 +132,7 @@ export class ContainerStarter {
       log: paths.log(projectName), consoleLog: paths.consoleLog(projectName),
       payloadCgroup: paths.payloadCgroup(projectName), monitorCgroup: paths.monitorCgroup(projectName), pivotCgroup: paths.pivotCgroup(projectName),
       postStop: `${helperPath} notify ${paths.hookFifo} ${projectName}`,
-      disks: disks.attachAll(spec), limits: limits.settings(spec.config), cpus: pins.get(projectName) ?? null,
+      disks: disks.attachAll(spec), devices, limits: limits.settings(spec.config), cpus: pins.get(projectName) ?? null,
       cpusetUnified: limits.cpusetUnified, appArmor: this.appArmor, devicesUnified: devicesUnified(cgroups.layout), openFiles: openFilesLimit(),
       guestDirectory: paths.state.devlxd,
       lxcfs: existsSync(`${lxcfsRoot}/proc`) ? lxcfsFiles.filter((file) => existsSync(`${lxcfsRoot}/${file}`)) : [], lxcfsRoot,

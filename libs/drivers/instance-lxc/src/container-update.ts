@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Netlink, RoostHelper } from '#host';
 import type { DeviceSpec, InstanceSpec, VolatileChange } from '#ports';
 import type { ContainerLimits } from './container-limits.js';
+import { deviceChanges, type ContainerDevices } from './devices/container-devices.js';
 import { additionalDisks, type DiskMounts } from './disk-devices.js';
 import { hostId } from './idmap.rules.js';
 import { planNics, type NicPlan } from './nic-devices.rules.js';
@@ -15,6 +16,7 @@ export class ContainerUpdate {
   constructor(
     private readonly limits: ContainerLimits,
     private readonly disks: DiskMounts,
+    private readonly devices: ContainerDevices,
     private readonly helper: RoostHelper,
     private readonly netlink: Netlink,
     /** What containers see as /dev/lxd. */
@@ -32,7 +34,9 @@ export class ContainerUpdate {
       undos.push(() => this.limits.change(container.record.cgroups, after.config, before.config));
       await this.changeDisks(container, before, after, undos);
       await this.changeGuestApi(container, before, after, undos);
-      return this.changeNics(container, before, after, undos);
+      const nics = this.changeNics(container, before, after, undos);
+      await this.devices.change({ ...container.record, spec: before, hostNames: nics.hostNames }, after, undos);
+      return nics;
     } catch (error) {
       for (const undo of undos.reverse()) await undo();
       throw error;
@@ -40,7 +44,7 @@ export class ContainerUpdate {
   }
 
   private async changeDisks(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): Promise<void> {
-    const { removed, added } = difference(additionalDisks(before), additionalDisks(after));
+    const { removed, added } = deviceChanges(additionalDisks(before), additionalDisks(after));
     for (const device of removed) {
       await this.removeDisk(container, before, device);
       undos.push(() => this.addDisk(container, before, device));
@@ -89,7 +93,7 @@ export class ContainerUpdate {
     const hostNames: Record<string, string> = { ...container.record.hostNames };
     const volatile: Record<string, string> = {};
     const nics = (spec: InstanceSpec): DeviceSpec[] => spec.devices.filter(({ config }) => config['type'] === 'nic').map((device) => withoutAddresses(device, spec));
-    const { removed, added } = difference(nics(before), nics(after));
+    const { removed, added } = deviceChanges(nics(before), nics(after));
     const old = planNics(before, new Map(Object.entries(hostNames))).nics;
     for (const { name } of removed) {
       const nic = old.find(({ device }) => device === name);
@@ -121,13 +125,6 @@ export class ContainerUpdate {
       master: nic.parent === '' ? 0 : parent('ifindex'),
     });
   }
-}
-
-/** Devices whose configuration differs count as removed and added. */
-function difference(before: readonly DeviceSpec[], after: readonly DeviceSpec[]): { removed: DeviceSpec[]; added: DeviceSpec[] } {
-  const text = ({ name, config }: DeviceSpec): string => JSON.stringify([name, Object.entries(config).sort()]);
-  const [old, wanted] = [new Set(before.map(text)), new Set(after.map(text))];
-  return { removed: before.filter((device) => !wanted.has(text(device))), added: after.filter((device) => !old.has(text(device))) };
 }
 
 /** Reservations, filters and rates of a NIC are applied elsewhere: they do not replace the interface. */

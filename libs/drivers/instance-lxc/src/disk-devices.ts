@@ -2,6 +2,7 @@ import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, rea
 import { detachMount, mountCall, MS_BIND, MS_PRIVATE, MS_REC } from '#host';
 import { invalid, isFalse, isTrue, type StateDirectory } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
+import { escapeDevicePart } from './devices/device-handler.js';
 import { checkDiskSource, type HostPolicy } from './host-policy.js';
 import type { LxcPaths } from './lxc-paths.js';
 
@@ -37,8 +38,7 @@ function isOptional(config: Readonly<Record<string, string>>): boolean {
 
 /** `devices/NAME/disk.DEVICE.PATH`, with `-` doubled and `/` as `-`, as in LXD. */
 export function diskMountPoint(directory: string, device: string, target: string): string {
-  const escape = (text: string): string => text.replaceAll('-', '--').replaceAll('/', '-');
-  return `${directory}/disk.${escape(device)}.${escape(target.replace(/^\/+/, ''))}`;
+  return `${directory}/disk.${escapeDevicePart(device)}.${escapeDevicePart(target.replace(/^\/+/, ''))}`;
 }
 
 /**

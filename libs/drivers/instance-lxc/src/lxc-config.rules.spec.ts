@@ -10,7 +10,7 @@ const spec: InstanceSpec = {
 };
 const input: LxcConfigInput = {
   spec, rootfs: '/pool/c1/rootfs', rootfsIdmapped: true, log: '/logs/lxc.log', consoleLog: '/logs/console.log', seccomp: '/seccomp/c1',
-  payloadCgroup: 'roost-1/c1/payload', monitorCgroup: 'roost-1/c1/monitor', pivotCgroup: 'roost-1/c1/pivot', postStop: '/helper notify /fifo c1', nics: [], disks: [], limits: [],
+  payloadCgroup: 'roost-1/c1/payload', monitorCgroup: 'roost-1/c1/monitor', pivotCgroup: 'roost-1/c1/pivot', postStop: '/helper notify /fifo c1', nics: [], disks: [], devices: { files: [], rules: [] }, limits: [],
   cpus: null, cpusetUnified: false, appArmor: false, lxcfs: [], lxcfsRoot: '/var/lib/lxcfs', guestDirectory: '/state/devlxd', devicesUnified: false, openFiles: 1024,
 };
 const lines = (changes: Partial<LxcConfigInput>): string[] => lxcConfig({ ...input, ...changes }).trimEnd().split('\n');

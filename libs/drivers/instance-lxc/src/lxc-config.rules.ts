@@ -1,6 +1,8 @@
 import { invalid, isFalse, isTrue } from '#kernel';
 import type { InstanceSpec } from '#ports';
 import type { CgroupSetting } from './cgroup-limits.rules.js';
+import { commonDeviceRules } from './devices/device-nodes.js';
+import type { DeviceFile, DeviceParts } from './devices/device-handler.js';
 import type { DiskPlan } from './disk-devices.js';
 import type { NicPlan } from './nic-devices.rules.js';
 
@@ -19,6 +21,8 @@ export interface LxcConfigInput {
   readonly postStop: string;
   readonly nics: readonly NicPlan[];
   readonly disks: readonly DiskPlan[];
+  /** Of devices of other types. */
+  readonly devices: DeviceParts;
   readonly limits: readonly CgroupSetting[];
   /** CPUs it is pinned to; null for all. */
   readonly cpus: readonly number[] | null;
@@ -35,11 +39,6 @@ export interface LxcConfigInput {
   readonly openFiles: number;
 }
 
-/** Device nodes every container may use; the rest may be made but not opened. */
-const allowedDevices = [
-  'b *:* m', 'c *:* m', 'c 136:* rwm', 'c 1:3 rwm', 'c 1:5 rwm', 'c 1:7 rwm', 'c 1:8 rwm', 'c 1:9 rwm', 'c 5:0 rwm', 'c 5:1 rwm', 'c 5:2 rwm',
-  'c 10:229 rwm', 'c 10:200 rwm',
-];
 const kernelDirectories = [
   'proc/sys/fs/binfmt_misc', 'sys/fs/fuse/connections', 'sys/fs/pstore', 'sys/kernel/debug', 'sys/kernel/security', 'sys/kernel/tracing',
 ];
@@ -49,7 +48,7 @@ export function lxcConfig(input: LxcConfigInput): string {
   const privileged = spec.idmap.length === 0;
   const lines = [
     ...bookkeeping(input), ...isolation(input, privileged), ...mounts(input, privileged), ...identity(spec), ...limits(input),
-    ...input.nics.flatMap(nicLines), ...input.disks.flatMap(diskLines),
+    ...input.nics.flatMap(nicLines), ...input.disks.flatMap(diskLines), ...input.devices.files.map(fileLine),
   ];
   // A value with a line break would be a line of its own, past the policy on raw.lxc.
   const broken = lines.find((line) => line.includes('\n'));
@@ -82,7 +81,7 @@ function isolation(input: LxcConfigInput, privileged: boolean): string[] {
   const devices = input.devicesUnified ? 'lxc.cgroup2.devices' : 'lxc.cgroup.devices';
   return [
     ...lines, 'lxc.cap.drop = sys_time sys_module sys_rawio mac_admin mac_override',
-    `${devices}.deny = a`, ...allowedDevices.map((device) => `${devices}.allow = ${device}`),
+    `${devices}.deny = a`, ...[...commonDeviceRules, ...input.devices.rules].map((device) => `${devices}.allow = ${device}`),
   ];
 }
 
@@ -139,6 +138,10 @@ function diskLines(disk: DiskPlan): string[] {
     `create=${disk.isDirectory ? 'dir' : 'file'}`, ...(disk.shifted ? ['idmap=container'] : []),
   ];
   return [`lxc.mount.entry = ${escapeMountPath(disk.mountedAt)} ${escapeMountPath(disk.target.replace(/^\/+/, ''))} none ${options.join(',')} 0 0`];
+}
+
+function fileLine({ source, target }: DeviceFile): string {
+  return `lxc.mount.entry = ${escapeMountPath(source)} ${escapeMountPath(target.replace(/^\/+/, ''))} none bind,create=file 0 0`;
 }
 
 /** As fstab(5) has it. */

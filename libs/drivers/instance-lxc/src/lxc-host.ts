@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { claimMemoryDirectory, GuestDoor, LxcTools, Netlink, readCgroupLayout, RoostHelper, SessionServer, Tc, type CommandRunner } from '#host';
+import { claimMemoryDirectory, GuestDoor, LxcTools, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
@@ -8,6 +8,12 @@ import { ContainerLimits } from './container-limits.js';
 import { ContainerStarter } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
 import { ContainerUpdate } from './container-update.js';
+import { ContainerDevices } from './devices/container-devices.js';
+import type { DeviceHost } from './devices/device-handler.js';
+import { DeviceNodes } from './devices/device-nodes.js';
+import { HostWatch } from './devices/host-watch.js';
+import { hostDeviceRoots, NodeDevices, type DeviceRoots } from './devices/node-devices.js';
+import { ProxyDevices } from './devices/proxy-devices.js';
 import { DiskMounts } from './disk-devices.js';
 import { HookFifo } from './hook-fifo.js';
 import { policyForPlainDaemon, policyForRootDaemon, type HostPolicy } from './host-policy.js';
@@ -30,8 +36,10 @@ export interface LxcHostOptions {
   readonly daemon: { readonly uid: number; readonly gid: number };
   /** For the disk usage of instances: the storage driver's `describeVolume`. Must not start processes. */
   readonly volumeUsage: (volume: VolumeSpec) => Promise<VolumeUsage>;
-  /** Keeps the filters of NICs. */
-  readonly firewall: Pick<FirewallDriver, 'ensureNicFilter' | 'removeNicFilter'>;
+  /** Keeps the filters of NICs and the rules of proxies. */
+  readonly firewall: Pick<FirewallDriver, 'ensureNicFilter' | 'removeNicFilter' | 'ensureProxyForward' | 'removeProxyForward'>;
+  /** Where the host's devices are seen. */
+  readonly deviceRoots?: DeviceRoots;
   /** Default: all for a daemon that is root, else no programs of the daemon's choice and no system directories as disks. */
   readonly policy?: HostPolicy;
   readonly helper?: RoostHelper;
@@ -50,6 +58,8 @@ export class LxcHost {
   private readonly fifo: HookFifo;
   private readonly door: GuestDoor;
   private readonly netlink = new Netlink();
+  private readonly devices: ContainerDevices;
+  private readonly watch: HostWatch;
 
   constructor(options: LxcHostOptions) {
     const { state, stateId, commands, logger } = options;
@@ -62,18 +72,23 @@ export class LxcHost {
     const cgroups = new ContainerCgroups(paths, layout);
     const disks = new DiskMounts(paths, state, policy);
     const limits = new ContainerLimits(layout, logger);
-    const running = new RunningContainers({ records, cgroups, disks, netlink: this.netlink, events, logger });
+    const lxc = new LxcTools(commands);
+    const nodes = new NodeDevices(new DeviceNodes(paths, helper, lxc), options.deviceRoots ?? hostDeviceRoots, logger);
+    const proxies = new ProxyDevices(paths, new ProxyProcesses(commands, helper.path), options.firewall, logger);
+    const devices = new ContainerDevices([nodes, proxies], nodes, () => this.deviceHosts());
+    const running = new RunningContainers({ records, cgroups, disks, devices, netlink: this.netlink, events, logger });
     const nicRules = new NicRules(new Tc(commands), options.firewall);
     const rootfs = new RootfsOwner(helper, idmappedMountsDisabled(options.environment ?? process.env));
-    [this.paths, this.records, this.running, this.cgroups] = [paths, records, running, cgroups];
+    [this.paths, this.records, this.running, this.cgroups, this.devices] = [paths, records, running, cgroups, devices];
+    this.watch = new HostWatch(new UeventReader(commands, helper.path, logger), () => void devices.follow());
     this.fifo = new HookFifo(paths.hookFifo, (line) => running.onHook(line));
     const guests = { socket: `${state.devlxd}/sock`, daemonSocket: state.guestSocket, cgroupRoot: paths.cgroupRoot, daemonUid: options.daemon.uid };
     this.door = new GuestDoor(commands, helper.path, guests, logger);
     this.instances = new LxcInstanceDriver({
-      paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
-      starter: new ContainerStarter({ paths, lxc: new LxcTools(commands), helperPath: helper.path, records, running, cgroups, limits, disks, rootfs, policy, nicRules }),
+      paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, devices, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
+      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, devices, rootfs, policy, nicRules }),
       stopper: new ContainerStopper(running, cgroups, records),
-      update: new ContainerUpdate(limits, disks, helper, this.netlink, state.devlxd),
+      update: new ContainerUpdate(limits, disks, devices, helper, this.netlink, state.devlxd),
       nicRules,
     });
     this.exec = new LxcExecSessions(paths, running, records, new SessionServer(commands, helper.path, logger), logger);
@@ -93,11 +108,21 @@ export class LxcHost {
     await this.running.adopt();
     this.exec.adopt();
     this.door.open();
+    await this.devices.adopt(this.watch);
+  }
+
+  /** Running containers whose specification is known. */
+  private deviceHosts(): DeviceHost[] {
+    return this.running.all().flatMap(({ projectName, record, ending }) => {
+      const spec = this.records.get(projectName)?.spec;
+      return spec && ending === null ? [{ spec, ...record }] : [];
+    });
   }
 
   /** Lets go of everything; containers and commands run on. Where nothing runs, no cgroup stays. */
   close(): void {
     if (this.running.names().length === 0) this.cgroups.removeRoot();
+    this.devices.close();
     this.fifo.close();
     this.door.close();
     this.running.close();

@@ -13,6 +13,7 @@ import { linkTo, type ContainerStarter } from './container-starter.js';
 import type { ContainerStopper } from './container-stopper.js';
 import type { ContainerUpdate } from './container-update.js';
 import { runningUsage, stoppedUsage } from './container-usage.js';
+import type { ContainerDevices } from './devices/container-devices.js';
 import type { DiskMounts } from './disk-devices.js';
 import type { InstanceEvents } from './instance-events.js';
 import type { InstanceRecords } from './instance-records.js';
@@ -27,6 +28,7 @@ export interface LxcInstanceDriverDependencies {
   readonly running: RunningContainers;
   readonly cgroups: ContainerCgroups;
   readonly disks: DiskMounts;
+  readonly devices: ContainerDevices;
   readonly limits: ContainerLimits;
   readonly starter: ContainerStarter;
   readonly stopper: ContainerStopper;
@@ -112,6 +114,7 @@ export class LxcInstanceDriver extends InstanceDriver {
         container.record = { ...container.record, hostNames: change.hostNames };
       }
       this.remember(after);
+      this.deps.devices.rewatch();
       if (container !== undefined && before.config['limits.cpu'] !== after.config['limits.cpu']) this.repin();
       return { volatile };
     });
@@ -134,9 +137,10 @@ export class LxcInstanceDriver extends InstanceDriver {
 
   override destroyInstance(projectName: string): Promise<void> {
     return this.locks.run(projectName, async () => {
-      const { paths, records, running, disks, cgroups } = this.deps;
+      const { paths, records, running, disks, devices, cgroups } = this.deps;
       await running.settled(projectName);
       if (running.get(projectName) !== undefined) throw conflict('Instance is running');
+      await devices.forget(projectName);
       disks.detachAll(projectName);
       await this.forgetNics(projectName);
       rmSync(paths.state.instanceLink('container', projectName), { force: true });

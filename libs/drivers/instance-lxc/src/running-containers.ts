@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, readProcessStat, signalProcess, startedAt, type Netlink } from '#host';
 import { messageOf, type Logger } from '#kernel';
 import type { ContainerCgroups } from './container-cgroups.js';
+import type { ContainerDevices } from './devices/container-devices.js';
 import type { DiskMounts } from './disk-devices.js';
 import type { InstanceEvents } from './instance-events.js';
 import type { InstanceRecords, RunningRecord } from './instance-records.js';
@@ -17,6 +18,7 @@ export interface RunningContainersDependencies {
   readonly records: InstanceRecords;
   readonly cgroups: ContainerCgroups;
   readonly disks: DiskMounts;
+  readonly devices: Pick<ContainerDevices, 'forget'>;
   readonly netlink: Netlink;
   readonly events: InstanceEvents;
   readonly logger: Logger;
@@ -138,7 +140,7 @@ export class RunningContainers {
   }
 
   private async cleanUp(projectName: string, record: RunningRecord | null): Promise<void> {
-    const { records, cgroups, disks, netlink } = this.deps;
+    const { records, cgroups, devices, disks, netlink } = this.deps;
     if (record !== null) {
       await waitForEnd(record.init, monitorPatienceMs);
       // It removes the veths and cgroups, and a new start must not meet its command socket.
@@ -146,6 +148,7 @@ export class RunningContainers {
     }
     for (let tries = 0; !cgroups.killAll(projectName) && tries < 1000; tries++) await sleep(1 + tries / 10);
     for (const hostName of Object.values(record?.hostNames ?? {})) netlink.deleteLink(hostName);
+    await devices.forget(projectName);
     disks.detachAll(projectName);
     await cgroups.removeWhenEmpty(projectName);
     const before = records.get(projectName);

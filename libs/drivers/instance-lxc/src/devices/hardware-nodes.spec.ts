@@ -1,0 +1,83 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseUevent } from '#host';
+import { gpuNodes } from './gpu-nodes.js';
+import { hotplugNodes, usbNodes } from './usb-nodes.js';
+
+/** Kernel files of machines that have such hardware, as far as they are read: a USB serial adapter, a USB disk, a graphics card with NVIDIA's driver. */
+const serial = 'devices/pci0000:00/0000:00:14.0/usb1/1-2';
+const disk = 'devices/pci0000:00/0000:00:14.0/usb2/2-1';
+const card = 'devices/pci0000:00/0000:00:01.0/0000:01:00.0';
+const files: Readonly<Record<string, string>> = {
+  [`sys/${serial}/idVendor`]: '0403\n', [`sys/${serial}/idProduct`]: '6001\n', [`sys/${serial}/busnum`]: '1\n', [`sys/${serial}/devnum`]: '5\n', [`sys/${serial}/dev`]: '189:4\n',
+  [`sys/${serial}/uevent`]: 'MAJOR=189\nMINOR=4\nDEVNAME=bus/usb/001/005\nDEVTYPE=usb_device\n',
+  [`sys/${serial}/1-2:1.0/ttyUSB0/tty/ttyUSB0/uevent`]: 'MAJOR=188\nMINOR=0\nDEVNAME=ttyUSB0\n',
+  [`sys/${disk}/idVendor`]: '0951\n', [`sys/${disk}/idProduct`]: '1666\n', [`sys/${disk}/busnum`]: '2\n', [`sys/${disk}/devnum`]: '12\n', [`sys/${disk}/dev`]: '189:139\n',
+  [`sys/${disk}/uevent`]: 'DEVNAME=bus/usb/002/012\n',
+  [`sys/${disk}/2-1:1.0/host4/target4:0:0/4:0:0:0/block/sdb/uevent`]: 'MAJOR=8\nMINOR=16\nDEVNAME=sdb\nDEVTYPE=disk\n',
+  'sys/devices/virtual/mem/zero/uevent': 'MAJOR=1\nMINOR=5\nDEVNAME=zero\n',
+  [`sys/${card}/vendor`]: '0x10de\n', [`sys/${card}/device`]: '0x1eb8\n', [`sys/${card}/drm/card0/dev`]: '226:0\n', [`sys/${card}/drm/renderD128/dev`]: '226:128\n',
+  'proc/driver/nvidia/gpus/0000:01:00.0/information': 'Model: \t\t Tesla T4\nBus Location: \t 0000:01:00.0\nDevice Minor: \t 0\n',
+};
+const links: Readonly<Record<string, string>> = {
+  'sys/bus/usb/devices/1-2': serial, 'sys/bus/usb/devices/2-1': disk, 'sys/bus/usb/devices/1-2:1.0': `${serial}/1-2:1.0`,
+  'sys/dev/char/188:0': `${serial}/1-2:1.0/ttyUSB0/tty/ttyUSB0`, 'sys/dev/char/189:4': serial, 'sys/dev/char/1:5': 'devices/virtual/mem/zero',
+  'sys/dev/block/8:16': `${disk}/2-1:1.0/host4/target4:0:0/4:0:0:0/block/sdb`, 'sys/class/drm/card0': `${card}/drm/card0`, [`sys/${card}/drm/card0/device`]: card,
+};
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'roost-hardware-'));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(`${root}/${path}`), { recursive: true });
+    writeFileSync(`${root}/${path}`, text);
+  }
+  for (const [path, target] of Object.entries(links)) {
+    mkdirSync(dirname(`${root}/${path}`), { recursive: true });
+    symlinkSync(`${root}/sys/${target}`, `${root}/${path}`);
+  }
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const device = (config: Record<string, string>) => ({ name: 'd', config });
+
+describe('usbNodes', () => {
+  it('finds USB devices by their ids, or all', () => {
+    const paths = (config: Record<string, string>) => usbNodes(device(config), `${root}/sys`).map(({ path, major, minor }) => `${path} ${major}:${minor}`);
+
+    expect(paths({ vendorid: '0403', productid: '6001' })).toEqual(['/dev/bus/usb/001/005 189:4']);
+    expect(paths({})).toEqual(['/dev/bus/usb/001/005 189:4', '/dev/bus/usb/002/012 189:139']);
+    expect(paths({ vendorid: '0403', productid: 'ffff' })).toEqual([]);
+    expect(usbNodes(device({ vendorid: '0951', mode: '0666', uid: '3' }), `${root}/sys`)).toMatchObject([{ mode: 0o666, uid: 3, gid: 0, kind: 'c' }]);
+  });
+});
+
+describe('hotplugNodes', () => {
+  it('finds what drivers made of USB devices, characters and blocks', () => {
+    const nodes = (config: Record<string, string>) => hotplugNodes(device(config), `${root}/sys`).map(({ kind, path, major, minor }) => `${kind} ${path} ${major}:${minor}`);
+
+    expect(nodes({ vendorid: '0403' })).toEqual(['c /dev/ttyUSB0 188:0']);
+    expect(nodes({ productid: '1666' })).toEqual(['b /dev/sdb 8:16']);
+    expect(nodes({ vendorid: '1234' })).toEqual([]);
+  });
+});
+
+describe('gpuNodes', () => {
+  it('finds the nodes of DRM and of NVIDIA', () => {
+    const roots = { sysfs: `${root}/sys`, dev: `${root}/dev`, proc: `${root}/proc` };
+    const nodes = (config: Record<string, string>) => gpuNodes(device(config), roots).map(({ path, major, minor }) => `${path} ${major}:${minor}`);
+    const all = ['/dev/dri/card0 226:0', '/dev/dri/renderD128 226:128', '/dev/nvidia0 195:0'];
+
+    for (const config of [{}, { id: '0' }, { vendorid: '10DE' }, { productid: '1eb8' }, { pci: '01:00.0' }, { pci: '0000:01:00.0' }] as Record<string, string>[]) expect(nodes(config)).toEqual(all);
+    for (const config of [{ id: '1' }, { vendorid: '8086' }, { pci: '02:00.0' }] as Record<string, string>[]) expect(() => nodes(config)).toThrow('Failed to detect requested GPU device');
+  });
+});
+
+describe('parseUevent', () => {
+  it('reads the lines of the helper', () => {
+    expect(parseUevent('add usb /devices/pci0000:00/0000:00:14.0/usb1/1-2')).toEqual({ action: 'add', subsystem: 'usb', path: '/devices/pci0000:00/0000:00:14.0/usb1/1-2' });
+    expect(parseUevent('ready - -')).toBeNull();
+  });
+});

@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { same, type CompareOptions } from '../support/compare.js';
+import { must, Pair } from '../support/pair.js';
+
+/** Devices of a running container, added, changed and removed: Roost says what LXD says, and the container sees what LXD's sees. */
+const pair = new Pair();
+
+const port = (kind: string): number => (kind === 'lxd' ? 25_100 : 25_200);
+const host = (kind: string): string => (kind === 'lxd' ? '10.98.71' : '10.98.72');
+
+beforeAll(async () => {
+  await pair.start();
+  pair.prepare({ bridge: true });
+  for (const target of pair.both) must(target, 'lxc launch bb c1');
+});
+afterAll(() => pair.destroy());
+
+const options: CompareOptions = {
+  normalise: (text) => text.replace(/^Try `lxc info --show-log .*\n?/gm, '').replaceAll(/\b252(\d\d)\b/g, '251$1').replaceAll('10.98.72', '10.98.71').replaceAll('ctbr-r', 'ctbr-l').replace(/^ +/gm, ' ').trim(),
+  env: (target) => ({ P: `${port(target.kind)}`.slice(0, 3), NET: host(target.kind), BR: pair.bridge(target) }),
+};
+
+function lines(title: string, commands: string): void {
+  describe(title, () => {
+    for (const command of commands.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))) {
+      it(command, () => { same(pair.roost, pair.lxd, command, options); });
+    }
+  });
+}
+
+lines('proxies', `
+  lxc config device add c1 p1 proxy listen=tcp:127.0.0.1:\${P}01 connect=tcp:127.0.0.1:80
+  lxc config device add c1 p2 proxy listen=tcp:127.0.0.1:\${P}01 connect=tcp:127.0.0.1:80
+  lxc config device add c1 p3 proxy listen=udp:127.0.0.1:\${P}02 connect=udp:127.0.0.1:80
+  lxc config device add c1 p4 proxy listen=udp:127.0.0.1:\${P}03 connect=tcp:127.0.0.1:80
+  lxc config device add c1 p5 proxy listen=tcp:127.0.0.1:70000 connect=tcp:127.0.0.1:80
+  lxc config device add c1 p6 proxy listen=tcp:9.9.9.9:99 connect=tcp:127.0.0.1:80
+  lxc config device add c1 p7 proxy listen=unix:/no/such/path connect=tcp:127.0.0.1:80
+  lxc config device add c1 p8 proxy bind=instance listen=unix:/tmp/in.sock connect=tcp:127.0.0.1:9121 uid=3 gid=4 mode=0640
+  lxc exec c1 -- stat -c '%u %g %a %F' /tmp/in.sock
+  lxc config device add c1 p9 proxy bind=instance listen=tcp:127.0.0.1:900-902 connect=tcp:127.0.0.1:910-912 security.uid=5 security.gid=6
+  lxc config device add c1 pa proxy listen=tcp:127.0.0.1:\${P}10-\${P}11 connect=tcp:127.0.0.1:90-92
+  lxc config device add c1 pb proxy nat=true listen=tcp:$NET.1:99 connect=tcp:$NET.4:80
+  lxc config device add c1 pc proxy nat=true listen=tcp:$NET.1:99 connect=tcp:0.0.0.0:80
+  lxc config device add c1 pd proxy listen=tcp:127.0.0.1:80 connect=unix:/x bind=banana
+  lxc config device set c1 p1 connect=tcp:127.0.0.1:81
+  lxc config device get c1 p1 connect
+  lxc config device set c1 p1 listen=tcp:9.9.9.9:99
+  lxc config device get c1 p1 listen
+  lxc config device list c1 | sort
+  lxc config device remove c1 p1 p3 p8 p9
+  lxc config device remove c1 p1
+  lxc config device list c1
+  lxc config device add c1 eth0 nic network=$BR ipv4.address=$NET.50
+  lxc config device add c1 pe proxy nat=true listen=tcp:$NET.1:99-101 connect=tcp:$NET.50:80-82
+  lxc config device add c1 pf proxy nat=true listen=udp:$NET.1:99 connect=udp:0.0.0.0:80
+  nft list ruleset | sed -n '/chain [a-z]*\\.c1\\.p.*{$/,/}/p' | grep -v comment | tr -d '\\t' | grep -F "$NET" | sort
+  lxc config device remove c1 pe pf
+  nft list ruleset | grep -c "$NET.50 *:"
+  lxc config device remove c1 eth0
+`);
+
+lines('what went through a proxy', `
+  lxc config device add c1 q1 proxy listen=tcp:127.0.0.1:\${P}20 connect=tcp:127.0.0.1:7000 proxy_protocol=true
+  lxc exec c1 -- sh -c 'timeout 5 nc -l -p 7000 & sleep 0.5; wait' >out & sleep 1; python3 -c 'import socket,os,time; s = socket.create_connection(("127.0.0.1", int(os.environ["P"] + "20"))); s.sendall(b"hello\\n"); time.sleep(0.5); s.close()'; wait; sed 's/127.0.0.1 [0-9]* /127.0.0.1 <port> /' out
+  lxc config device remove c1 q1
+`);
+
+lines('nodes', `
+  lxc config device add c1 n1 unix-char source=/dev/no/such path=/dev/nope
+  lxc config device add c1 n2 unix-char source=/dev/null path=/dev/mynull
+  lxc config device add c1 n3 unix-char path=/dev/ttyS7 major=4 minor=71 mode=0600 uid=1 gid=2
+  lxc config device add c1 n4 unix-block source=/dev/loop0 path=/dev/lo0
+  lxc config device add c1 n5 unix-char source=/dev/loop0 path=/dev/lo1
+  lxc config device add c1 n6 unix-char source=/dev/no/such path=/dev/nope2 required=false
+  lxc config device add c1 n7 unix-char source=/dev/zero path=/opt/zero
+  lxc config device add c1 n8 unix-char path=/dev/null major=4
+  lxc config device add c1 n9 unix-char source=/tmp/x path=/dev/x
+  lxc config device add c1 na unix-char major=4 minor=71
+  lxc config device add c1 nb unix-block source=/dev/null path=/dev/y
+  lxc exec c1 -- stat -c '%n %F %t,%T %u:%g %a' /dev/mynull /dev/ttyS7 /dev/lo0 /opt/zero
+  lxc config device set c1 n3 mode=0666
+  lxc exec c1 -- stat -c '%n %F %t,%T %u:%g %a' /dev/ttyS7
+  lxc config device remove c1 n2 n3 n4 n6 n7
+  lxc exec c1 -- ls /dev/mynull /dev/ttyS7 /dev/lo0 /opt/zero
+  lxc config device add c1 u1 usb vendorid=fff0
+  lxc config device add c1 u2 usb vendorid=fff0 required=true
+  lxc config device add c1 u3 usb vendorid=banana
+  lxc config device add c1 h1 unix-hotplug vendorid=fff0
+  lxc config device add c1 h2 unix-hotplug vendorid=fff0 required=true
+  lxc config device add c1 h3 unix-hotplug
+  lxc config device add c1 g1 gpu vendorid=fff0
+  lxc config device add c1 g2 gpu id=500
+  lxc config device add c1 g3 gpu gputype=mdev mdev=x
+  lxc config device add c1 g4 gpu gputype=sriov
+  lxc config device add c1 g5 gpu id=0 pci=0000:01:00.0
+  lxc config device add c1 pc pci address=0000:00:01.0
+  lxc config device add c1 no none
+  lxc config device remove c1 u1 h1 no
+`);
+
+lines('starting with devices that are not there', `
+  lxc stop -f c1
+  lxc config device add c1 d unix-char source=/dev/no/such path=/dev/nope
+  lxc start c1
+  lxc list -c s -f csv
+  lxc config device remove c1 d
+  lxc config device add c1 d gpu vendorid=fff0
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d usb vendorid=fff0 required=true
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d proxy listen=tcp:9.9.9.9:99 connect=tcp:127.0.0.1:80
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d proxy nat=true listen=tcp:127.0.0.1:22222 connect=tcp:127.0.0.1:80
+  lxc start c1
+  lxc config device remove c1 d
+  lxc start c1
+  lxc list -c s -f csv
+`);
+
+lines('commands on devices', `
+  lxc config device add c1 d1 disk source=/tmp path=/mnt
+  lxc config device add c1 d1 disk source=/tmp path=/mnt
+  lxc config device add c1
+  lxc config device add c1 d2
+  lxc config device add c1 d2 disk path
+  lxc config device add nope d2 disk source=/tmp path=/mnt
+  lxc config device get c1 d1 path
+  lxc config device get c1 d1 nothing
+  lxc config device get c1 nope path
+  lxc config device set c1 nope path=/x
+  lxc config device set c1 d1 nothing=1
+  lxc config device set c1 d1 path /data
+  lxc config device show c1
+  lxc config device unset c1 d1 required
+  lxc config device unset c1 d1 path
+  lxc config device unset c1 nope path
+  lxc config device override c1 eth0 mtu=1400
+  lxc config device override c1 eth0
+  lxc config device override c1 nope
+  lxc config device override c1 root size=1GiB
+  lxc config device show c1
+  lxc config device remove c1 root
+  lxc config device remove c1 nope
+  lxc config device remove c1 d1 eth0
+  lxc config device list c1
+  lxc config device list nope
+  lxc config device show nope
+`);
