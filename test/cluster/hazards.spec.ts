@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -30,7 +31,7 @@ describe.skipIf(unmet('hazards of a cluster', Cluster.whyNot()))('a cluster', ()
     const api = new UnixApi(through.socket);
     const statuses: number[] = [];
     for (const name of names) {
-      const { status } = await api.call('POST', '/1.0/profiles', { body: { name, config: { 'user.v': 'x'.repeat(size) } }, timeoutMs: 20_000 });
+      const { status } = await api.call('POST', '/1.0/profiles', { body: { name, config: { 'user.v': randomBytes(size).toString('base64').slice(0, size) } }, timeoutMs: 20_000 });
       statuses.push(status);
     }
     api.close();
@@ -68,6 +69,11 @@ describe.skipIf(unmet('hazards of a cluster', Cluster.whyNot()))('a cluster', ()
     expect(await profiles(other, numbered('large', 20), 300_000)).toEqual(Array<number>(20).fill(201));
     expect(await profiles(other, ['larger'], 1_600_000)).toEqual([201]);
     expect(await profiles(other, ['largest'], 4_000_000)).toEqual([201]);
+    // As many rows, and as large, as go with a member that had a thousand instances and their snapshots.
+    const sql = (text: string): string => must(other, `'${other.program}' sql global "${text}"`);
+    sql(`INSERT INTO profiles (id, project_id, name, config) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 11000)
+      SELECT 100000 + i, (SELECT id FROM projects WHERE name = 'default'), 'many' || i, json_object('user.v', hex(randomblob(900))) FROM n`);
+    sql("DELETE FROM profiles WHERE name LIKE 'many%'");
     await away.start();
 
     await cluster.settled();

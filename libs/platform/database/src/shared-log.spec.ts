@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { internalContext, LocalMember, notFound, precondition } from '#kernel';
+import { internalContext, invalid, LocalMember, notFound, precondition } from '#kernel';
 import { openTemporaryDatabase, type LogEntry, type OpenDatabase, type Tx } from './index.js';
 import { MemoryLog } from './testing/memory-log.js';
 
@@ -88,6 +88,20 @@ describe('TransactionRunner.run over a shared log', () => {
 
       await expect(b.runner.run(unconfirmed, change)).rejects.toMatchObject({ kind: 'unavailable', message: 'the log did not answer' });
     });
+  });
+
+  it('tells at once whoever wrote more than the log takes, and nobody else', async () => {
+    const append = log.append.bind(log);
+    log.append = async (head, entry) => {
+      if (entry.payload.length > 100_000) throw invalid('The change is too large');
+      return append(head, entry);
+    };
+
+    const [large, small] = await Promise.allSettled([a.runner.run(ctx, put('large', 'x'.repeat(200_000))), a.runner.run(ctx, put('small'))]);
+
+    expect(large).toMatchObject({ status: 'rejected', reason: { kind: 'invalid', message: 'The change is too large' } });
+    expect(small).toMatchObject({ status: 'fulfilled' });
+    expect(a.database.read.all('SELECT key FROM config')).toEqual([{ key: 'small' }]);
   });
 
   it('takes entries it hears of without reading the log, and reads what is missing before them', async () => {

@@ -200,7 +200,10 @@ export class TransactionRunner {
   private append(entry: LogEntry): boolean | Promise<boolean> {
     const result = this.parts.writer.log.append(this.parts.writer.head, entry);
     if (!(result instanceof Promise)) return result.appended;
-    return result.then(({ appended }) => appended, (error: unknown) => Promise.reject(new UnknownOutcome(entry.id, error)));
+    return result.then(({ appended }) => appended, (error: unknown) => {
+      // Refused before it was sent.
+      throw AppError.is(error, 'invalid') ? error : new UnknownOutcome(entry.id, error);
+    });
   }
 
   /**

@@ -13,7 +13,6 @@ export { QuorumMonitor, type QuorumState } from './log/quorum-monitor.js';
 export type { EtcdKeeperEvents } from './process/etcd-keeper.js';
 export { clientEndpoint, LocalVoter, type LocalVoterParts, type VoterOwner, type VoterPorts } from './voters/local-voter.js';
 export { LeaseLiveness, type LeaseLivenessOptions } from './liveness/lease-liveness.js';
-export { bootTimeMs } from './liveness/pause-watch.js';
 export { decodeEntry, decodeHead, encodeHead } from './log/entry-codec.js';
 export { floorFor, LogTrimmer } from './log/log-trimmer.js';
 export { VoterDuties, type ClusterPart, type VoterDutiesParts } from './voters/voter-duties.js';

@@ -1,13 +1,18 @@
-import { unavailable, type LocalMember, type Logger } from '#kernel';
+import { invalid, unavailable, type LocalMember, type Logger } from '#kernel';
 import { isNoSpace, type EtcdClient } from '../etcd/etcd-client.js';
 import { prefixEnd, type Compare, type KeyValue, type RequestOp } from '../etcd/etcd-messages.js';
 import { decodeEntry, decodeHead, encodeEntry, encodeHead } from './entry-codec.js';
+import { maxRequestBytes } from '../process/etcd-arguments.rules.js';
 import { LogKeys } from './log-keys.js';
 import type { QuorumMonitor } from './quorum-monitor.js';
 import { ReplicatedLog, type AppendResult, type LogEntry, type LogHead } from './replicated-log.js';
 
 /** An append without an answer is settled by reading after this long (architecture 3, Write path). */
 const appendTimeoutMs = 1000;
+/** And this much longer for a large one, as over a slow link to the voters. */
+const bytesPerMs = 10_000;
+/** Of a request, for its other keys. */
+const reservedBytes = 64 * 1024;
 /** How long the barrier and reads wait out an election (hazards D7). */
 const readTimeoutMs = 4000;
 /** Entries per range; halved while a reply is too large (hazards C3). */
@@ -97,8 +102,10 @@ export class EtcdLog extends ReplicatedLog {
     const { client, member } = this.parts;
     const next: LogHead = { incarnation: entry.incarnation, index: entry.index, hash: entry.hash, level: entry.kind === 'level' ? levelOf(entry) : head.level };
     const mine = this.keys.turn(member.id);
+    const bytes = encodeEntry(entry);
+    if (bytes.length > maxRequestBytes - reservedBytes) throw invalid(`The change is too large for the cluster's log: ${toMiB(bytes.length)} MiB of ${toMiB(maxRequestBytes)}`);
     const success: RequestOp[] = [
-      { requestPut: { key: this.keys.entry(entry.index), value: encodeEntry(entry) } },
+      { requestPut: { key: this.keys.entry(entry.index), value: bytes } },
       { requestPut: { key: this.keys.head, value: encodeHead(next) } },
     ];
     if (this.turn !== null) success.push({ requestDeleteRange: { key: mine } });
@@ -108,7 +115,7 @@ export class EtcdLog extends ReplicatedLog {
         compare: [{ result: 'EQUAL', target: 'VALUE', key: this.keys.head, value: encodeHead(head) }, this.myTurn()],
         success,
         failure: [{ requestRange: { key: this.keys.head } }, { requestPut: { key: mine, value: Buffer.alloc(0) } }, { requestRange: { key: mine } }],
-      }, { timeoutMs: appendTimeoutMs, signal }));
+      }, { timeoutMs: appendTimeoutMs + bytes.length / bytesPerMs, signal }));
     } catch (error) {
       if (isNoSpace(error)) throw unavailable('The log of the cluster is full: free space on the voters', { cause: error });
       throw error;
@@ -170,6 +177,10 @@ export class EtcdLog extends ReplicatedLog {
 
 function isSame(a: LogHead, b: LogHead): boolean {
   return a.index === b.index && a.hash === b.hash && a.incarnation === b.incarnation && a.level === b.level;
+}
+
+function toMiB(bytes: number): string {
+  return (bytes / 1024 ** 2).toFixed(1);
 }
 
 function levelOf(entry: LogEntry): number {

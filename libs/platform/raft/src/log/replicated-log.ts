@@ -49,7 +49,7 @@ export type AppendResult = { readonly appended: true } | { readonly appended: fa
  * The one order in which transactions happened. Standalone it is a table of the same file; in a cluster, keys in etcd.
  *
  * `append` is a compare-and-set on the whole head. It resolves only once the entry is as durable as it will be; a rejection means
- * that the outcome is unknown, and the writer settles it by reading.
+ * that the outcome is unknown, and the writer settles it by reading. Only `invalid` says that it was never sent.
  */
 export abstract class ReplicatedLog {
   /** Put `entry` if the log still ends where `head` says. Called inside the local transaction, after its session was closed. */
