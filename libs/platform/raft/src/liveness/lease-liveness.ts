@@ -86,11 +86,6 @@ export class LeaseLiveness extends MemberLiveness {
     return () => this.listeners.delete(listener);
   }
 
-  /** Tells that this process did not run for longer than its lease lasts: whatever it remembers is to be checked by a barrier (hazards B1). */
-  onPause(listener: (pausedMs: number) => void): () => void {
-    return this.pauses.onPause(listener);
-  }
-
   /** By the monotonic clock: one that is set must not make everybody look gone, or here for ever. */
   private seenAt(memberId: number): number | null {
     return this.following === undefined ? null : lastSeen(this.following.presence.get(memberId), this.following.contactMs);

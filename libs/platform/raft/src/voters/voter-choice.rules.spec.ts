@@ -142,6 +142,33 @@ describe('who is asked', () => {
   });
 });
 
+describe('failure domains that are set later', () => {
+  const placed = (domains: string, changed: Record<number, Partial<MemberView>> = {}) =>
+    members(domains.length, Object.fromEntries([...domains].map((failureDomain, at) => [at + 1, { failureDomain, ...changed[at + 1] }])));
+
+  it('move a voter out of a crowded one, the newcomer learning first', () => {
+    const settled = settle(view(placed('aaab'), voters(1, 2, 3)));
+
+    expect(settled).toMatchObject({ steps: ['add 4', 'remove 3', 'promote 4'], voting: [1, 2, 4] });
+    expect(settled.counts).toEqual([3, 2, 3]);
+  });
+
+  it('spread the voters as far as they go, and then leave them alone', () => {
+    expect(settle(view(placed('aaabc'), voters(1, 2, 3))).voting.toSorted()).toEqual([1, 4, 5]);
+    expect(settle(view(placed('aabcc'), voters(1, 2, 3))).voting).toHaveLength(3);
+    for (const domains of ['aab', 'aabb', 'abcabc']) expect(settle(view(placed(domains), voters(1, 2, 3))).steps).toEqual([]);
+  });
+
+  it('move nobody to an evacuated member, nor while a voter is away', () => {
+    expect(settle(view(placed('aaab', { 4: { evacuated: true } }), voters(1, 2, 3))).steps).toEqual([]);
+    expect(settle(view(placed('aaab', { 3: { online: false } }), voters(1, 2, 3))).steps).toEqual(['add 4', 'remove 3', 'promote 4']);
+  });
+
+  it('leave the leader where it is', () => {
+    expect(settle(view(placed('aaab'), voters(1, 2, 3), { leaderId: 3 })).voting).toEqual([1, 3, 4]);
+  });
+});
+
 describe('the parts members have', () => {
   it('make those next in line standbys, as many as allowed', () => {
     const parts = partsOf(view(members(7, { 5: { online: false } }), [...voters(1, 2), learner(3)]));

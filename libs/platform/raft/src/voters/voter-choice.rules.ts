@@ -52,7 +52,8 @@ export const learnerCatchUpMs = 120_000;
  *
  * There should be as many as allowed and online, an odd number. One that is offline or leaves is replaced where another can take its place: the newcomer
  * learns first, then the old one goes, then the newcomer votes, so that the number is even for that moment only. Where none can take its
- * place, an offline voter stays, unless fewer voters would bear more failures.
+ * place, an offline voter stays, unless fewer voters would bear more failures. When there are as many as there should be, one of a crowded failure domain is
+ * replaced by a member of a domain with at least two voters fewer.
  */
 export function nextVoterStep(view: VotersView): VoterStep | null {
   const learner = view.voters.find((voter) => voter.learner);
@@ -66,19 +67,20 @@ export function nextVoterStep(view: VotersView): VoterStep | null {
   const candidates = rank(view.members.filter((member) => mayVote(member) && !voters.some((voter) => voter.memberId === member.id)), alive.map((voter) => memberOf(voter)!));
   const target = largestOdd(Math.min(view.maxVoters, alive.length + candidates.length));
   const surplus = [...going, ...dead];
+  const crowded = (candidate: MemberView | undefined): VoterView | undefined => crowdedBeside(candidate, alive, view.leaderId, memberOf);
 
   if (learner) {
-    const why = refusalOfLearner(learner, learnerMember, target > alive.length);
+    const why = refusalOfLearner(learner, learnerMember, target > alive.length || crowded(learnerMember) !== undefined);
     if (why !== null) return { kind: 'remove', etcdId: learner.etcdId, memberId: learner.memberId, why };
     if (!learner.answers) return { kind: 'wait' };
     // Replaced rather than added: first one out, as long as those left are a majority of their own.
-    const replaced = voters.length >= target ? surplus[0] : undefined;
+    const replaced = voters.length >= target ? surplus[0] ?? crowded(learnerMember) : undefined;
     if (replaced && alive.length > 0 && alive.length >= majority(voters.length - 1)) return removal(replaced, view, alive, memberOf);
     return { kind: 'promote', etcdId: learner.etcdId, memberId: learner.memberId! };
   }
   if (target > alive.length) return { kind: 'add', memberId: candidates[0]!.id };
   if (going.length > 0) return removal(going[0]!, view, alive, memberOf);
-  if (fits(staying.length, alive.length, target, view.maxVoters)) return null;
+  if (fits(staying.length, alive.length, target, view.maxVoters)) return dead.length === 0 && crowded(candidates[0]) ? { kind: 'add', memberId: candidates[0]!.id } : null;
   const tooMany = dead[0] ?? leastUseful(alive, view.leaderId, memberOf);
   return tooMany === undefined ? null : removal(tooMany, view, alive, memberOf);
 }
@@ -130,6 +132,14 @@ function leastUseful(alive: readonly VoterView[], leaderId: number | null, membe
   const order = (member: MemberView): number[] => [-crowd(member), -Number(member.evacuated), -member.id];
   const worst = members.filter((member) => member.id !== leaderId).toSorted((a, b) => compare(order(a), order(b)))[0];
   return alive.find((voter) => worst !== undefined && voter.memberId === worst.id);
+}
+
+/** The voter that would better be in the candidate's failure domain; never the leader, and nobody where it would only be moved about. */
+function crowdedBeside(candidate: MemberView | undefined, alive: readonly VoterView[], leaderId: number | null, memberOf: (voter: VoterView) => MemberView | undefined): VoterView | undefined {
+  if (candidate === undefined || candidate.evacuated) return undefined;
+  const crowd = (domain: string): number => alive.filter((voter) => memberOf(voter)!.failureDomain === domain).length;
+  const worst = leastUseful(alive, leaderId, memberOf);
+  return worst !== undefined && crowd(memberOf(worst)!.failureDomain) - crowd(candidate.failureDomain) >= 2 ? worst : undefined;
 }
 
 /** A leader hands over before it goes, so that there is no election. The last voter stays. */
