@@ -1,6 +1,7 @@
 import type { StateDirectory } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
+import { FakeInstanceFiles } from '../../libs/features/instances/src/testing/fake-files.js';
 import type { PortBindings } from '../../apps/daemon/src/bindings.js';
 
 /** The ports, each carried out by a host in memory; `faults` makes it misbehave. */
@@ -18,6 +19,7 @@ export function fakeBindings(state: StateDirectory, faults = new FakeFaults()): 
     { provide: NetworkDriver, useValue: new FakeNetworkDriver(faults) },
     { provide: InstanceDriver, useValue: instances },
     { provide: ExecSessions, useValue: new FakeExecSessions(faults) },
+    { provide: InstanceFiles, useValue: new FakeInstanceFiles() },
     { provide: InstanceLogs, useValue: new FakeInstanceLogs(faults) },
     { provide: HostInfo, useValue: new FakeHostInfo(faults) },
   ];

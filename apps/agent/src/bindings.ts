@@ -8,7 +8,7 @@ import { LxcHost, policyForPlainDaemon, policyForRootDaemon, readHostPolicy } fr
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import { LocalVolumeArchives } from '#drivers/volume-archives';
-import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
 import { VolumeTransferSessions } from './volume-transfer-sessions.js';
@@ -35,6 +35,7 @@ export interface BoundDrivers {
   readonly instances: InstanceDriver;
   readonly exec: ExecSessions;
   readonly logs: InstanceLogs;
+  readonly files: InstanceFiles;
   readonly host: HostInfo;
   close(): Promise<void>;
 }
@@ -65,6 +66,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     instances: containers.instances,
     exec: containers.exec,
     logs: containers.logs,
+    files: containers.files,
     host: new LinuxHostInfo({ state, command, logger, firewall: firewall.name }),
     close: async () => {
       await transfers.close();

@@ -1,8 +1,8 @@
-import type { ConsoleRequest, ExecRequest, ExecSessions, InstanceDriver, InstanceLogs, InstanceSpec, StopRequest, UsageRequest } from '#ports';
+import type { ConsoleRequest, ExecRequest, ExecSessions, FilesRequest, InstanceDriver, InstanceFiles, InstanceLogs, InstanceSpec, StopRequest, UsageRequest } from '#ports';
 import type { ServiceTable } from '#platform/rpc';
 
-/** `roost.agent.v1.Instance`, answered by the instance, exec and log ports. */
-export function instanceService(instances: InstanceDriver, exec: ExecSessions, logs: InstanceLogs): ServiceTable {
+/** `roost.agent.v1.Instance`, answered by the instance, exec, log and files ports. */
+export function instanceService(instances: InstanceDriver, exec: ExecSessions, logs: InstanceLogs, files: InstanceFiles): ServiceTable {
   const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
   type Spec = { spec: InstanceSpec };
   type Named = { projectName: string };
@@ -26,6 +26,8 @@ export function instanceService(instances: InstanceDriver, exec: ExecSessions, l
       waitExec: async (r: { sessionId: string }, signal: AbortSignal) => ({ exitCode: await exec.waitExec(r.sessionId, signal) }),
       deleteLog: (r: { projectName: string; file: string }) => done(logs.deleteLog(r.projectName, r.file)),
       clearConsoleLog: ({ projectName }: Named) => done(logs.clearConsoleLog(projectName)),
+      openFiles: (request: FilesRequest) => files.openFiles(request),
+      readMetadata: async ({ spec }: Spec) => ({ yaml: await files.readMetadata(spec) }),
       readConsoleLog: async ({ projectName }: Named) => ({ content: await logs.readConsoleLog(projectName) }),
     },
     streams: {

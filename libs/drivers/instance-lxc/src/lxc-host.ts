@@ -21,6 +21,7 @@ import { InstanceEvents } from './instance-events.js';
 import { InstanceRecords } from './instance-records.js';
 import { LxcExecSessions } from './lxc-exec-sessions.driver.js';
 import { LxcInstanceDriver } from './lxc-instance.driver.js';
+import { LxcInstanceFiles } from './lxc-instance-files.driver.js';
 import { LxcInstanceLogs } from './lxc-instance-logs.driver.js';
 import { LxcPaths } from './lxc-paths.js';
 import { idmappedMountsDisabled, RootfsOwner } from './rootfs-owner.js';
@@ -46,11 +47,12 @@ export interface LxcHostOptions {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** Containers of one state directory: the three ports that concern them, and what they share. */
+/** Containers of one state directory: the ports that concern them, and what they share. */
 export class LxcHost {
   readonly instances: LxcInstanceDriver;
   readonly exec: LxcExecSessions;
   readonly logs: LxcInstanceLogs;
+  readonly files: LxcInstanceFiles;
   private readonly paths: LxcPaths;
   private readonly records: InstanceRecords;
   private readonly running: RunningContainers;
@@ -84,7 +86,10 @@ export class LxcHost {
     this.fifo = new HookFifo(paths.hookFifo, (line) => running.onHook(line));
     const guests = { socket: `${state.devlxd}/sock`, daemonSocket: state.guestSocket, cgroupRoot: paths.cgroupRoot, daemonUid: options.daemon.uid };
     this.door = new GuestDoor(commands, helper.path, guests, logger);
+    this.files = new LxcInstanceFiles(paths, running, commands);
+    running.onEnd = (projectName) => this.files.end(projectName);
     this.instances = new LxcInstanceDriver({
+      files: this.files,
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, devices, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
       starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, devices, rootfs, policy, nicRules }),
       stopper: new ContainerStopper(running, cgroups, records),
@@ -107,6 +112,7 @@ export class LxcHost {
     this.fifo.open();
     await this.running.adopt();
     this.exec.adopt();
+    this.files.open();
     this.door.open();
     await this.devices.adopt(this.watch);
   }
@@ -126,6 +132,7 @@ export class LxcHost {
     this.fifo.close();
     this.door.close();
     this.running.close();
+    this.files.close();
     this.exec.close();
     this.netlink.close();
     // Only where it lies outside the state directory, and only when nothing is in it.

@@ -17,6 +17,7 @@ import type { ContainerDevices } from './devices/container-devices.js';
 import type { DiskMounts } from './disk-devices.js';
 import type { InstanceEvents } from './instance-events.js';
 import type { InstanceRecords } from './instance-records.js';
+import type { LxcInstanceFiles } from './lxc-instance-files.driver.js';
 import type { LxcPaths } from './lxc-paths.js';
 import type { RunningContainer, RunningContainers } from './running-containers.js';
 
@@ -33,6 +34,7 @@ export interface LxcInstanceDriverDependencies {
   readonly starter: ContainerStarter;
   readonly stopper: ContainerStopper;
   readonly update: ContainerUpdate;
+  readonly files: Pick<LxcInstanceFiles, 'end'>;
   readonly nicRules: NicRules;
   readonly netlink: Netlink;
   readonly events: InstanceEvents;
@@ -74,6 +76,8 @@ export class LxcInstanceDriver extends InstanceDriver {
       checkName(spec);
       directory(this.deps.paths.logs(spec.projectName), 0o2750, this.deps.daemonGid);
       directory(this.deps.paths.devices(spec.projectName), 0o711);
+      // Its files may get other owners.
+      await this.deps.files.end(spec.projectName);
       const result = await this.deps.starter.start(spec);
       this.repin();
       this.deps.events.emit({ projectName: spec.projectName, event: 'started', pid: result.pid });
@@ -125,6 +129,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       checkName(after);
       const { paths, records, running } = this.deps;
       await running.settled(before.projectName);
+      await this.deps.files.end(before.projectName);
       if (running.get(before.projectName) !== undefined) throw conflict('Renaming of running container not allowed');
       for (const place of [paths.logs.bind(paths), paths.devices.bind(paths), paths.seccomp.bind(paths)]) moveIfThere(place(before.projectName), place(after.projectName));
       rmSync(paths.state.instanceLink('container', before.projectName), { force: true });
@@ -140,6 +145,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       const { paths, records, running, disks, devices, cgroups } = this.deps;
       await running.settled(projectName);
       if (running.get(projectName) !== undefined) throw conflict('Instance is running');
+      await this.deps.files.end(projectName);
       await devices.forget(projectName);
       disks.detachAll(projectName);
       await this.forgetNics(projectName);

@@ -46,6 +46,8 @@ export class RunningContainers {
   private sweeper: NodeJS.Timeout | undefined;
   /** Called for a container that ended to be started again while no daemon listens. */
   onReboot: (projectName: string) => Promise<void> = async () => {};
+  /** Called before what is left of a container is cleaned up: who works in its mounts keeps them. */
+  onEnd: (projectName: string) => Promise<void> = async () => {};
 
   constructor(private readonly deps: RunningContainersDependencies) {}
 
@@ -141,6 +143,7 @@ export class RunningContainers {
 
   private async cleanUp(projectName: string, record: RunningRecord | null): Promise<void> {
     const { records, cgroups, devices, disks, netlink } = this.deps;
+    await this.onEnd(projectName);
     if (record !== null) {
       await waitForEnd(record.init, monitorPatienceMs);
       // It removes the veths and cgroups, and a new start must not meet its command socket.

@@ -7,6 +7,7 @@ import { ProfilesModule } from '#features/profiles';
 import { ProjectsModule } from '#features/projects';
 import { StorageModule } from '#features/storage';
 import { InstanceController } from './api/instance.controller.js';
+import { InstanceFilesController } from './api/instance-files.controller.js';
 import { InstanceExecController } from './api/instance-exec.controller.js';
 import { InstanceLogsController } from './api/instance-logs.controller.js';
 import { InstancePartsController } from './api/instance-parts.controller.js';
@@ -18,6 +19,8 @@ import { InstanceRepository } from './data/instance.repository.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceConsole } from './exec/instance-console.service.js';
 import { InstanceExec } from './exec/instance-exec.service.js';
+import { fileProviders } from './files/index.js';
+import { InstanceSftp } from './files/instance-sftp.service.js';
 import { InstanceChangeParts } from './instance-change-parts.js';
 import { InstanceCreation } from './instance-creation.service.js';
 import { InstanceHostEvents } from './instance-host-events.service.js';
@@ -61,11 +64,11 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
 @Module({
   imports: [ClusterModule, ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
   controllers: [
-    InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, MetricsController,
+    InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, InstanceFilesController, MetricsController,
     ...snapshotControllers,
   ],
   providers: [
-    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...guestProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...guestProviders, ...fileProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
@@ -81,6 +84,7 @@ export class InstancesModule implements OnModuleInit {
     private readonly moves: MemberMoves,
     private readonly source: VolumeSource,
     private readonly publishing: InstancePublishing,
+    private readonly sftp: InstanceSftp,
   ) {}
 
   onModuleInit(): void {
@@ -91,5 +95,6 @@ export class InstancesModule implements OnModuleInit {
     this.moves.register();
     this.source.register();
     this.publishing.register();
+    this.sftp.register();
   }
 }

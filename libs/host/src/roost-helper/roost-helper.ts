@@ -78,6 +78,6 @@ export class RoostHelper {
   }
 }
 
-function rangesText(ranges: readonly ShiftRange[]): string {
+export function rangesText(ranges: readonly ShiftRange[]): string {
   return ranges.map((entry) => `${entry.isUid ? (entry.isGid ? 'b' : 'u') : 'g'}:${entry.nsId}:${entry.hostId}:${entry.range}`).join(',');
 }

@@ -1,5 +1,6 @@
 export { RemoteHostInfo } from './remote-host-info.driver.js';
 export { RemoteExecSessions, RemoteInstanceDriver, RemoteInstanceLogs } from './remote-instance.driver.js';
+export { RemoteInstanceFiles } from './remote-instance-files.js';
 export { RemoteNetworkDriver } from './remote-network.driver.js';
 export { RemoteImageStore, RemoteStorageDriver } from './remote-storage.driver.js';
 export { RemoteVolumeArchives } from './remote-volume-archives.js';

@@ -134,7 +134,7 @@ export class HttpServer {
   }
 
   private makeLocal(): HttpListener {
-    const server = createServer({ keepAlive: true, keepAliveTimeout: keepAliveMs, shouldUpgradeCallback: isWebSocketRequest }, this.route());
+    const server = createServer({ keepAlive: true, keepAliveTimeout: keepAliveMs, shouldUpgradeCallback: (request: IncomingMessage) => this.upgrades.wants(request) }, this.route());
     this.locals.push(server);
     this.prepare(server);
     return server;
@@ -152,7 +152,7 @@ export class HttpServer {
         // Browsers and curl offer h2 first; REST is HTTP/1.1 here, and h2 alone is what members speak with each other (hazards F1).
         ALPNCallback: ({ protocols }) => (protocols.includes('http/1.1') ? 'http/1.1' : protocols.length === 1 && protocols[0] === 'h2' && this.memberConnections ? 'h2' : undefined),
         keepAliveTimeout: keepAliveMs,
-        shouldUpgradeCallback: isWebSocketRequest,
+        shouldUpgradeCallback: (request: IncomingMessage) => this.upgrades.wants(request),
       },
       this.route(options.onlyPath),
     );
@@ -205,10 +205,6 @@ export class HttpServer {
     await bind(server, parseListenAddress(former.address), former.address, name);
     this.network.set(name, { address: former.address, server });
   }
-}
-
-function isWebSocketRequest(request: IncomingMessage): boolean {
-  return request.headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 function answerNotFound(response: ServerResponse): void {

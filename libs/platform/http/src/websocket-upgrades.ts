@@ -7,7 +7,9 @@ import { admit, originalIdentity, type Authenticator, type Identity } from '#pla
 import { describeError, rawErrorResponse } from './error-response.js';
 import { HttpRequestContext } from './request-context.js';
 import type { RequestRouter } from './request-router.js';
-import type { UpgradeQuery, UpgradeRoute, WebSocketRouter } from './websocket-router.js';
+import type { ProtocolRoute, UpgradeParams, UpgradeQuery, UpgradeRoute, WebSocketRouter } from './websocket-router.js';
+
+const websocket = 'websocket';
 
 /** Answers upgrade requests: who asks, which route, and only then the handshake. */
 export class WebSocketUpgrades {
@@ -27,8 +29,18 @@ export class WebSocketUpgrades {
     private readonly logger: Logger,
   ) {}
 
+  /** Whether the request is one for here; any other `Upgrade` header is ignored, as a server may. */
+  wants(request: IncomingMessage): boolean {
+    const protocol = request.headers.upgrade?.toLowerCase() ?? '';
+    return protocol === websocket || this.router.matchProtocol(pathOf(request), protocol) !== undefined;
+  }
+
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
+    if (request.headers.upgrade?.toLowerCase() !== websocket) {
+      this.handleProtocol(request, socket, head);
+      return;
+    }
     let accepted: WebSocket | undefined;
     const accept = (): Promise<WebSocket> =>
       new Promise((resolve, reject) => {
@@ -53,21 +65,52 @@ export class WebSocketUpgrades {
   }
 
   private async serve(request: IncomingMessage, socket: Duplex, head: Buffer, accept: () => Promise<WebSocket>): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    const found = this.router.match(url.pathname);
+    const found = this.router.match(pathOf(request));
     if (found === undefined) throw notFound('not found');
+    const admitted = await this.admit(request, socket, head, found.route);
+    if (admitted !== null) await found.route.handler(admitted.context, found.params, admitted.query, accept);
+  }
+
+  private handleProtocol(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    let accepted = false;
+    const accept = (): Duplex => {
+      if (socket.destroyed) throw internal('Client disconnected before the upgrade was accepted');
+      accepted = true;
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${request.headers.upgrade}\r\nConnection: Upgrade\r\n\r\n`);
+      if (head.length > 0) socket.unshift(head);
+      return socket;
+    };
+    this.serveProtocol(request, socket, head, accept).catch((error: unknown) => {
+      const { status, body } = describeError(error, this.logger, request.url ?? '');
+      if (accepted) socket.destroy();
+      else if (!socket.destroyed) socket.end(rawErrorResponse(status, body));
+    });
+  }
+
+  private async serveProtocol(request: IncomingMessage, socket: Duplex, head: Buffer, accept: () => Duplex): Promise<void> {
+    const found: { route: ProtocolRoute; params: UpgradeParams } | undefined = this.router.matchProtocol(pathOf(request), request.headers.upgrade ?? '');
+    if (found === undefined) throw notFound('not found');
+    const admitted = await this.admit(request, socket, head, found.route);
+    if (admitted !== null) await found.route.handler(admitted.context, found.params, admitted.query, accept);
+  }
+
+  /** Null when another member answers. @throws `forbidden` */
+  private async admit(request: IncomingMessage, socket: Duplex, head: Buffer, route: Pick<UpgradeRoute, 'options'>): Promise<{ context: HttpRequestContext; query: UpgradeQuery } | null> {
+    const url = new URL(request.url ?? '/', 'http://localhost');
     const query = Object.fromEntries(url.searchParams);
     const identity = originalIdentity(this.authenticator.identify(request.socket as Socket), request.headers);
     const project = query.project || 'default';
-    const trusted = this.isAllowed(identity, found.route, url.pathname, project, query);
+    const trusted = this.isAllowed(identity, route, url.pathname, project, query);
     const memberId = this.members.memberFor({ method: 'GET', url: request.url ?? '/', headers: request.headers, identity, project });
-    if (memberId !== null) return this.members.forwarder!.tunnel(memberId, request, socket, head, identity);
-    const context = new HttpRequestContext(request, project, trusted ? identity : { ...identity, trusted: false }, null);
-    await found.route.handler(context, found.params, query, accept);
+    if (memberId !== null) {
+      await this.members.forwarder!.tunnel(memberId, request, socket, head, identity);
+      return null;
+    }
+    return { context: new HttpRequestContext(request, project, trusted ? identity : { ...identity, trusted: false }, null), query };
   }
 
   /** True for a trusted caller, false for one the handler has to check itself; throws for the rest. */
-  private isAllowed(identity: Identity, route: UpgradeRoute, path: string, project: string, query: UpgradeQuery): boolean {
+  private isAllowed(identity: Identity, route: Pick<UpgradeRoute, 'options'>, path: string, project: string, query: UpgradeQuery): boolean {
     const question = { method: 'GET', path, project, allProjects: query['all-projects'] !== undefined };
     if (identity.trusted && admit(identity, question) === 'allow') return true;
     if (route.options.allowUntrusted === true) return false;
@@ -78,4 +121,8 @@ export class WebSocketUpgrades {
 /** The query may name what lets anybody in. */
 function withoutSecret(url = ''): string {
   return url.split('?', 1)[0]!;
+}
+
+function pathOf(request: IncomingMessage): string {
+  return request.url?.split('?', 1)[0] ?? '';
 }

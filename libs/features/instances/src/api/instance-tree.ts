@@ -13,10 +13,13 @@ const types: Readonly<Record<InstanceTree['collection'], InstanceType | null>> =
 
 /** Which of the three a request came through. */
 export const Tree = createParamDecorator((_: unknown, context: ExecutionContext): InstanceTree => {
-  const path = context.switchToHttp().getRequest<FastifyRequest>().url;
+  return treeOf(context.switchToHttp().getRequest<FastifyRequest>().url);
+});
+
+export function treeOf(path: string): InstanceTree {
   const collection = (path.split(/[/?]/, 3)[2] ?? 'instances') as InstanceTree['collection'];
   return { collection, type: types[collection] ?? null };
-});
+}
 
 /** The type a list is limited to: the collection's, or `instance-type=`. */
 export function typeFilter(tree: InstanceTree, instanceType: string | undefined): InstanceType | null {

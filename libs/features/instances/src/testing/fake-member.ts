@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Global, Module, type DynamicModule, type INestApplication, type Type } from '@nestjs/common';
 import type { Instance } from '#api-types';
 import { internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceLogs, MemberLiveness, NetworkDriver, Peers, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, MemberLiveness, NetworkDriver, Peers, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { FakePeers, type FakePeerNetwork } from '#ports/testing';
 import {
   FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer,
@@ -21,6 +21,7 @@ import { ServerModule } from '#features/server';
 import { InstancesModule } from '../instances.module.js';
 import { InstancesLifecycle } from '../instances-lifecycle.service.js';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
+import { FakeInstanceFiles } from './fake-files.js';
 import { InstanceCreation } from '../instance-creation.service.js';
 
 export const anyTree: InstanceTree = { collection: 'instances', type: null };
@@ -40,6 +41,7 @@ export class FakeHost {
   readonly instances = new FakeInstanceDriver(this.faults);
   readonly exec = new FakeExecSessions(this.faults);
   readonly logs = new FakeInstanceLogs(this.faults);
+  readonly files = new FakeInstanceFiles();
   readonly info = new FakeHostInfo(this.faults);
 
   constructor() {
@@ -48,6 +50,7 @@ export class FakeHost {
 
   remove(): void {
     this.exec.dispose();
+    this.files.dispose();
     rmSync(this.root, { recursive: true, force: true });
   }
 }
@@ -99,6 +102,7 @@ class HostModule {
       { provide: StateDirectory, useValue: host.state }, { provide: LocalMember, useValue: host.member }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
       { provide: StorageDriver, useValue: host.storage }, { provide: VolumeSnapshots, useValue: host.snapshots }, { provide: VolumeTransfer, useValue: host.transfers }, { provide: VolumeArchives, useValue: host.archives }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
       { provide: InstanceDriver, useValue: host.instances }, { provide: ExecSessions, useValue: host.exec }, { provide: InstanceLogs, useValue: host.logs },
+      { provide: InstanceFiles, useValue: host.files },
       { provide: HostInfo, useValue: host.info },
     ];
     return { module: HostModule, providers, exports: providers.map((provider) => provider.provide) };
