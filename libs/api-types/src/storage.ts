@@ -78,6 +78,19 @@ export interface StorageVolume {
   readonly created_at: string;
 }
 
+/** `GET .../snapshots/{snapshot}`. */
+export interface StorageVolumeSnapshot {
+  /** Example: snap0; in a list `vol1/snap0` */
+  readonly name: string;
+  readonly description: string;
+  /** ISO time; null in a list for one that is kept. */
+  readonly expires_at: string | null;
+  readonly config: Readonly<Record<string, string>>;
+  readonly content_type: string;
+  /** ISO time. */
+  readonly created_at: string;
+}
+
 /** `GET .../state` of a volume; bytes. */
 export interface StorageVolumeState {
   readonly usage: { readonly used: number; readonly total: number };

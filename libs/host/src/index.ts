@@ -16,6 +16,7 @@ export * from './tar/tar-archive.js';
 export * from './squashfs/squashfs.js';
 export * from './image-unpack/image-format.js';
 export * from './image-unpack/image-unpacker.js';
+export * from './pool-directories/block-volume.js';
 export * from './pool-directories/pool-directories.js';
 export * from './pool-directories/snapshot-trees.js';
 export * from './pool-directories/transfer-trees.js';

@@ -9,20 +9,22 @@ export interface PoolSpec {
 export type VolumeKind = 'container' | 'virtual-machine' | 'image' | 'custom';
 
 /**
- * One volume. `name` is the name on disk: `c1`, `web_c1` outside the default project, the fingerprint for an image.
- * It is mounted at `storage-pools/<pool>/<kind>s/<name>` below the state directory.
+ * One volume. `name` is the name on disk: `c1`, `web_c1` outside the default project, the fingerprint for an image; a custom volume's always begins
+ * with its project. It is mounted at `storage-pools/<pool>/<kind>s/<name>` below the state directory, custom ones at `custom/<name>`.
  */
 export interface VolumeSpec {
   readonly pool: PoolSpec;
   readonly kind: VolumeKind;
   readonly name: string;
+  /** A disk for a virtual machine in one file, `root.img`, instead of files. */
+  readonly block?: boolean;
 }
 
 export interface CreateVolumeRequest {
   readonly volume: VolumeSpec;
-  /** Fingerprint of an image whose files are in the image store; empty for an empty volume (with an empty `rootfs/`). */
+  /** Fingerprint of an image whose files are in the image store; empty for an empty volume (of an instance: with an empty `rootfs/`). */
   readonly imageFingerprint: string;
-  /** Quota in bytes, 0 for none. */
+  /** Quota in bytes, 0 for none. Size of a block volume. */
   readonly sizeBytes: number;
 }
 
@@ -77,6 +79,7 @@ export abstract class StorageDriver {
   abstract destroyVolume(volume: VolumeSpec): Promise<void>;
   /** With its snapshots. */
   abstract renameVolume(volume: VolumeSpec, newName: string): Promise<void>;
+  /** A block volume can only grow: `invalid`. */
   abstract resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void>;
   abstract describeVolume(volume: VolumeSpec): Promise<VolumeUsage>;
   /** What really lies in the pool; for reconcilers. */

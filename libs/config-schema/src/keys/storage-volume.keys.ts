@@ -36,14 +36,21 @@ const fileSystemKeys: Readonly<Record<string, KeySpec>> = {
 
 const user = key.string({ short: 'Anything, for people and their tools' });
 
-/** Keys a custom volume may carry. */
-export const customVolumeKeys = new KeyGroup('storage-volume', fileSystemKeys, { 'user.': user });
-
-/** Keys an instance's volume may carry: its size belongs to the root disk device, and it is never shared. */
-export const instanceVolumeKeys = new KeyGroup('storage-volume-of-instance', {
+/** How ids lie in a volume's files. */
+const idmapKeys: Readonly<Record<string, KeySpec>> = {
   'volatile.idmap.last': key.string({ short: 'Id map the files were last shifted to' }),
   'volatile.idmap.next': key.string({ short: 'Id map for the next start' }),
-}, { 'user.': user });
+};
+
+/** Keys a custom volume of files may carry. */
+export const customVolumeKeys = new KeyGroup('storage-volume', { ...fileSystemKeys, ...idmapKeys }, { 'user.': user });
+
+/** Keys a custom block volume may carry: it has no files whose ids could be shifted. */
+export const blockVolumeKeys = new KeyGroup('storage-volume-block',
+  Object.fromEntries(Object.entries(fileSystemKeys).filter(([name]) => !name.startsWith('security.'))), { 'user.': user });
+
+/** Keys an instance's volume may carry: its size belongs to the root disk device, and it is never shared. */
+export const instanceVolumeKeys = new KeyGroup('storage-volume-of-instance', idmapKeys, { 'user.': user });
 
 /** The keys of volumes as defaults of a pool. */
 export const volumeDefaults: Readonly<Record<string, KeySpec>> = Object.fromEntries(

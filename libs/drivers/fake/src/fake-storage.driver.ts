@@ -130,7 +130,9 @@ export class FakeStorageDriver extends StorageDriver {
 
   override async resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void> {
     await this.faults.enter('storage.resizeVolume');
-    this.volume(volume).sizeBytes = sizeBytes;
+    const found = this.volume(volume);
+    if (volume.block === true && sizeBytes < found.sizeBytes) throw invalid('Block volumes cannot be shrunk: Cannot be shrunk');
+    found.sizeBytes = sizeBytes;
   }
 
   override async describeVolume(volume: VolumeSpec): Promise<VolumeUsage> {

@@ -1,10 +1,12 @@
 import { chmod, lstat, mkdir, rename } from 'node:fs/promises';
 import { KeyedMutex, notFound, type StateDirectory } from '#kernel';
-import { BtrfsSubvolumes, CopyTree, exists, ImageUnpacker, PoolDirectories, RemoveTree, SnapshotTrees, type CommandRunner } from '#host';
+import { blockFileBytes, BtrfsSubvolumes, CopyTree, exists, ImageUnpacker, PoolDirectories, RemoveTree, sizeBlockFile, SnapshotTrees, type CommandRunner } from '#host';
 import type { CreateVolumeRequest, PoolSpec, VolumeSpec, VolumeUsage } from '#ports';
 
 /** Only root may look into a volume from the host; the container's own root gets it when it starts. */
 const volumeMode = 0o100;
+/** Of a new custom volume's top directory; the directory around all of them keeps others out. */
+const customMode = 0o711;
 
 export interface BtrfsVolumesOptions {
   readonly state: StateDirectory;
@@ -41,7 +43,6 @@ export class BtrfsVolumes {
         await this.subvolumes.create(target);
         await copies.copy(source, target);
       }
-      await chmod(target, volumeMode);
       if (readOnly) await this.subvolumes.setReadOnly(target, true);
     };
     this.snapshotTrees = new SnapshotTrees(options.state, {
@@ -64,17 +65,19 @@ export class BtrfsVolumes {
       if (!(await exists(path))) {
         const made = directories.beingMade(volume.kind, volume.name);
         await this.destroyIfPresent(made);
-        if (imageFingerprint === '') await this.makeEmpty(made);
+        if (volume.kind === 'custom') await this.subvolumes.create(made);
+        else if (imageFingerprint === '') await this.makeEmpty(made);
         else await this.withImage(volume.pool, imageFingerprint, (image) => this.subvolumes.snapshot(image, made));
         try {
-          await chmod(made, volumeMode);
-          if (sizeBytes > 0) await this.limit(volume.pool, made, sizeBytes);
+          await chmod(made, volume.kind === 'custom' ? customMode : volumeMode);
+          if (volume.block === true) await sizeBlockFile(made, sizeBytes);
+          else if (sizeBytes > 0) await this.limit(volume.pool, made, sizeBytes);
           await rename(made, path);
         } catch (error) {
           await this.subvolumes.destroy(made);
           throw error;
         }
-      } else if (sizeBytes > 0) await this.limit(volume.pool, path, sizeBytes);
+      } else if (sizeBytes > 0 && volume.block !== true) await this.limit(volume.pool, path, sizeBytes);
     });
   }
 
@@ -96,6 +99,7 @@ export class BtrfsVolumes {
   async resize(volume: VolumeSpec, sizeBytes: number): Promise<void> {
     await this.lock(volume, async (_, path) => {
       await this.requirePresent(volume, path);
+      if (volume.block === true) return sizeBlockFile(path, sizeBytes);
       // Lifting a limit where quotas were never switched on must not switch them on.
       if (sizeBytes > 0 || (await this.subvolumes.usage(path)) !== undefined) await this.limit(volume.pool, path, sizeBytes);
     });
@@ -106,6 +110,7 @@ export class BtrfsVolumes {
     const path = this.directories(volume.pool).volume(volume.kind, volume.name);
     await this.requirePresent(volume, path);
     const usage = await this.subvolumes.usage(path);
+    if (volume.block === true) return { usedBytes: usage?.exclusiveBytes ?? -1, totalBytes: await blockFileBytes(path) };
     return usage === undefined ? { usedBytes: -1, totalBytes: 0 } : { usedBytes: usage.exclusiveBytes, totalBytes: usage.limitBytes };
   }
 

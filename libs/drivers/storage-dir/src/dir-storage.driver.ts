@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, rename, rmdir, statfs } from 'node:fs/promises';
 import { invalid, KeyedMutex, notFound, conflict, wrap, type Logger, type StateDirectory } from '#kernel';
-import { ensureMountPoint, errnoName, exists, ImageUnpacker, isEmptyDirectory, Mounts, PoolClaims, PoolDirectories, ReadyPools, RemoveTree, type CommandRunner } from '#host';
+import { ensureMountPoint, errnoName, exists, ImageUnpacker, isEmptyDirectory, Mounts, PoolClaims, PoolDirectories, ReadyPools, RemoveTree, sizeBlockFile, type CommandRunner } from '#host';
 import {
   StorageDriver,
   type CreateVolumeRequest, type PoolResources, type PoolSpec, type StorageCapabilities, type VolumeSpec, type VolumeUsage,
@@ -16,6 +16,8 @@ export interface DirStorageOptions {
 
 /** Only root may look into a volume from the host; the container's own root gets it when it starts. */
 const volumeMode = 0o100;
+/** Of a new custom volume's top directory; the directory around all of them keeps others out. */
+const customMode = 0o711;
 
 /**
  * Pools that are plain directories: below the state directory, or somewhere else and bound to `storage-pools/NAME`. Every volume is
@@ -113,24 +115,27 @@ export class DirStorageDriver extends StorageDriver {
   }
 
   override async createVolume(request: CreateVolumeRequest): Promise<void> {
-    const { volume, imageFingerprint } = request;
+    const { volume, imageFingerprint, sizeBytes } = request;
     requireContainerFiles(volume);
+    const mode = volume.kind === 'custom' ? customMode : volumeMode;
     await this.ensurePoolMounted(volume.pool);
     await this.lockVolume(volume, async (directories) => {
       const path = directories.volume(volume.kind, volume.name);
       if (await exists(path)) return;
       const made = directories.beingMade(volume.kind, volume.name);
       await this.trees.remove(made);
-      await mkdir(made, { mode: volumeMode });
+      await mkdir(made, { mode });
       try {
-        if (imageFingerprint === '') await mkdir(`${made}/rootfs`, { mode: 0o755 });
+        if (volume.block === true) await sizeBlockFile(made, sizeBytes);
+        else if (volume.kind === 'custom') await this.resizeVolume(volume, sizeBytes);
+        else if (imageFingerprint === '') await mkdir(`${made}/rootfs`, { mode: 0o755 });
         else await this.images.unpack(await this.images.filesOf(this.state.images, imageFingerprint), made);
       } catch (error) {
         await this.trees.remove(made);
         throw error;
       }
       // The archive's own top directory may have set another mode.
-      await chmod(made, volumeMode);
+      await chmod(made, mode);
       await rename(made, path);
     });
   }
@@ -157,8 +162,9 @@ export class DirStorageDriver extends StorageDriver {
     });
   }
 
-  /** Accepted without effect, as LXD does where the file system has no project quotas. */
+  /** Files: accepted without effect, as LXD does where the file system has no project quotas. */
   override async resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void> {
+    if (volume.block === true) return this.lockVolume(volume, (directories) => sizeBlockFile(directories.volume(volume.kind, volume.name), sizeBytes));
     if (sizeBytes > 0) this.logger.warn('The backing filesystem does not support quotas, skipping set quota', { pool: volume.pool.name, volume: volume.name, sizeBytes });
   }
 

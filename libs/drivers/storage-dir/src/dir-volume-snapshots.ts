@@ -1,10 +1,6 @@
-import { chmod } from 'node:fs/promises';
 import type { StateDirectory } from '#kernel';
 import { CopyTree, RemoveTree, SnapshotTrees, type CommandRunner, type TreeOperations } from '#host';
 import { VolumeSnapshots, type CopyVolumeRequest, type PoolSpec, type VolumeSpec } from '#ports';
-
-/** Only root may look into a volume from the host. */
-const volumeMode = 0o100;
 
 export interface DirVolumeSnapshotsOptions {
   readonly state: StateDirectory;
@@ -23,16 +19,10 @@ export class DirVolumeSnapshots extends VolumeSnapshots {
     super();
     const copies = new CopyTree(options.command);
     const removal = new RemoveTree(options.command);
-    const clone = async (source: string, target: string): Promise<void> => {
-      await copies.copy(source, target);
-      await chmod(target, volumeMode);
-    };
+    const clone = (source: string, target: string): Promise<void> => copies.copy(source, target);
     const operations: TreeOperations = {
       clone, fill: clone, remove: (path) => removal.remove(path), copyQuota: async () => {}, limit: async () => {},
-      renew: async (source, target, { former }) => {
-        await copies.renew(source, target, former);
-        await chmod(target, volumeMode);
-      },
+      renew: (source, target, { former }) => copies.renew(source, target, former),
     };
     this.trees = new SnapshotTrees(options.state, operations);
   }

@@ -6,12 +6,15 @@ import { JoinParticipants } from '#features/cluster';
 import { FakeFaults, FakeStorageDriver } from '#drivers/fake';
 import { FakePeerNetwork } from '#ports/testing';
 import { ClusterPools } from './cluster-pools.service.js';
+import { VolumeEvents } from './custom/volume-events.js';
+import { VolumeUsers } from './custom/volume-users.service.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
 import { PoolJoin } from './pool-join.participant.js';
 import { PoolParts } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
+import { ownVolumes } from './testing/own-volumes.js';
 import { VolumeRequests } from './volume-requests.service.js';
 import { VolumeUsage } from './volume-usage.registry.js';
 import { VolumesService } from './volumes.service.js';
@@ -40,12 +43,14 @@ class Member {
     const peers = this.network.add({ id: member.id, name: member.name, address });
     const logger = new SilentLogger();
     const [pools, volumes] = [new PoolsRepository(member), new VolumesRepository(member)];
-    const users = new PoolUsers(volumes, new VolumeUsage(), member);
+    const users = new PoolUsers(volumes, member);
     this.parts = new PoolParts(database, runner, pools, this.host, member, logger, peers, feed);
     const cluster = new ClusterPools(database, runner, pools, users, peers, member, new EventBus());
     this.pools = new PoolsService(database, pools, this.parts, cluster, users, peers, member, new EventBus());
     this.volumes = new VolumesService(database, runner, volumes, this.pools, this.host, logger);
-    this.requests = new VolumeRequests(database, runner, volumes, this.pools, cluster, users, peers, new EventBus(), this.host);
+    const projects = ownVolumes(database);
+    const volumeUsers = new VolumeUsers(volumes, new VolumeUsage(), projects);
+    this.requests = new VolumeRequests(database, runner, volumes, this.pools, cluster, users, volumeUsers, projects, peers, new VolumeEvents(new EventBus()), this.host);
     new PoolJoin(database, runner, pools, this.parts, member, this.participants);
   }
 

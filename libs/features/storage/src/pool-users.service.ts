@@ -3,18 +3,22 @@ import { invalid, LocalMember } from '#kernel';
 import { apiUrl } from '#platform/http';
 import type { Sql } from '#platform/database';
 import { VolumesRepository, type VolumeKey } from './data/volumes.repository.js';
-import { VolumeUsage } from './volume-usage.registry.js';
 
-/** Answers who uses a pool or a volume, as URLs. */
+/** Answers who uses a pool, as URLs. */
 @Injectable()
 export class PoolUsers {
-  constructor(private readonly volumes: VolumesRepository, private readonly usage: VolumeUsage, private readonly member: LocalMember) {}
+  constructor(private readonly volumes: VolumesRepository, private readonly member: LocalMember) {}
 
   /** Everything in or on the pool, sorted, each once. */
   usersOfPool(sql: Sql, pool: string): string[] {
     const volumes = this.volumes.keysByPool(sql, pool).map((volume) => (volume.type === 'custom' ? this.volumeUrl(volume) : ownerUrl(volume)));
     const profiles = this.volumes.profilesOnPool(sql, pool).map(({ project, name }) => apiUrl(['1.0', 'profiles', name], project));
-    return [...new Set([...volumes, ...profiles, ...this.usage.poolUsers(sql, pool)])].sort();
+    return [...new Set([...volumes, ...profiles])].sort();
+  }
+
+  /** URLs of a project's custom volumes, in all pools. */
+  customVolumesOf(sql: Sql, project: string): string[] {
+    return this.volumes.customKeysOf(sql, project).map((volume) => this.volumeUrl(volume));
   }
 
   /** What keeps the pool from being deleted: all but images, which are only copies. */
@@ -27,11 +31,6 @@ export class PoolUsers {
     if (this.blockersOfPool(sql, pool).length > 0) throw invalid('The storage pool is currently in use');
   }
 
-  usersOfVolume(sql: Sql, volume: VolumeKey): string[] {
-    const own = volume.type === 'custom' ? [] : [ownerUrl(volume)];
-    return [...new Set([...own, ...this.usage.volumeUsers(sql, volume)])].sort();
-  }
-
   /** In a cluster members may have volumes of one name, so that its URL says which is meant. */
   volumeUrl({ pool, project, type, name, location }: VolumeKey & { readonly location: string }): string {
     const url = apiUrl(['1.0', 'storage-pools', pool, 'volumes', type, ...namePath(name)], project);
@@ -40,7 +39,7 @@ export class PoolUsers {
 }
 
 /** The instance or image a volume belongs to. */
-function ownerUrl({ type, project, name }: VolumeKey): string {
+export function ownerUrl({ type, project, name }: VolumeKey): string {
   return type === 'image' ? apiUrl(['1.0', 'images', name], project) : apiUrl(['1.0', 'instances', ...namePath(name)], project);
 }
 

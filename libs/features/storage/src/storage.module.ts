@@ -1,11 +1,17 @@
-import { Module, type OnModuleInit } from '@nestjs/common';
+import { Module, type OnModuleInit, type Type } from '@nestjs/common';
 import { LocalMember } from '#kernel';
 import { ChangeFeed } from '#platform/database';
+import { OperationRegistry, type OperationDefinition } from '#platform/operations';
 import { ReconcileRunner } from '#platform/reconcile';
 import { ClusterModule } from '#features/cluster';
+import { ProjectsModule, ProjectUsage } from '#features/projects';
 import { StoragePoolsController } from './api/storage-pools.controller.js';
 import { StorageVolumesController } from './api/storage-volumes.controller.js';
+import { VolumeSnapshotsController } from './api/volume-snapshots.controller.js';
 import { ClusterPools } from './cluster-pools.service.js';
+import { AttachedVolumes } from './custom/attached-volumes.service.js';
+import { customVolumeOperations, customVolumeProviders } from './custom/index.js';
+import { CustomVolumeRoutes } from './custom/custom-volume-routes.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
@@ -15,24 +21,37 @@ import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
 import { PoolPartsReconciler } from './reconcile/pool-parts.reconciler.js';
 import { SnapshotVolumes } from './snapshot-volumes.service.js';
+import { VolumeChanges } from './volume-changes.service.js';
 import { VolumeRequests } from './volume-requests.service.js';
+import { VolumeSnapshotViews } from './volume-snapshot-views.service.js';
 import { VolumeUsage } from './volume-usage.registry.js';
 import { VolumesService } from './volumes.service.js';
 
 /** The daemon calls `PoolsService.mountAll()` when the agent answers, before stored operations are resumed, and runs `PoolPartsReconciler` from then on. */
 @Module({
-  imports: [ClusterModule],
-  controllers: [StoragePoolsController, StorageVolumesController],
+  imports: [ClusterModule, ProjectsModule],
+  controllers: [StoragePoolsController, StorageVolumesController, VolumeSnapshotsController],
   providers: [
     PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
-    PoolJoin,
+    PoolJoin, VolumeChanges, VolumeSnapshotViews, ...customVolumeProviders, ...customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
-  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, PoolPartsReconciler],
+  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, PoolPartsReconciler],
 })
 export class StorageModule implements OnModuleInit {
-  constructor(private readonly feed: ChangeFeed, private readonly runner: ReconcileRunner, private readonly member: LocalMember) {}
+  constructor(
+    private readonly feed: ChangeFeed,
+    private readonly runner: ReconcileRunner,
+    private readonly member: LocalMember,
+    private readonly operations: OperationRegistry,
+    private readonly routes: CustomVolumeRoutes,
+    private readonly projects: ProjectUsage,
+    private readonly users: PoolUsers,
+  ) {}
 
   onModuleInit(): void {
+    for (const definition of customVolumeOperations) this.operations.register(definition as OperationDefinition);
+    this.routes.register();
+    this.projects.register('volumes', (sql, project) => this.users.customVolumesOf(sql, project));
     const wake = (): void => void this.runner.signal('pool-parts');
     this.feed.subscribe(['storage_pools_nodes'], (changes) => {
       if (changes.some(({ op, key }) => op === 'insert' && key[1] === this.member.id && this.member.clustered)) wake();

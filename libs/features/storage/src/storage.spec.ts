@@ -5,12 +5,15 @@ import { openTemporaryDatabase } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { FakeFaults, FakeStorageDriver } from '#drivers/fake';
 import { ClusterPools } from './cluster-pools.service.js';
+import { VolumeEvents } from './custom/volume-events.js';
+import { VolumeUsers } from './custom/volume-users.service.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
 import { PoolParts } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
+import { ownVolumes } from './testing/own-volumes.js';
 import { VolumeRequests } from './volume-requests.service.js';
 import { VolumeUsage } from './volume-usage.registry.js';
 import { VolumesService } from './volumes.service.js';
@@ -43,13 +46,15 @@ class World {
     const { database, runner } = this.db;
     const [member, peers, logger] = [new LocalMember(), new FakePeers(), new SilentLogger()];
     const [pools, volumes] = [new PoolsRepository(member), new VolumesRepository(member)];
-    const users = new PoolUsers(volumes, this.usage, member);
+    const users = new PoolUsers(volumes, member);
     this.parts = new PoolParts(database, runner, pools, this.host, member, logger, peers, this.db.feed);
     const cluster = new ClusterPools(database, runner, pools, users, peers, member, this.events);
     this.pools = new PoolsService(database, pools, this.parts, cluster, users, peers, member, this.events);
     this.volumes = new VolumesService(database, runner, volumes, this.pools, this.host, logger);
     this.volumes.onModuleInit();
-    this.requests = new VolumeRequests(database, runner, volumes, this.pools, cluster, users, peers, this.events, this.host);
+    const projects = ownVolumes(database);
+    const volumeUsers = new VolumeUsers(volumes, this.usage, projects);
+    this.requests = new VolumeRequests(database, runner, volumes, this.pools, cluster, users, volumeUsers, projects, peers, new VolumeEvents(this.events), this.host);
   }
 
   create(name = 'p1', driver = 'btrfs', config: Record<string, string> = {}): Promise<void> {
@@ -313,10 +318,7 @@ describe('volumes of instances and images', () => {
     await expect(world.requests.replace(ctx, c1, { config: { size: '1GiB' } }, undefined)).rejects.toThrow('Volume "size" property is not valid for volume type');
     await expect(world.requests.replace(ctx, c1, { config: { foo: '1' } }, undefined)).rejects.toThrow('Invalid option for volume "c1" option "foo"');
     await expect(world.requests.replace(ctx, image, { config: { 'user.x': '1' } }, undefined)).rejects.toThrow('Volume config is not editable');
-    expect(() => world.requests.merge(c1)).toThrow('Invalid storage volume type "container"');
     await expect(world.requests.delete(ctx, c1)).rejects.toThrow('Storage volumes of type "container" cannot be deleted with the storage API');
-    expect(() => world.requests.rename(c1, { name: 'c9', pool: '', project: '' })).toThrow('Renaming storage volumes of type "container" is not allowed');
-    expect(() => world.requests.create('p1', { name: 'v', type: 'custom', content_type: '', description: '' })).toThrow('Custom storage volumes are not supported');
     await world.requests.delete(ctx, image);
     expect(world.imageRows()).toEqual([]);
     expect(world.seen.at(-1)).toBe(`storage-volume-deleted /1.0/storage-pools/p1/volumes/images/${fingerprint}`);

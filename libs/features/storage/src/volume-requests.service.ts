@@ -1,23 +1,26 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { instanceVolumeKeys } from '#config-schema';
-import type { StorageVolume, StorageVolumePost, StorageVolumePut, StorageVolumesPost, StorageVolumeState } from '#api-types';
-import { internal, invalid, notFound, notImplemented, projectPrefixed, type RequestContext } from '#kernel';
+import type { StorageVolume, StorageVolumePut, StorageVolumeState } from '#api-types';
+import { internal, invalid, notFound, projectPrefixed, type RequestContext } from '#kernel';
 import { Peers, StorageDriver, type VolumeSpec, type VolumeUsage } from '#ports';
-import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
-import { EventBus } from '#platform/events';
-import { apiUrl, checkEtag } from '#platform/http';
+import { Database, TransactionRunner, type Sql } from '#platform/database';
+import { checkEtag } from '#platform/http';
+import { ProjectsService } from '#features/projects';
 import { VolumesRepository, imageProject, type VolumeKey, type VolumeRow } from './data/volumes.repository.js';
 import { ClusterPools } from './cluster-pools.service.js';
+import { diskName } from './custom/custom-volume-host.js';
+import { VolumeEvents } from './custom/volume-events.js';
+import { VolumeUsers } from './custom/volume-users.service.js';
 import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
 import { volumeType, volumeTypes, type VolumeType } from './rules/names.rules.js';
 import { compact, validate, type Config } from './rules/pool-config.rules.js';
 
 /** A volume as its member's driver knows it. */
-const namedVolume = z.object({ pool: z.string(), kind: z.enum(volumeTypes), name: z.string() });
+const namedVolume = z.object({ pool: z.string(), kind: z.enum(volumeTypes), name: z.string(), block: z.boolean() });
 
-/** Volumes as the API shows and changes them. What other features need is in `VolumesService`. */
+/** Volumes as the API shows them, and changes of those that are not custom. What other features need is in `VolumesService`. */
 @Injectable()
 export class VolumeRequests {
   constructor(
@@ -26,9 +29,11 @@ export class VolumeRequests {
     private readonly volumes: VolumesRepository,
     private readonly pools: PoolsService,
     private readonly cluster: ClusterPools,
-    private readonly users: PoolUsers,
+    private readonly pool: PoolUsers,
+    private readonly users: VolumeUsers,
+    private readonly projects: ProjectsService,
     private readonly peers: Peers,
-    private readonly events: EventBus,
+    private readonly events: VolumeEvents,
     driver: StorageDriver,
   ) {
     peers.handle('storage.describe-volume', (request) => driver.describeVolume(this.specHere(request)));
@@ -37,17 +42,19 @@ export class VolumeRequests {
 
   /** With the member in it where it takes one to find the volume. */
   url(row: VolumeRow): string {
-    return this.users.volumeUrl(row);
+    return this.pool.volumeUrl(row);
   }
 
-  /** Volumes of a project, or of all: its instances', its custom ones, and images, which belong to everybody. On all members, or the one named. */
+  /** Volumes of a project, or of all: its instances', the custom ones it sees, and images, which belong to everybody. On all members, or the one named. */
   list(pool: string, options: { project: string; allProjects: boolean; type?: string; target?: string }): VolumeRow[] {
     const type = options.type === undefined ? undefined : volumeType(options.type);
     const member = this.cluster.memberNamed(options.target ?? '');
     this.pools.get(pool);
-    if (!options.allProjects) this.volumes.requireProject(this.database.read, options.project);
+    const { project, allProjects } = options;
+    const customProject = allProjects ? '' : this.projects.volumeProject(project);
+    const isShown = (row: VolumeRow): boolean => allProjects || row.type === 'image' || row.project === (row.type === 'custom' ? customProject : project);
     return this.volumes.listByPool(this.database.read, pool).filter((row) =>
-      (member === undefined || row.memberId === member.id) && (type === undefined || row.type === type) && (options.allProjects || row.type === 'image' || row.project === options.project));
+      (member === undefined || row.memberId === member.id) && (type === undefined || row.type === type) && isShown(row));
   }
 
   get(pool: string, type: string, project: string, name: string, target = ''): VolumeRow {
@@ -59,7 +66,7 @@ export class VolumeRequests {
   api(row: VolumeRow): StorageVolume {
     return {
       config: row.config, description: row.description, name: row.name, type: row.type,
-      used_by: this.users.usersOfVolume(this.database.read, row), location: row.location, content_type: row.contentType,
+      used_by: this.users.shown(this.database.read, row), location: row.location, content_type: row.contentType,
       project: row.project, created_at: row.createdAt,
     };
   }
@@ -75,15 +82,7 @@ export class VolumeRequests {
     return { usage: { used: usage.usedBytes, total: usage.totalBytes } };
   }
 
-  /** Only custom volumes are made through this part of the API. */
-  create(pool: string, request: StorageVolumesPost): never {
-    if (request.name === '') throw invalid('No name provided');
-    if (request.name.includes('/')) throw invalid('Storage volume names may not contain slashes');
-    if (request.type !== 'custom') throw invalid(`Currently not allowed to create storage volumes of type "${request.type}"`);
-    this.pools.get(pool);
-    throw notImplemented('Custom storage volumes are not supported by this server');
-  }
-
+  /** Of an instance's or image's volume. */
   async replace(ctx: RequestContext, key: VolumeKey, request: StorageVolumePut, ifMatch: string | undefined): Promise<void> {
     const config = compact(request.config);
     await this.runner.run(ctx, (tx) => {
@@ -93,54 +92,26 @@ export class VolumeRequests {
       if (row.type === 'image' && Object.keys(config).length > 0) throw invalid('Volume config is not editable');
       if (row.type !== 'image') validateInstanceVolume(row, config);
       this.volumes.update(tx, row.id, { description: request.description ?? '', config: row.type === 'image' ? row.config : config });
-      this.announce(tx, ctx, 'storage-volume-updated', key);
+      this.events.announce(tx, ctx, key, { action: 'storage-volume-updated' });
     });
   }
 
-  /** LXD merges into custom volumes only. */
-  merge(key: VolumeKey): never {
-    if (key.type !== 'custom') throw invalid(`Invalid storage volume type "${key.type}"`);
-    throw notFound('Storage pool volume not found');
-  }
-
-  rename(key: VolumeKey, request: StorageVolumePost): never {
-    if (request.name === '' && request.pool === '') throw invalid('No name provided');
-    if (key.type !== 'custom') throw invalid(`Renaming storage volumes of type "${key.type}" is not allowed`);
-    throw notFound('Storage pool volume not found');
-  }
-
-  /** No volume has snapshots: neither instances nor custom volumes can make them. */
-  snapshots(pool: string, type: string): string[] {
-    volumeType(type);
-    this.pools.get(pool);
-    return [];
-  }
-
-  createSnapshot(key: VolumeKey): never {
-    this.pools.get(key.pool);
-    if (key.type !== 'custom') throw invalid(`Invalid storage volume type "${key.type}"`);
-    throw notFound('Storage pool volume not found');
-  }
-
-  snapshot(key: VolumeKey): never {
-    this.pools.get(key.pool);
-    throw notFound('Storage pool volume not found');
-  }
-
+  /** Of an image: instances' volumes go with their instances. */
   async delete(ctx: RequestContext, key: VolumeKey): Promise<void> {
-    if (key.type !== 'image' && key.type !== 'custom') throw invalid(`Storage volumes of type "${key.type}" cannot be deleted with the storage API`);
     const row = this.located(this.database.read, key);
+    if (key.type !== 'image') throw invalid(`Storage volumes of type "${key.type}" cannot be deleted with the storage API`);
     await this.peers.call(row.memberId, 'storage.destroy-volume', volumeName(row), { timeoutMs: 0, requestor: ctx.requestor });
     await this.runner.run(ctx, (tx) => {
       this.volumes.delete(tx, row);
-      this.announce(tx, ctx, 'storage-volume-deleted', key);
+      this.events.announce(tx, ctx, key, { action: 'storage-volume-deleted' });
     });
   }
 
-  /** Reads the parts of a URL; image volumes are found from every project. */
+  /** Reads the parts of a URL; image volumes are found from every project, custom ones in the project whose volumes this one uses. */
   key(pool: string, type: string, project: string, name: string, target = ''): VolumeKey {
     const kind: VolumeType = volumeType(type);
-    return { pool, type: kind, project: kind === 'image' ? imageProject : project, name, memberId: this.cluster.memberNamed(target)?.id };
+    const owner = kind === 'image' ? imageProject : kind === 'custom' ? this.projects.volumeProject(project) : project;
+    return { pool, type: kind, project: owner, name, memberId: this.cluster.memberNamed(target)?.id };
   }
 
   private located(sql: Sql, key: VolumeKey): VolumeRow {
@@ -150,15 +121,8 @@ export class VolumeRequests {
   }
 
   private specHere(request: unknown): VolumeSpec {
-    const { pool, kind, name } = namedVolume.parse(request);
-    return { pool: this.pools.spec(pool), kind, name };
-  }
-
-  /** LXD names the type in the plural here and nowhere else. */
-  private announce(tx: Tx, ctx: RequestContext, action: string, { pool, type, name, project }: VolumeKey): void {
-    const plural = type === 'custom' ? type : `${type}s`;
-    const source = apiUrl(['1.0', 'storage-pools', pool, 'volumes', plural, name], project);
-    tx.afterCommit(() => this.events.lifecycle({ action, source, project, requestor: ctx.requestor }));
+    const { pool, kind, name, block } = namedVolume.parse(request);
+    return { pool: this.pools.spec(pool), kind, name, ...(block ? { block } : {}) };
   }
 }
 
@@ -174,6 +138,7 @@ function validateInstanceVolume(row: VolumeRow, config: Config): void {
     (name) => `Invalid value for volume "${row.name}" option "${name}"`);
 }
 
-function volumeName({ pool, type, project, name }: VolumeRow): z.infer<typeof namedVolume> {
-  return { pool, kind: type, name: type === 'image' ? name : type === 'custom' ? `${project}_${name}` : projectPrefixed(project, name) };
+function volumeName({ pool, type, project, name, contentType }: VolumeRow): z.infer<typeof namedVolume> {
+  const onDisk = type === 'image' ? name : type === 'custom' ? diskName(project, name) : projectPrefixed(project, name);
+  return { pool, kind: type, name: onDisk, block: contentType === 'block' };
 }

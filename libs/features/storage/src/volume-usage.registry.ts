@@ -1,32 +1,41 @@
 import { Injectable } from '@nestjs/common';
-import type { Sql } from '#platform/database';
+import type { Sql, Tx } from '#platform/database';
 import type { VolumeKey } from './data/volumes.repository.js';
 
-type PoolUsers = (sql: Sql, pool: string) => string[];
-type VolumeUsers = (sql: Sql, volume: VolumeKey) => string[];
+/** Somebody who uses a volume. */
+export interface VolumeUser {
+  readonly url: string;
+  /** By itself, not by way of a profile: what `used_by` shows. */
+  readonly direct: boolean;
+  readonly running: boolean;
+}
+
+type VolumeUsers = (sql: Sql, volume: VolumeKey) => VolumeUser[];
+/** The volume has another name, or is in another pool, from now on: whoever names it follows, in the same transaction. */
+type VolumeFollower = (tx: Tx, from: VolumeKey, to: VolumeKey) => void;
 
 /**
- * Who uses pools and volumes besides what storage knows itself (instances by their root volumes, images, profiles). Higher features
- * register functions that answer with URLs; they are called inside transactions and must only read.
+ * Who uses volumes besides what storage knows itself (profiles). Higher features register functions; they are called inside transactions, and
+ * those that answer must only read.
  */
 @Injectable()
 export class VolumeUsage {
-  private readonly ofPools: PoolUsers[] = [];
   private readonly ofVolumes: VolumeUsers[] = [];
-
-  registerPoolUsers(users: PoolUsers): void {
-    this.ofPools.push(users);
-  }
+  private readonly followers: VolumeFollower[] = [];
 
   registerVolumeUsers(users: VolumeUsers): void {
     this.ofVolumes.push(users);
   }
 
-  poolUsers(sql: Sql, pool: string): string[] {
-    return this.ofPools.flatMap((users) => users(sql, pool));
+  registerFollower(follow: VolumeFollower): void {
+    this.followers.push(follow);
   }
 
-  volumeUsers(sql: Sql, volume: VolumeKey): string[] {
+  volumeUsers(sql: Sql, volume: VolumeKey): VolumeUser[] {
     return this.ofVolumes.flatMap((users) => users(sql, volume));
+  }
+
+  follow(tx: Tx, from: VolumeKey, to: VolumeKey): void {
+    for (const follow of this.followers) follow(tx, from, to);
   }
 }

@@ -73,7 +73,8 @@ export class TransferTrees {
     const { directories, kind, name } = this.at(volume);
     if (received.snapshots.size > 0) await mkdir(directories.snapshots(kind, name), { recursive: true, mode: snapshotsMode });
     for (const [snapshot, path] of received.snapshots) await placeSnapshot(path, directories.snapshot(kind, name, snapshot));
-    await chmod(received.volume, volumeMode);
+    // A custom volume's top directory is whatever those who use it made of it; what lies around it keeps others out.
+    if (kind !== 'custom') await chmod(received.volume, volumeMode);
     await placeVolume(received.volume, directories.volume(kind, name));
   }
 

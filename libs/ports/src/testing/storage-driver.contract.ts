@@ -167,6 +167,31 @@ export function describeStorageDriver(title: string, makeFixture: () => Promise<
         expect(await total()).toBe(0);
       });
 
+      it('makes custom volumes beside those of instances, gives them other names and takes them away', async () => {
+        const custom = (name: string): VolumeSpec => ({ pool, kind: 'custom', name });
+        await driver.createVolume({ volume: custom('default_..'), imageFingerprint: '', sizeBytes: 20 * mib });
+        await driver.createVolume({ volume: custom('default_..'), imageFingerprint: '', sizeBytes: 20 * mib });
+        expect(await names()).toEqual(['custom/default_..']);
+
+        await driver.renameVolume(custom('default_..'), 'default_a b');
+        await driver.resizeVolume(custom('default_a b'), 40 * mib);
+        expect(await names()).toEqual(['custom/default_a b']);
+        await driver.destroyVolume(custom('default_a b'));
+        expect(await names()).toEqual([]);
+      });
+
+      it('makes a disk that grows and does not shrink', async () => {
+        const disk: VolumeSpec = { pool, kind: 'custom', name: 'default_disk', block: true };
+        await driver.createVolume({ volume: disk, imageFingerprint: '', sizeBytes: 20 * mib });
+
+        await driver.resizeVolume(disk, 40 * mib);
+        await driver.resizeVolume(disk, 40 * mib);
+
+        expect(await kindOf(driver.resizeVolume(disk, 20 * mib))).toBe('invalid');
+        await driver.destroyVolume(disk);
+        expect(await names()).toEqual([]);
+      });
+
       it('knows nothing of a volume that is not there', async () => {
         expect(await kindOf(driver.describeVolume(container('nope')))).toBe('not-found');
       });

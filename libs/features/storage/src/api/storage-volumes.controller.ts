@@ -7,13 +7,15 @@ import type { RequestContext } from '#kernel';
 import {
   Body, Ctx, Delete, emptyResponse, filterList, Get, IfMatch, isAllProjects, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
 } from '#platform/http';
+import { VolumeChanges } from '../volume-changes.service.js';
 import { etagOfVolume, VolumeRequests } from '../volume-requests.service.js';
+import { OneVolume, type VolumeInUrl } from './volume-url.js';
 
 type ListQuery = Readonly<Record<string, string | undefined>>;
 
 @Controller('/1.0/storage-pools/:pool/volumes')
 export class StorageVolumesController {
-  constructor(private readonly volumes: VolumeRequests) {}
+  constructor(private readonly volumes: VolumeRequests, private readonly changes: VolumeChanges) {}
 
   @Get()
   list(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Query() query: ListQuery): unknown[] {
@@ -21,8 +23,8 @@ export class StorageVolumesController {
   }
 
   @Post()
-  create(@Param('pool') pool: string, @Body({ schema: storageVolumesPost }) body: StorageVolumesPost): never {
-    return this.volumes.create(pool, body);
+  create(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Body({ schema: storageVolumesPost }) body: StorageVolumesPost): Promise<ApiResponse> {
+    return this.changes.create(ctx, pool, body);
   }
 
   @Get(':type')
@@ -31,59 +33,42 @@ export class StorageVolumesController {
   }
 
   @Post(':type')
-  createType(@Param('pool') pool: string, @Param('type') type: string, @Body({ schema: storageVolumesPost }) body: StorageVolumesPost): never {
-    return this.volumes.create(pool, { ...body, type });
+  createType(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Body({ schema: storageVolumesPost }) body: StorageVolumesPost): Promise<ApiResponse> {
+    return this.changes.create(ctx, pool, { ...body, type });
   }
 
   @Get(':type/:name')
-  get(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string, @Query('target') target?: string): ApiResponse {
-    const row = this.volumes.get(pool, type, ctx.project, name, target);
+  get(@OneVolume() { pool, type, project, name, target }: VolumeInUrl): ApiResponse {
+    const row = this.volumes.get(pool, type, project, name, target);
     return syncResponse(this.volumes.api(row), { etag: etagOfVolume(row) });
   }
 
   @Post(':type/:name')
-  rename(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string, @Body({ schema: storageVolumePost }) body: StorageVolumePost): never {
-    return this.volumes.rename(this.volumes.key(pool, type, ctx.project, name), body);
+  rename(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Body({ schema: storageVolumePost }) body: StorageVolumePost): Promise<ApiResponse> {
+    return this.changes.rename(ctx, volume, body);
   }
 
   @Put(':type/:name')
-  async replace(
-    @Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string,
-    @Body({ schema: storageVolumePut }) body: StorageVolumePut, @Query('target') target?: string, @IfMatch() ifMatch?: string,
-  ): Promise<ApiResponse> {
-    await this.volumes.replace(ctx, this.volumes.key(pool, type, ctx.project, name, target), body, ifMatch);
+  async replace(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Body({ schema: storageVolumePut }) body: StorageVolumePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
+    await this.changes.replace(ctx, volume, body, ifMatch);
     return emptyResponse();
   }
 
   @Patch(':type/:name')
-  merge(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): never {
-    return this.volumes.merge(this.volumes.key(pool, type, ctx.project, name));
+  async merge(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Body({ schema: storageVolumePut }) body: StorageVolumePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
+    await this.changes.merge(ctx, volume, body, ifMatch);
+    return emptyResponse();
   }
 
   @Delete(':type/:name')
-  async delete(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string, @Query('target') target?: string): Promise<ApiResponse> {
-    await this.volumes.delete(ctx, this.volumes.key(pool, type, ctx.project, name, target));
+  async delete(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl): Promise<ApiResponse> {
+    await this.changes.delete(ctx, volume);
     return emptyResponse();
   }
 
   @Get(':type/:name/state')
-  state(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string, @Query('target') target?: string): Promise<StorageVolumeState> {
-    return this.volumes.state(pool, type, ctx.project, name, target);
-  }
-
-  @Get(':type/:name/snapshots')
-  snapshots(@Param('pool') pool: string, @Param('type') type: string): string[] {
-    return this.volumes.snapshots(pool, type);
-  }
-
-  @Post(':type/:name/snapshots')
-  createSnapshot(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): never {
-    return this.volumes.createSnapshot(this.volumes.key(pool, type, ctx.project, name));
-  }
-
-  @Get(':type/:name/snapshots/:snapshot')
-  snapshot(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Param('name') name: string): never {
-    return this.volumes.snapshot(this.volumes.key(pool, type, ctx.project, name));
+  state(@OneVolume() { pool, type, project, name, target }: VolumeInUrl): Promise<StorageVolumeState> {
+    return this.volumes.state(pool, type, project, name, target);
   }
 
   private listed(ctx: RequestContext, pool: string, type: string | undefined, query: ListQuery): unknown[] {

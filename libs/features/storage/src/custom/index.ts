@@ -1,0 +1,14 @@
+import { AttachedVolumes } from './attached-volumes.service.js';
+import { createVolume } from './create-volume.operation.js';
+import { CustomVolumeHost } from './custom-volume-host.js';
+import { CustomVolumeRoutes } from './custom-volume-routes.js';
+import { CustomVolumes } from './custom-volumes.service.js';
+import { deleteVolume } from './delete-volume.operation.js';
+import { renameVolume } from './rename-volume.operation.js';
+import { updateVolume } from './update-volume.operation.js';
+import { VolumeEvents } from './volume-events.js';
+import { VolumeUsers } from './volume-users.service.js';
+
+/** What the module of storage takes up for custom volumes. */
+export const customVolumeProviders = [AttachedVolumes, CustomVolumeHost, CustomVolumeRoutes, CustomVolumes, VolumeEvents, VolumeUsers];
+export const customVolumeOperations = [createVolume, deleteVolume, renameVolume, updateVolume] as const;
