@@ -82,7 +82,7 @@ export class LxcFixture {
     const map = { hostId: 1_000_000, nsId: 0, range: 65_536 };
     const spec: InstanceSpec = {
       id: this.specs.get(name)?.id ?? this.nextId++, project: 'default', name, projectName, type: 'container', architecture: 'x86_64', ephemeral: false, config,
-      devices: [{ name: 'root', config: { type: 'disk', path: '/', pool: 'p' } }, ...devices], nics, placementEpoch: 1,
+      devices: [{ name: 'root', config: { type: 'disk', path: '/', pool: 'p' } }, ...devices], volumes: [], nics, placementEpoch: 1,
       rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: projectName },
       idmap: config['security.privileged'] === 'true' ? [] : [{ isUid: true, isGid: false, ...map }, { isUid: false, isGid: true, ...map }],
     };

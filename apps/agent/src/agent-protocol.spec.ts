@@ -18,7 +18,7 @@ const idmap = { isUid: true, isGid: false, hostId: 1000000, nsId: 0, range: 1_00
 const spec = {
   id: 7, project: 'web', name: 'c1', projectName: 'web_c1', type: 'container' as const, architecture: 'x86_64', ephemeral: true,
   config: { 'limits.cpu': '2' }, devices: [{ name: 'root', config: { type: 'disk', path: '/' } }],
-  nics: [{ device: 'eth0', parent: 'br0', network: 'br0', networkConfig: { 'bridge.mtu': '1400' } }], rootVolume: volume, idmap: [idmap], placementEpoch: 3,
+  nics: [{ device: 'eth0', parent: 'br0', network: 'br0', networkConfig: { 'bridge.mtu': '1400' } }], volumes: [{ device: 'data', volume: { ...volume, kind: 'custom' as const, block: true }, mapped: true }], rootVolume: volume, idmap: [idmap], placementEpoch: 3,
 };
 const counters = {
   bytesReceived: 1, bytesSent: 2, packetsReceived: 3, packetsSent: 4, errorsReceived: 5, errorsSent: 6, packetsDroppedInbound: 7, packetsDroppedOutbound: 8,

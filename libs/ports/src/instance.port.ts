@@ -26,6 +26,14 @@ export interface NicNetwork {
   readonly networkConfig: Readonly<Record<string, string>>;
 }
 
+/** The custom volume behind a disk device. */
+export interface DiskVolume {
+  readonly device: string;
+  readonly volume: VolumeSpec;
+  /** Show its files with the instance's ids; otherwise with those on disk. */
+  readonly mapped: boolean;
+}
+
 /**
  * Everything the host needs to run an instance. `config` and `devices` are expanded (profiles applied) and validated; `volatile.*` included.
  * `projectName` is unique on the member: `c1`, or `web_c1` outside the default project; it names files, cgroups and the LXC container.
@@ -42,6 +50,8 @@ export interface InstanceSpec {
   readonly config: Readonly<Record<string, string>>;
   readonly devices: DeviceSpec[];
   readonly nics: NicNetwork[];
+  /** One for each disk device that names a volume that is there. */
+  readonly volumes: DiskVolume[];
   readonly rootVolume: VolumeSpec;
   /** Empty for a privileged container. */
   readonly idmap: IdmapEntry[];

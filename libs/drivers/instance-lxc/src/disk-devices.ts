@@ -32,6 +32,11 @@ export function additionalDisks(spec: InstanceSpec): DeviceSpec[] {
   return spec.devices.filter(({ config }) => config['type'] === 'disk' && config['path'] !== '/' && config['path'] !== undefined);
 }
 
+/** Files of a custom volume have the container's own ids on disk. */
+function isMapped(spec: InstanceSpec, device: string): boolean {
+  return spec.idmap.length > 0 && spec.volumes.some((volume) => volume.device === device && volume.mapped);
+}
+
 function isOptional(config: Readonly<Record<string, string>>): boolean {
   return isFalse(config['required']) || isTrue(config['optional']);
 }
@@ -52,7 +57,7 @@ export class DiskMounts {
   checkAdded(before: InstanceSpec, after: InstanceSpec): void {
     const known = new Map(before.devices.map(({ name, config }) => [name, config['source'] ?? '']));
     for (const { name, config } of additionalDisks(after)) {
-      const source = this.sourceOf(after, config);
+      const source = this.sourceOf(after, { name, config });
       if (known.get(name) === config['source'] || isOptional(config) || existsSync(source)) continue;
       throw invalid(`Failed add validation for device "${name}": Missing source path "${source}" for disk "${name}"`);
     }
@@ -66,7 +71,7 @@ export class DiskMounts {
   /** Null for an optional disk whose source is not there. */
   attach(spec: InstanceSpec, { name, config }: DeviceSpec): DiskPlan | null {
     const target = config['path'] ?? '';
-    const source = this.sourceOf(spec, config);
+    const source = this.sourceOf(spec, { name, config });
     const recursive = isTrue(config['recursive']);
     if (!existsSync(source)) {
       if (isOptional(config)) return null;
@@ -83,7 +88,7 @@ export class DiskMounts {
       mountCall(from, mountedAt, '', MS_BIND | (recursive ? MS_REC : 0));
       const propagation = config['propagation'] ?? '';
       if (propagation === '') mountCall('', mountedAt, '', MS_PRIVATE | (recursive ? MS_REC : 0));
-      return { device: name, source, mountedAt, target, isDirectory, readonly: isTrue(config['readonly']), recursive, propagation, shifted: isTrue(config['shift']) };
+      return { device: name, source, mountedAt, target, isDirectory, readonly: isTrue(config['readonly']), recursive, propagation, shifted: isTrue(config['shift']) || isMapped(spec, name) };
     } finally {
       closeSync(fd);
     }
@@ -100,10 +105,12 @@ export class DiskMounts {
     for (const name of readdirSync(directory)) if (name.startsWith('disk.')) this.remove(`${directory}/${name}`);
   }
 
-  private sourceOf(spec: InstanceSpec, config: Readonly<Record<string, string>>): string {
+  private sourceOf(spec: InstanceSpec, { name, config }: DeviceSpec): string {
     const source = config['source'] ?? '';
     if (!config['pool']) return source;
-    return this.state.volume(config['pool'], 'custom', `${spec.project}_${source}`);
+    const volume = spec.volumes.find(({ device }) => device === name)?.volume;
+    if (volume === undefined) throw invalid(`Failed to start device "${name}": Failed loading custom volume: Storage volume not found`);
+    return this.state.volume(volume.pool.name, volume.kind, volume.name);
   }
 
   private makeMountPoint(path: string, isDirectory: boolean): void {

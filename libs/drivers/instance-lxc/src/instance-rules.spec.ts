@@ -46,7 +46,7 @@ describe('idmaps', () => {
 
 describe('planNics', () => {
   const spec = (config: Record<string, string>, nics: [string, Record<string, string>][]): InstanceSpec => ({
-    id: 1, project: 'default', name: 'c1', projectName: 'c1', type: 'container', architecture: 'x86_64', ephemeral: false, config, idmap: [], placementEpoch: 1,
+    id: 1, project: 'default', name: 'c1', projectName: 'c1', type: 'container', architecture: 'x86_64', ephemeral: false, config, volumes: [], idmap: [], placementEpoch: 1,
     devices: nics.map(([name, device]) => ({ name, config: { type: 'nic', ...device } })), nics: nics.map(([device]) => ({ device, parent: 'br0', network: 'br0', networkConfig: { 'bridge.mtu': '1400' } })),
     rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: 'c1' },
   });

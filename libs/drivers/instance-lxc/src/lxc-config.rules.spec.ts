@@ -5,7 +5,7 @@ import { escapeMountPath, lxcConfig, type LxcConfigInput } from './lxc-config.ru
 const map = { hostId: 1_000_000, nsId: 0, range: 65_536 };
 const spec: InstanceSpec = {
   id: 1, project: 'default', name: 'c1', projectName: 'c1', type: 'container', architecture: 'x86_64', ephemeral: false, config: {}, devices: [], nics: [],
-  idmap: [{ isUid: true, isGid: false, ...map }, { isUid: false, isGid: true, ...map }], placementEpoch: 1,
+  volumes: [], idmap: [{ isUid: true, isGid: false, ...map }, { isUid: false, isGid: true, ...map }], placementEpoch: 1,
   rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: 'c1' },
 };
 const input: LxcConfigInput = {

@@ -7,7 +7,7 @@ function spec(config: Record<string, string>): InstanceSpec {
   return {
     id: 1, project: 'default', name: 'c1', projectName: 'c1', type: 'container', architecture: 'x86_64', ephemeral: false,
     config: { 'volatile.eth0.hwaddr': '00:16:3e:00:00:01' }, devices: [{ name: 'eth0', config: { type: 'nic', ...config } }], nics: [],
-    rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: 'c1' }, idmap: [], placementEpoch: 1,
+    rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: 'c1' }, volumes: [], idmap: [], placementEpoch: 1,
   };
 }
 

@@ -3,6 +3,7 @@ import { AppError, internal, Logger, messageOf } from '#kernel';
 import { HostInfo, InstanceDriver, type InstanceSpec, type StartResult } from '#ports';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
+import { InstanceDisks } from './instance-disks.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName } from './instance-urls.js';
 import { PowerStates } from './power-states.js';
@@ -22,6 +23,7 @@ export class InstanceHostPower {
     private readonly specs: InstanceSpecs,
     private readonly driver: InstanceDriver,
     private readonly host: HostInfo,
+    private readonly disks: InstanceDisks,
     private readonly logger: Logger,
   ) {}
 
@@ -41,6 +43,7 @@ export class InstanceHostPower {
     const config = this.catalog.fullConfig(instance);
     const modules = (config['linux.kernel_modules'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
     if (modules.length > 0) await this.host.loadKernelModules(modules);
+    this.disks.refuseOtherMaps(instance);
     const started = await this.startOnHost(this.specs.build(instance));
     this.states.set(hostName(instance.row), 'Running', started.pid);
     this.member.merge(id, { 'volatile.apply_template': '', ...started.volatile, [power]: 'RUNNING' }, new Date().toISOString());

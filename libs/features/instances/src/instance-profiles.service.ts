@@ -95,6 +95,7 @@ export class InstanceProfiles implements ProfileUser {
       if (row !== undefined) this.changes.rows.settle(tx, row, former, hostIdmap);
     });
     const now = this.catalog.findById(id) ?? current;
+    this.changes.checkDisks(former, now, this.database.read);
     if (!this.catalog.isLocal(now)) return;
     // One that is stopped gets the whole of it at its next start; only its volume and leases do not wait.
     if (this.changes.isRunning(now) || JSON.stringify(former.expandedDevices) !== JSON.stringify(now.expandedDevices)) await this.changes.applyOnHost(former, now);

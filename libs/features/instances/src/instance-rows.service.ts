@@ -8,6 +8,7 @@ import { VolumesService } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceRepository, type InstanceChange, type InstanceRow, type NewInstance } from './data/instance.repository.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
+import { InstanceDisks } from './instance-disks.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { changedKeys, normalizeDevices, sorted } from './rules/expand.rules.js';
 import { allocateIdmap, idmapKeys, idmapToText, isIsolated, isolatedIdmapSize, type TakenRange } from './rules/idmap.rules.js';
@@ -48,6 +49,7 @@ export class InstanceRows {
     private readonly member: MemberVolatileStore,
     private readonly volumes: VolumesService,
     private readonly neighbors: InstanceNeighbors,
+    private readonly disks: InstanceDisks,
   ) {}
 
   /** Writes the rows of a new instance and of its root volume. `fromUser` is as requested plus what the image says. */
@@ -60,6 +62,7 @@ export class InstanceRows {
     const row = this.repository.findById(id, tx.sql)!;
     const expanded = this.catalog.expand(row, tx.sql);
     this.checkNew(draft, expanded, network);
+    this.checkNewDisks(tx.sql, expanded);
     const config = { ...expanded.row.config };
     try {
       Object.assign(config, this.idmapConfig(tx.sql, row, expanded.expandedConfig, hostIdmap), { 'volatile.last_state.idmap': '[]' });
@@ -91,6 +94,7 @@ export class InstanceRows {
     checkExpanded(checked, network, expandedPrefixes);
     this.checkRootStays(before, after);
     checkAddedNics(row.name, before.expandedDevices, after.expandedDevices);
+    this.disks.checkAdded(tx.sql, row, before.expandedDevices, after.expandedDevices);
     let config: ConfigMap = draft.config;
     const changed = changedKeys(before.expandedConfig, after.expandedConfig);
     if (idmapKeys.some((key) => changed.includes(key))) config = { ...config, ...this.changedIdmap(tx.sql, row, after.expandedConfig, hostIdmap) };
@@ -140,6 +144,14 @@ export class InstanceRows {
       throw wrap(error, several ? `${prefix}: Invalid devices: Failed detecting root disk device` : `${prefix}: Failed getting root disk`);
     }
     checkExpanded(checked, network, { config: `${prefix}: Invalid config`, devices: `${prefix}: Invalid devices` });
+  }
+
+  private checkNewDisks(sql: Sql, { row, expandedDevices }: ExpandedInstance): void {
+    try {
+      this.disks.checkAdded(sql, row, {}, expandedDevices);
+    } catch (error) {
+      throw wrap(error, 'Failed initialising instance');
+    }
   }
 
   private checkRootStays(before: ExpandedInstance, after: ExpandedInstance): void {

@@ -3,6 +3,7 @@ import type { InstanceSpec, NicNetwork, UsageRequest } from '#ports';
 import { findRootDisk } from '#config-schema';
 import { VolumesService, type InstanceVolumeKey } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
+import { InstanceDisks } from './instance-disks.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { hostName } from './instance-urls.js';
 import { nicNames } from './rules/expand.rules.js';
@@ -22,6 +23,7 @@ export class InstanceSpecs {
     private readonly catalog: InstanceCatalog,
     private readonly volumes: VolumesService,
     private readonly neighbors: InstanceNeighbors,
+    private readonly disks: InstanceDisks,
   ) {}
 
   build(instance: ExpandedInstance): InstanceSpec {
@@ -32,6 +34,7 @@ export class InstanceSpecs {
       ephemeral: row.ephemeral, config,
       devices: Object.entries(expandedDevices).filter(([, device]) => device.type !== 'none').map(([name, device]) => ({ name, config: device })),
       nics: this.nics(instance),
+      volumes: this.disks.describe(instance),
       rootVolume: this.volumes.volumeSpec(this.volumeKey(instance)),
       idmap: idmapFromText(config['volatile.idmap.next']),
       placementEpoch: row.placementEpoch,

@@ -23,6 +23,7 @@ import { fileProviders } from './files/index.js';
 import { InstanceSftp } from './files/instance-sftp.service.js';
 import { InstanceChangeParts } from './instance-change-parts.js';
 import { InstanceCreation } from './instance-creation.service.js';
+import { InstanceDisks } from './instance-disks.js';
 import { InstanceHostEvents } from './instance-host-events.service.js';
 import { InstanceHostPower } from './instance-host-power.js';
 import { InstanceLifecycleEvents } from './instance-lifecycle-events.js';
@@ -69,7 +70,7 @@ const operations = [createInstance, deleteInstance, renameInstance, updateInstan
   ],
   providers: [
     ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...guestProviders, ...fileProviders,
-    InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
+    InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceDisks, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
@@ -79,6 +80,7 @@ export class InstancesModule implements OnModuleInit {
   constructor(
     private readonly registry: OperationRegistry,
     private readonly usage: InstanceUsage,
+    private readonly disks: InstanceDisks,
     private readonly profiles: InstanceProfiles,
     private readonly peers: InstancePeers,
     private readonly moves: MemberMoves,
@@ -90,6 +92,7 @@ export class InstancesModule implements OnModuleInit {
   onModuleInit(): void {
     for (const definition of operations) this.registry.register(definition as OperationDefinition);
     this.usage.register();
+    this.disks.register();
     this.profiles.register();
     this.peers.register();
     this.moves.register();

@@ -35,7 +35,7 @@ describe('setupText', () => {
 
 describe('proxyForward', () => {
   const spec = (nic: Record<string, string>): InstanceSpec => ({
-    id: 1, project: 'default', name: 'c1', projectName: 'c1', type: 'container', architecture: 'x86_64', ephemeral: false, config: {}, nics: [], idmap: [], placementEpoch: 1,
+    id: 1, project: 'default', name: 'c1', projectName: 'c1', type: 'container', architecture: 'x86_64', ephemeral: false, config: {}, nics: [], volumes: [], idmap: [], placementEpoch: 1,
     devices: [{ name: 'eth0', config: { type: 'nic', ...nic } }], rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: 'c1' },
   });
   const forward = (nic: Record<string, string>, listen: string, connect: string) => proxyForward(spec(nic), { name: 'p', config: { type: 'proxy', nat: 'true', listen, connect } });
