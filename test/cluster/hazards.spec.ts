@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../support/cluster.js';
 import type { ClusterMember } from '../support/cluster-member.js';
@@ -79,6 +80,25 @@ describe.skipIf(unmet('hazards of a cluster', Cluster.whyNot()))('a cluster', ()
     await cluster.settled();
     await equal();
     for (const name of [...numbered('large', 20), 'larger', 'largest']) must(away, `lxc profile delete ${name}`);
+    await equal();
+  });
+
+  it('replaces a copy that was changed behind the daemon’s back by what most hold', async () => {
+    const victim = follower();
+    const other = cluster.members.find((member) => member !== victim)!;
+    const file = new DatabaseSync(join(victim.dir, 'database/global/db.bin'), { timeout: 5000 });
+    file.exec("UPDATE profiles SET description = 'tampered' WHERE name = 'default'");
+    file.close();
+
+    const compared = other.daemon(['cluster', 'compare-databases']);
+
+    expect(compared).toMatchObject({ code: 1, stderr: expect.stringContaining('Copies of the database differ') as string });
+    expect(compared.stdout).toContain(`${victim.name}: another content in profiles, replaced\n`);
+    expect(must(victim, 'lxc profile show default')).not.toContain('tampered');
+    expect(existsSync(join(victim.dir, 'backups/diverged.db'))).toBe(true);
+    expect(must(other, 'lxc warning list --format csv')).toContain('Database copies differ');
+    expect(other.daemon(['cluster', 'compare-databases'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/the same on m1, m2, m3/) as string });
+    expect(await profiles(victim, ['after-replacing'])).toEqual([201]);
     await equal();
   });
 

@@ -17,9 +17,7 @@ export class ClusterVoters implements BeforeApplicationShutdown {
     private readonly manager: VoterManager,
     private readonly logger: Logger,
   ) {
-    cluster.voterEvents = duties;
-    cluster.retireVoter = (memberId) => manager.retire(memberId);
-    if (cluster.voterDamage !== undefined) duties.onDamaged(cluster.voterDamage);
+    cluster.overseenBy({ events: duties, retire: (memberId) => manager.retire(memberId) });
     this.end = cluster.onConnection((connection) => void this.follow(connection).catch((error: unknown) => this.logger.error('Failed looking after the voters', { error: messageOf(error) })));
   }
 

@@ -2,7 +2,7 @@ import type { DynamicModule, INestApplication, Type } from '@nestjs/common';
 import type { RequestContext } from '#kernel';
 import { ReconcileRunner } from '#platform/reconcile';
 import { CertificatesModule } from '#features/auth';
-import { ClusterMembersReconciler, ClusterModule, LocalMembership } from '#features/cluster';
+import { ClusterMembersReconciler, ClusterModule, DatabaseCopiesReconciler, LocalMembership } from '#features/cluster';
 import { EventsModule } from '#features/events';
 import { ImagesModule } from '#features/images';
 import { GuestApi, InstancesLifecycle, InstancesModule, InstancesReconciler, SnapshotExpiryReconciler } from '#features/instances';
@@ -44,6 +44,7 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   await app.get(InstancesLifecycle).startUp();
   const reconcilers = app.get(ReconcileRunner);
   reconcilers.add(app.get(ClusterMembersReconciler), { firstMs: afterStartMs });
+  reconcilers.add(app.get(DatabaseCopiesReconciler), { firstMs: 5 * 60_000 });
   reconcilers.add(app.get(NetworksReconciler), { firstMs: afterStartMs });
   reconcilers.add(app.get(PoolPartsReconciler), { firstMs: 6 * afterStartMs });
   const instances = app.get(InstancesReconciler);

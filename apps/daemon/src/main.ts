@@ -109,6 +109,11 @@ cluster.command('recover-from-quorum-loss').description('Recover a LXD instance 
     await recoverFromQuorumLoss(stateRoot(), { quiet: options.quiet === true }, (text) => process.stdout.write(text));
   });
 
+cluster.command('compare-databases').description('Compare what the members hold of the global database, and replace a copy that differs from what most hold').action(async () => {
+  const { compareDatabases } = await import('./commands/cluster/compare.command.js');
+  await withApi((api) => compareDatabases(api, (text) => process.stdout.write(text)));
+});
+
 cluster.command('rejoin').description('Bring a member that a recovery left behind back into the cluster, with what is on it')
   .argument('<token>', 'as "lxc cluster add NAME" on the recovered cluster shows it')
   .action(async (token: string) => {

@@ -21,15 +21,18 @@ import { Rejoining } from './join/rejoining.service.js';
 import { LocalMembership } from './local-membership.service.js';
 import { MemberChanges } from './member-changes.service.js';
 import { MemberRemoval } from './member-removal.service.js';
+import { DatabaseCopies } from './copies/database-copies.service.js';
 import { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler.js';
+import { DatabaseCopiesReconciler } from './reconcile/database-copies.reconciler.js';
 
 @Module({
   imports: [WarningsModule],
   controllers: [ClusterController, ClusterMembersController, ClusterGroupsController, InternalClusterController],
   providers: [
     ClusterService, ClusterMembers, MembersRepository, GroupsRepository, MemberChanges, MemberRemoval, ClusterGroups, ClusterCertificateUpdate, ClusterEnabling,
-    ClusterEvacuation, EvacuationRegistry, JoinTokens, Admissions, Joining, Rejoining, JoinParticipants, LocalMembership, ClusterMembersReconciler,
+    ClusterEvacuation, EvacuationRegistry, JoinTokens, Admissions, Joining, Rejoining, JoinParticipants, LocalMembership, DatabaseCopies,
+    ClusterMembersReconciler, DatabaseCopiesReconciler,
   ],
-  exports: [ClusterMembers, EvacuationRegistry, JoinParticipants, LocalMembership, ClusterMembersReconciler],
+  exports: [ClusterMembers, EvacuationRegistry, JoinParticipants, LocalMembership, ClusterMembersReconciler, DatabaseCopiesReconciler],
 })
 export class ClusterModule {}

@@ -5,4 +5,6 @@ export { EvacuationRegistry, type EvacuationRun, type Evacuator } from './evacua
 export type { RejoinReport } from './join/rejoining.service.js';
 export { JoinParticipants, type JoinParticipant } from './join/join-participants.js';
 export { LocalMembership } from './local-membership.service.js';
+export type { CopiesReport } from './copies/database-copies.service.js';
+export { DatabaseCopiesReconciler } from './reconcile/database-copies.reconciler.js';
 export { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler.js';

@@ -19,12 +19,13 @@ const types = new Map<number, WarningType>([
   [1000, { name: 'Operation of an unknown kind', severity: 'moderate' }],
   [1001, { name: 'Undo of an operation failed', severity: 'moderate' }],
   [1002, { name: 'Database member unavailable', severity: 'moderate' }],
+  [1003, high('Database copies differ')],
 ]);
 
 /** Names that may be written; see `warningTypeCode`. */
 export type WarningTypeName =
   | 'Time skew detected between leader and local' | 'Network unavailable' | 'Offline cluster member' | 'Failed to autostart instance' | 'Storage pool unavailable'
-  | 'Database member unavailable';
+  | 'Database member unavailable' | 'Database copies differ';
 
 const statuses = ['', 'new', 'acknowledged', 'resolved'] as const;
 

@@ -45,6 +45,8 @@ export abstract class ClusterLog {
   abstract rejoin(ctx: RequestContext, admission: Admission, fetchSnapshot: () => Promise<Readable>): Promise<{ readonly backup: string }>;
   /** On a serving member: a copy of the database for a joiner, as `join` takes it. Destroy the stream to give up. */
   abstract snapshot(): Promise<Readable>;
+  /** The content here is not what the others hold: keeps it aside, and takes the copy that `fetch` opens. `reason` is for the log. */
+  abstract refetch(reason: string, fetch: () => Promise<Readable>): Promise<void>;
   /**
    * On a serving member, before the row of `memberId` goes: takes that member out of the log's voters, so that it may vanish without costing the
    * quorum. Safe to repeat; done at once for a member that does not vote.

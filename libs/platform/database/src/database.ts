@@ -2,6 +2,7 @@ import type { StatementSync } from 'node:sqlite';
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AppError, type RequestContext } from '#kernel';
+import { sumContents, type ContentSums } from './content-sums.js';
 import type { EntryApplier } from './entry-applier.js';
 import type { LogEntry, LogHead } from '#platform/raft';
 import type { SqliteConnection } from './sqlite-connection.js';
@@ -109,6 +110,16 @@ export class Database {
   async copyTo(path: string): Promise<void> {
     const { connection } = this.parts.writer;
     await makeSnapshot(connection.options.path, path);
+  }
+
+  /** Path of the file. */
+  get file(): string {
+    return this.parts.writer.connection.options.path;
+  }
+
+  /** What the tables hold and up to which entry, read off the event loop. */
+  sum(): Promise<ContentSums> {
+    return sumContents(this.file);
   }
 
   private look(): Promise<AppError | null> {

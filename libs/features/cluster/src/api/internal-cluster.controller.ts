@@ -5,6 +5,7 @@ import { Admissions } from '../join/admissions.service.js';
 import { ClusterService } from '../cluster.service.js';
 import { MemberRemoval } from '../member-removal.service.js';
 import { acceptRequest, questionsRequest, rejoinRequest, type AcceptRequest } from '../join/join-messages.js';
+import { DatabaseCopies } from '../copies/database-copies.service.js';
 import { Rejoining } from '../join/rejoining.service.js';
 
 /** What a server that joins asks of a member, before either can reach the other as members do. It proves itself by token or password, and its certificate. */
@@ -15,6 +16,7 @@ export class InternalClusterController {
     private readonly cluster: ClusterService,
     private readonly removal: MemberRemoval,
     private readonly rejoining: Rejoining,
+    private readonly copies: DatabaseCopies,
   ) {}
 
   /** The cluster as one that may join sees it: what it has to be asked for each pool and network. */
@@ -47,6 +49,13 @@ export class InternalClusterController {
   @LocalOnly()
   async rejoin(@Ctx() ctx: RequestContext, @Body({ schema: rejoinRequest }) { token }: { token: string }): Promise<ApiResponse> {
     return syncResponse(await this.rejoining.rejoin(ctx, token));
+  }
+
+  /** For `cluster compare-databases`; null when no two copies could be seen at the same entry. */
+  @Post('compare')
+  @LocalOnly()
+  async compare(@Ctx() ctx: RequestContext): Promise<ApiResponse> {
+    return syncResponse(await this.copies.compare(ctx));
   }
 
   /** Takes the voter that listens at an address out of the log, for `cluster remove-raft-node`. */

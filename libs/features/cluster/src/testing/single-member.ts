@@ -129,6 +129,7 @@ export class SingleMember {
       admission: async () => ({ incarnation: 'i', level: 1, endpoints: [], clusterId: '1', ca: '', caKey: '' }),
       join: async () => undefined,
       rejoin: async () => ({ backup: '' }),
+      refetch: async () => undefined,
       snapshot: async () => Readable.from(['the database']),
       release: async (id) => void this.released.push(id),
       leave: async () => void Object.assign(this.local, { id: 1, name: 'none', clustered: false }),

@@ -1,23 +1,19 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { AppError, internalContext, invalid, messageOf, randomHex, wrap, type LocalMember, type Logger, type RequestContext, type StateDirectory } from '#kernel';
-import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, VoterBoots, voterName, type EtcdKeeperEvents, type EtcdLauncher, type VoterOwner } from '#platform/raft';
+import { internalContext, invalid, messageOf, randomHex, wrap, type LocalMember, type Logger, type RequestContext, type StateDirectory } from '#kernel';
+import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, VoterBoots, voterName, type EtcdLauncher, type VoterOwner } from '#platform/raft';
 import { ClusterLog, type Admission, type ClusterLogState } from '../cluster-log.js';
-import type { RefusalReason } from '../entry-applier.js';
 import type { OpenDatabase } from '../open-database.js';
 import type { Tx } from '../transaction.js';
 import { readSettings, type ClusterSettings } from './cluster-settings.js';
+import { CopyKeeper, type SnapshotSource } from './copy-keeper.js';
 import { LogConnection } from './log-connection.js';
 import { keepSafetyCopy } from './safety-copy.js';
 import { memberRow, memberRows, voterEndpoints, type MemberRow } from './member-rows.js';
+import { SchemaAnnouncer } from './schema-announcer.js';
+import type { VoterOversight } from './voter-oversight.js';
 
 const firstAnswerMs = 15_000;
-const resyncPauseMs = 2000;
-/** What no waiting mends: the file has to be replaced by a copy of another member's. */
-const needSnapshot: ReadonlySet<RefusalReason> = new Set(['index', 'previous', 'hash', 'layout', 'unknown-table', 'conflict']);
 
 export interface EtcdClusterLogParts {
   readonly open: OpenDatabase;
@@ -26,9 +22,6 @@ export interface EtcdClusterLogParts {
   readonly state: StateDirectory;
   readonly logger: Logger;
 }
-
-/** Opens a copy of another member's database; which member is its own choice. */
-export type SnapshotSource = () => Promise<Readable>;
 
 /**
  * The cluster's log as this member has it: the connection to the voters, its own voter if it has one, and the file that follows. What changes the
@@ -39,15 +32,12 @@ export class EtcdClusterLog extends ClusterLog {
   readonly pki: EtcdPki;
   readonly voter: LocalVoter;
   private current: LogConnection | null = null;
-  private snapshots: SnapshotSource | null = null;
-  private resyncing: Promise<void> | null = null;
   private readonly connected = new Set<(connection: LogConnection | null) => void>();
-  /** Set by who manages voters; told what became of this member's etcd. */
-  voterEvents: Partial<EtcdKeeperEvents> = {};
-  /** Set by who manages voters: lets another vote in a member's place, and takes its own voter out, in the order that is safe. */
-  retireVoter: ((memberId: number) => Promise<void>) | null = null;
-  /** Why this member's voter was not started with the data it had; whoever manages voters replaces it. */
-  voterDamage: string | undefined;
+  private readonly copies: CopyKeeper;
+  private readonly schema: SchemaAnnouncer;
+  private oversight: VoterOversight | null = null;
+  /** Why this member's voter was not started with the data it had. */
+  private damage: string | undefined;
 
   constructor(private readonly parts: EtcdClusterLogParts) {
     super();
@@ -56,10 +46,12 @@ export class EtcdClusterLog extends ClusterLog {
     this.voter = new LocalVoter({
       launcher, logger, pki: this.pki, directory: process.env['ROOST_ETCD_DIR'] || join(state.database, 'etcd'),
       events: {
-        onWarning: (message) => this.voterEvents.onWarning?.(message), onRecovered: () => this.voterEvents.onRecovered?.(),
-        onDamaged: (message) => this.voterEvents.onDamaged?.(message), onRemoved: () => this.voterEvents.onRemoved?.(),
+        onWarning: (message) => this.oversight?.events.onWarning(message), onRecovered: () => this.oversight?.events.onRecovered(),
+        onDamaged: (message) => this.oversight?.events.onDamaged(message), onRemoved: () => this.oversight?.events.onRemoved(),
       },
     });
+    this.copies = new CopyKeeper(parts);
+    this.schema = new SchemaAnnouncer(parts.open, logger);
     parts.open.feed.subscribe(['nodes'], () => this.onMembers());
   }
 
@@ -77,7 +69,13 @@ export class EtcdClusterLog extends ClusterLog {
 
   /** Where to fetch a copy from when this member's file cannot go on by itself. */
   useSnapshots(source: SnapshotSource): void {
-    this.snapshots = source;
+    this.copies.source = source;
+  }
+
+  /** Without it this member's voter runs, and nobody replaces it. */
+  overseenBy(oversight: VoterOversight): void {
+    this.oversight = oversight;
+    if (this.damage !== undefined) oversight.events.onDamaged(this.damage);
   }
 
   /** At the start of the process. Does not wait for the voters: without them this member reads on. */
@@ -106,7 +104,7 @@ export class EtcdClusterLog extends ClusterLog {
     const others = voterEndpoints(memberRows(read).filter(({ id }) => id !== memberId), memberId);
     const reason = await new VoterBoots(incarnation, memberId, this.voter.dataDirectory(incarnation)).admit(client, others, head.index);
     if (reason === null) await this.voter.resume(incarnation, self, self.ports);
-    else this.voterDamage = reason;
+    else this.damage = reason;
   }
 
   /**
@@ -167,7 +165,7 @@ export class EtcdClusterLog extends ClusterLog {
       const { log } = connection;
       await open.replica.begin(incarnation, JSON.stringify(settings), (tx) => {
         fill(tx);
-        tx.sql.run("UPDATE nodes SET voter = 'voter', raft = ?, version = json_patch(version, ?) WHERE id = ?", JSON.stringify({ ...ports, id: first?.ID ?? '' }), this.version(), owner.id);
+        tx.sql.run("UPDATE nodes SET voter = 'voter', raft = ?, version = json_patch(version, ?) WHERE id = ?", JSON.stringify({ ...ports, id: first?.ID ?? '' }), this.schema.version(), owner.id);
       }, async (head) => {
         await log.begin(head);
         return log;
@@ -199,7 +197,7 @@ export class EtcdClusterLog extends ClusterLog {
     try {
       await this.pki.importAuthority({ certificate: admission.ca, key: admission.caKey });
       connection = this.makeConnection(settings, await this.client(memberId, settings.endpoints));
-      await connection.hold(memberId, () => this.installFrom(fetchSnapshot, settings, connection!, () => {
+      await connection.hold(memberId, () => this.copies.install(fetchSnapshot, settings, connection!, () => {
         Object.assign(member, { id: memberId, name: memberRow(open.database.read, memberId)?.name ?? member.name, clustered: true });
       }));
     } catch (error) {
@@ -221,7 +219,7 @@ export class EtcdClusterLog extends ClusterLog {
     const settings = settingsOf(admission, former.memberId);
     const connection = this.makeConnection(settings, await this.client(settings.memberId, settings.endpoints));
     try {
-      await connection.hold(settings.memberId, () => this.installFrom(fetchSnapshot, settings, connection));
+      await connection.hold(settings.memberId, () => this.copies.install(fetchSnapshot, settings, connection));
     } catch (error) {
       connection.close();
       throw wrap(error, 'Failed to fetch the database of the cluster');
@@ -243,7 +241,7 @@ export class EtcdClusterLog extends ClusterLog {
   }
 
   override async release(memberId: number): Promise<void> {
-    if (this.retireVoter !== null) return this.retireVoter(memberId);
+    if (this.oversight !== null) return this.oversight.retire(memberId);
     const { open } = this.parts;
     const { client } = this.required();
     const voter = (await client.members()).find(({ name }) => name === voterName(memberId));
@@ -252,27 +250,12 @@ export class EtcdClusterLog extends ClusterLog {
     if (row && row.voter !== '') await open.runner.run(internalContext(), (tx) => tx.sql.run("UPDATE nodes SET voter = '' WHERE id = ?", memberId));
   }
 
-  override async snapshot(): Promise<Readable> {
-    const { open, state } = this.parts;
-    await open.database.barrier(internalContext());
-    const path = join(state.database, `copy-${randomHex(6)}.db`);
-    await open.database.copyTo(path);
-    const stream = createReadStream(path);
-    // The name is not needed once it is open, and nothing is left if this process ends.
-    stream.once('open', () => void rm(path, { force: true }));
-    stream.once('close', () => void rm(path, { force: true }));
-    return stream;
+  override snapshot(): Promise<Readable> {
+    return this.copies.give();
   }
 
-  private async installFrom(fetch: SnapshotSource, settings: ClusterSettings, connection: LogConnection, exchanged?: () => void): Promise<void> {
-    const { open, state } = this.parts;
-    const path = join(state.database, `incoming-${randomHex(6)}.db`);
-    try {
-      await pipeline(await fetch(), createWriteStream(path, { mode: 0o600, flush: true }));
-      await open.replica.install(path, JSON.stringify(settings), connection.log, exchanged);
-    } finally {
-      await rm(path, { force: true });
-    }
+  override refetch(reason: string, fetch: SnapshotSource): Promise<void> {
+    return this.copies.refetch(this.required(), fetch, reason);
   }
 
   private async connect(settings: ClusterSettings, client: EtcdClient): Promise<void> {
@@ -283,20 +266,22 @@ export class EtcdClusterLog extends ClusterLog {
 
   private makeConnection(settings: ClusterSettings, client: EtcdClient): LogConnection {
     const { open, member, logger } = this.parts;
-    return new LogConnection({ settings, client, database: open.database, replica: open.replica, member, logger, onRefused: (error) => this.onRefused(error) });
+    const connection: LogConnection = new LogConnection({ settings, client, database: open.database, replica: open.replica, member, logger, onRefused: (error) => this.copies.onRefused(connection, error) });
+    return connection;
   }
 
   private use(connection: LogConnection): void {
     this.current = connection;
     connection.start();
     for (const listener of this.connected) listener(connection);
-    void this.announce();
+    this.schema.follow(connection.settings.memberId);
   }
 
   private disconnect(): void {
     if (!this.current) return;
     this.current.close();
     this.current = null;
+    this.schema.follow(null);
     for (const listener of this.connected) listener(null);
   }
 
@@ -318,64 +303,6 @@ export class EtcdClusterLog extends ClusterLog {
     client.setEndpoints(this.endpoints(settings));
     const self = memberRow(open.database.read, settings.memberId);
     if (self) member.name = self.name;
-  }
-
-  private version(): string {
-    return JSON.stringify({ level: this.parts.open.replica.knownLevel });
-  }
-
-  /** Says what this program can, and takes the step to a new schema once every member can (architecture 3, Schema). */
-  private async announce(): Promise<void> {
-    const { open, logger } = this.parts;
-    const connection = this.current;
-    try {
-      const ctx = internalContext();
-      if ((await open.database.barrier(ctx)) === 'stale' || this.current !== connection || !connection) return;
-      const { memberId } = connection.settings;
-      const known = memberRow(open.database.read, memberId);
-      if (known && known.level !== open.replica.knownLevel) {
-        await open.runner.run(ctx, (tx) => tx.sql.run('UPDATE nodes SET version = json_patch(version, ?) WHERE id = ?', this.version(), memberId));
-      }
-      const common = Math.min(...memberRows(open.database.read).map((row: MemberRow) => row.level));
-      if (common > open.database.head.level) await open.replica.raiseTo(ctx, common);
-    } catch (error) {
-      logger.warn('Failed announcing this member to the cluster', { error: messageOf(error) });
-    } finally {
-      if (this.current === connection && connection) setTimeout(() => void this.announceIfNeeded(connection), resyncPauseMs).unref();
-    }
-  }
-
-  private async announceIfNeeded(connection: LogConnection): Promise<void> {
-    if (this.current !== connection) return;
-    const { open } = this.parts;
-    const self = memberRow(open.database.read, connection.settings.memberId);
-    const rows = memberRows(open.database.read);
-    const behind = self !== undefined && self.level !== open.replica.knownLevel;
-    if (behind || (rows.length > 0 && Math.min(...rows.map((row) => row.level)) > open.database.head.level)) return this.announce();
-    setTimeout(() => void this.announceIfNeeded(connection), 10 * resyncPauseMs).unref();
-  }
-
-  /** An entry cannot be applied here: a newer schema waits for an upgrade, everything else for another member's copy. */
-  private onRefused(error: AppError): void {
-    const reason = error.details['reason'] as RefusalReason | undefined;
-    if (reason === undefined || !needSnapshot.has(reason) || !this.snapshots || this.resyncing) return;
-    this.resyncing = this.resync(this.snapshots, error).finally(() => {
-      this.resyncing = null;
-    });
-  }
-
-  private async resync(source: SnapshotSource, cause: AppError): Promise<void> {
-    const { logger } = this.parts;
-    const connection = this.current;
-    if (!connection) return;
-    logger.warn('Fetching another member\'s copy of the database', { reason: cause.message });
-    try {
-      await connection.hold(connection.settings.memberId, () => this.installFrom(source, connection.settings, connection));
-      logger.info('The database was fetched from another member');
-    } catch (error) {
-      logger.error('Failed fetching the database from another member', { error: messageOf(error) });
-      await new Promise((resolve) => setTimeout(resolve, resyncPauseMs));
-    }
   }
 
   private assertKnown({ level }: Admission): void {

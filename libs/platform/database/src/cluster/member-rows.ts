@@ -1,4 +1,4 @@
-import { clientEndpoint, type VoterPorts } from '#platform/raft';
+import { clientEndpoint, type VoterAddress } from '#platform/raft';
 import type { Sql } from '../sql.js';
 
 /** What the log needs to know of a member; from `nodes`. */
@@ -9,7 +9,7 @@ export interface MemberRow {
   /** `''`, `learner`, `voter` or `standby`. */
   readonly voter: string;
   /** Null before it ever had an etcd. */
-  readonly ports: VoterPorts | null;
+  readonly ports: VoterAddress | null;
   /** Schema level it announced; 0 before it did. */
   readonly level: number;
 }
@@ -18,10 +18,15 @@ interface RawRow { id: number; name: string; address: string; voter: string; raf
 
 const select = 'SELECT id, name, address, voter, raft, version FROM nodes';
 
+/** Of `nodes.raft`: where a member's etcd listens, and its id. */
+export function voterAddress(raft: string): VoterAddress | null {
+  const { peerPort, clientPort, id } = JSON.parse(raft) as Partial<VoterAddress>;
+  return peerPort && clientPort ? { peerPort, clientPort, id: id ?? '' } : null;
+}
+
 function fromRaw({ raft, version, ...row }: RawRow): MemberRow {
-  const { peerPort, clientPort } = JSON.parse(raft) as Partial<VoterPorts>;
   const { level } = JSON.parse(version) as { level?: number };
-  return { ...row, ports: peerPort && clientPort ? { peerPort, clientPort } : null, level: level ?? 0 };
+  return { ...row, ports: voterAddress(raft), level: level ?? 0 };
 }
 
 export function memberRows(sql: Sql): MemberRow[] {

@@ -1,6 +1,7 @@
 import { internalContext } from '#kernel';
-import { VoterRoster, type RosterChange, type RosterMember, type VoterAddress, type VoterPart, type VoterSettings } from '#platform/raft';
+import { VoterRoster, type RosterChange, type RosterMember, type VoterPart, type VoterSettings } from '#platform/raft';
 import type { OpenDatabase } from '../open-database.js';
+import { voterAddress } from './member-rows.js';
 
 interface Row { id: number; name: string; address: string; failure_domain: string; state: string; voter: string; raft: string }
 
@@ -16,7 +17,7 @@ export class SqlVoterRoster extends VoterRoster {
   override members(): readonly RosterMember[] {
     return this.open.database.read.all<Row>('SELECT id, name, address, failure_domain, state, voter, raft FROM nodes ORDER BY id').map((row) => ({
       id: row.id, name: row.name, address: row.address, failureDomain: row.failure_domain, created: row.state !== 'pending', evacuated: row.state === 'evacuated',
-      part: row.voter as VoterPart, raft: addressIn(row.raft),
+      part: row.voter as VoterPart, raft: voterAddress(row.raft),
     }));
   }
 
@@ -41,9 +42,4 @@ export class SqlVoterRoster extends VoterRoster {
     const ends = [feed.subscribe(['nodes', 'config'], listener), feed.onReset(listener)];
     return () => { for (const end of ends) end(); };
   }
-}
-
-function addressIn(text: string): VoterAddress | null {
-  const { peerPort, clientPort, id } = JSON.parse(text) as Partial<VoterAddress>;
-  return peerPort && clientPort ? { peerPort, clientPort, id: id ?? '' } : null;
 }

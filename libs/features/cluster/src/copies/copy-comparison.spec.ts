@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import type { ContentSums } from '#platform/database';
+import { compareCopies } from './copy-comparison.rules.js';
+
+const sums = (content: string, place: Partial<ContentSums> = {}): ContentSums => ({ incarnation: 'i', index: 7, tables: { nodes: 'n', profiles: content }, ...place });
+const members = (...contents: (ContentSums | null)[]) => contents.map((content, at) => ({ memberId: at + 1, sums: content }));
+
+describe('copies of the database', () => {
+  it('are compared at the same place only', () => {
+    expect(compareCopies(members(sums('a'), sums('b', { index: 8 })))).toBeNull();
+    expect(compareCopies(members(sums('a'), sums('a', { incarnation: 'j' })))).toBeNull();
+    expect(compareCopies(members(sums('a'), null))).toBeNull();
+  });
+
+  it('agree, whoever is away', () => {
+    expect(compareCopies(members(sums('a'), null, sums('a')))).toEqual({ agreeing: [1, 3], diverged: [], undecided: false });
+  });
+
+  it('are judged by what most hold', () => {
+    expect(compareCopies(members(sums('b'), sums('a'), sums('a')))).toEqual({ agreeing: [2, 3], undecided: false, diverged: [{ memberId: 1, tables: ['profiles'] }] });
+  });
+
+  it('are nobody’s to judge when no content is held by most', () => {
+    expect(compareCopies(members(sums('a'), sums('b')))).toMatchObject({ undecided: true, diverged: [{ memberId: 2, tables: ['profiles'] }] });
+    expect(compareCopies(members(sums('a'), sums('b'), sums('c')))).toMatchObject({ undecided: true, diverged: [{ memberId: 2 }, { memberId: 3 }] });
+  });
+});
