@@ -102,6 +102,22 @@ describe('the voters of a cluster', () => {
     await put(third!, 'v');
   });
 
+  it('move out of a failure domain that turns out to be crowded, while everybody writes', async () => {
+    const [first] = await three();
+    await cluster.join();
+    await until(() => cluster.parts() === 'voter voter voter standby', 'a standby');
+    cluster.place('a', 'a', 'a', 'b');
+    const moved = async (): Promise<boolean> => /^member-1 member-[23] member-4$/.test(await cluster.voters(first));
+    await until(async () => {
+      await put(first!, 'v');
+      return moved();
+    }, 'the fourth votes', 40_000);
+
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    expect(await moved()).toBe(true);
+    expect(cluster.parts()).toMatch(/^voter (voter standby|standby voter) voter$/);
+  });
+
   it('keep one that is away as long as none can take its place', async () => {
     const [first, , third] = await three();
     await third!.powerOff();

@@ -210,6 +210,12 @@ export class VoterCluster {
     return [...this.roster.rows.values()].map(({ part }) => part || '-').join(' ');
   }
 
+  /** Failure domains of members 1, 2, ... */
+  place(...domains: string[]): void {
+    for (const [at, failureDomain] of domains.entries()) this.roster.rows.set(at + 1, { ...this.roster.rows.get(at + 1)!, failureDomain });
+    this.roster.tell();
+  }
+
   forget(memberId: number): void {
     this.roster.rows.delete(memberId);
     this.roster.tell();
