@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
-import { WebSocket } from 'ws';
+import type { Duplex, Readable } from 'node:stream';
+import type { WebSocket } from 'ws';
 import type { Operation } from '#api-types';
 import { AppError, internal, unavailable, type ErrorKind } from '#kernel';
 import type { ProxySettings } from './connections.js';
@@ -22,6 +22,8 @@ export interface ApiClientOptions {
   readonly userAgent?: string;
   /** Added as `?project=` to every path that names none. */
   readonly project?: string;
+  /** Told each request and the status of its answer, a line each. */
+  readonly trace?: (line: string) => void;
 }
 
 export interface ApiRequest {
@@ -146,7 +148,9 @@ export class ApiClient {
    * An open websocket: events, exec, console. The first message may come with the answer, so handlers are put on in `prepare`, before it
    * is open.
    */
-  webSocket(path: string, prepare: (opening: WebSocket) => void = () => undefined): Promise<WebSocket> {
+  async webSocket(path: string, prepare: (opening: WebSocket) => void = () => undefined): Promise<WebSocket> {
+    // Most users of a client open none.
+    const { WebSocket } = await import('ws');
     const url = new URL(this.withProject(path), this.base);
     const pool = this.transport.pool(url.protocol as 'http:' | 'https:');
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -154,11 +158,23 @@ export class ApiClient {
     const socket = new WebSocket(url, { agent: pool, perMessageDeflate: false, maxPayload: 64 * 1024 * 1024 });
     prepare(socket);
     socket.once('open', () => resolve(socket));
-    socket.once('error', reject);
+    socket.once('error', (error) => reject(error instanceof AppError ? error : unavailable(`websocket to "${path.split('?')[0]}": ${error.message}`, { cause: error })));
     socket.once('unexpected-response', (_request, answer) => {
       readEnvelope(answer, path).then((envelope) => reject(errorOf(envelope, answer.statusCode ?? 500)), reject).finally(() => socket.terminate());
     });
     return promise;
+  }
+
+  /** A connection handed over to another protocol (`Upgrade:`), as SFTP is. */
+  async upgrade(path: string, protocol: string): Promise<Duplex> {
+    return this.transport.upgrade(`${this.base}${this.withProject(path)}`, protocol, async (answer) => {
+      throw errorOf(await readEnvelope(answer, path), answer.statusCode ?? 500);
+    });
+  }
+
+  /** The answer as it comes, whatever its status: for who shows it instead of reading it. */
+  raw(method: string, path: string, request: ApiRequest = {}): Promise<IncomingMessage> {
+    return this.send(method, path, request);
   }
 
   close(): void {
@@ -178,10 +194,11 @@ export class ApiClient {
     const raw = isStream(request.body) || Buffer.isBuffer(request.body);
     const body = raw || request.body === undefined ? (request.body as Readable | Buffer | undefined) : JSON.stringify(request.body);
     const type = typeof body === 'string' ? { 'content-type': 'application/json' } : {};
-    return this.transport.request({
-      method, url: `${this.base}${this.withProject(path)}`, headers: { ...type, ...request.headers }, body,
-      signal: request.signal, idleTimeoutMs: request.idleTimeoutMs,
-    });
+    const url = `${this.base}${this.withProject(path)}`;
+    const { trace } = this.options;
+    trace?.(`${method} ${url}${typeof body === 'string' ? ` ${body}` : ''}`);
+    const answer = this.transport.request({ method, url, headers: { ...type, ...request.headers }, body, signal: request.signal, idleTimeoutMs: request.idleTimeoutMs });
+    return trace === undefined ? answer : answer.then((got) => (trace(`${got.statusCode} ${method} ${url}`), got));
   }
 
   private withProject(path: string): string {
@@ -202,7 +219,7 @@ async function readEnvelope(answer: IncomingMessage, path: string): Promise<Enve
 
 function errorOf(envelope: Envelope, status: number): AppError {
   const code = envelope.error_code || status;
-  return new AppError(kindOfStatus[code] ?? 'internal', envelope.error || `HTTP status ${status}`);
+  return new AppError(kindOfStatus[code] ?? 'internal', envelope.error || `HTTP status ${status}`, { details: { status: code } });
 }
 
 function isStream(value: unknown): value is Readable {

@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { invalid, messageOf, unavailable, wrap, type AppError } from '#kernel';
 import { ConnectionPool, proxyAuthorization, proxyFor, type ConnectionSettings } from './connections.js';
@@ -39,6 +39,24 @@ export class HttpTransport {
       if (hops >= maxRedirects) throw unavailable(`${describe(options.method, url)}: stopped after ${maxRedirects} redirects`);
       url = parseUrl(new URL(location, url).href);
     }
+  }
+
+  /** Asks for another protocol on the connection; an answer that is none goes to `refused`. */
+  async upgrade(text: string, protocol: string, refused: (answer: IncomingMessage) => Promise<never>): Promise<Duplex> {
+    const url = parseUrl(text);
+    const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+    const request = httpRequest({
+      protocol: url.protocol, host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: url.port === '' ? undefined : Number(url.port),
+      agent: this.pools[url.protocol], method: 'GET', path: this.target(url), headers: this.headers(url, { connection: 'Upgrade', upgrade: protocol }),
+    });
+    request.once('upgrade', (_answer, socket, head) => {
+      if (head.length > 0) socket.unshift(head);
+      resolve(socket);
+    });
+    request.once('response', (answer) => refused(answer).catch(reject));
+    request.once('error', (error) => reject(this.failure(error, url, { method: 'GET', url: text })));
+    request.end();
+    return promise;
   }
 
   /** The pool for a scheme, for upgrades to websockets. */

@@ -1,7 +1,6 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect } from 'node:tls';
-import { decodeJoinToken } from '#api-types';
 import { internal, invalid, messageOf, unavailable } from '#kernel';
 
 const connectMs = 10_000;
@@ -17,6 +16,8 @@ export interface ResolvedToken {
 
 /** Tries the token's addresses in turn. `invalid` when it is no token, `unavailable` when nobody with the right certificate answers. */
 export async function resolveJoinToken(text: string): Promise<ResolvedToken> {
+  // Its schema comes with a parser of schemas, which nothing else of a client needs.
+  const { decodeJoinToken } = await import('#api-types');
   const token = decodeJoinToken(text);
   if (token === null) throw invalid(`Invalid cluster join token: ${whyNoToken(text)}`);
   let last: unknown;
