@@ -14,6 +14,7 @@ const layers = [
   { from: 'libs/features', to: [...foundation, 'libs/ports', 'libs/platform', 'libs/features', 'libs/client'], instead: 'features reach the host through ports only' },
   { from: 'apps/daemon', to: [...foundation, 'libs/ports', 'libs/platform', 'libs/features', 'libs/client'], instead: 'the daemon needs no root: host work belongs to the agent' },
   { from: 'apps/agent', to: ['libs/kernel', 'libs/ports', 'libs/host', 'libs/drivers', 'libs/platform/rpc'], instead: 'the agent holds no database and no domain' },
+  { from: 'apps/cli', to: ['libs/client', 'libs/api-types', 'libs/kernel'], instead: 'the command line talks to a server, it does not contain one' },
 ];
 
 /** Who may use whose index, inside platform and inside features. A missing edge is an error. */
@@ -58,8 +59,8 @@ forbidden.push(
     from: { path: '^(libs|apps)/([^/]+/[^/]+)/' }, to: { path: '^libs/platform/[^/]+/src/', pathNot: ['^$1/$2/', '/src/index\\.ts$', '/src/testing/'] } },
   { name: 'typeorm-in-persistence', severity: 'error', comment: 'TypeORM stays in entities, repositories, migrations and platform/database.',
     from: { path: '^(libs|apps)/', pathNot: ['\\.(entity|repository|migration)\\.ts$', '^libs/platform/database/', spec] }, to: { path: 'node_modules/typeorm' } },
-  { name: 'one-door-for-processes', severity: 'error', comment: 'Run tools through libs/host/src/command.ts; the daemon starts its agent in apps/daemon/src/supervise only.',
-    from: { path: '^(libs|apps)/', pathNot: ['^libs/host/src/command\\.ts$', '^apps/daemon/src/supervise/', spec] }, to: { path: '^(node:)?child_process$' } },
+  { name: 'one-door-for-processes', severity: 'error', comment: 'Run tools through libs/host/src/command.ts; the daemon starts its agent in apps/daemon/src/supervise only, the command line editors and viewers in apps/cli/src/terminal/processes.ts.',
+    from: { path: '^(libs|apps)/', pathNot: ['^libs/host/src/command\\.ts$', '^apps/daemon/src/supervise/', '^apps/cli/src/terminal/processes\\.ts$', spec] }, to: { path: '^(node:)?child_process$' } },
   { name: 'controllers-above-rows', severity: 'error', comment: 'A controller calls its service, not a repository or an entity.',
     from: { path: '\\.controller\\.ts$' }, to: { path: '\\.(repository|entity)\\.ts$' } },
   { name: 'pure-rules', severity: 'error', comment: 'Rules and kernel are pure: no Nest, no TypeORM, no Node I/O.',

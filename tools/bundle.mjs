@@ -56,8 +56,22 @@ const bundle = await rolldown({
 const { output } = await bundle.write({
   dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js', charset: 'ascii', comments: { legal: true, annotation: true, jsdoc: false },
 });
+// The command line apart from them: it shares little, and starts with nothing but what its command needs.
+const cli = await rolldown({
+  input: { roost: `${top}dist/apps/cli/src/main.js` },
+  platform: 'node',
+  plugins: [slimHttp],
+  external: (id) => !slim.test(id) && (builtinModules.includes(id) || id.startsWith('node:')),
+  resolve: { conditionNames: ['import', 'node', 'default'] },
+  // `ws` would take a native module that is not there.
+  onLog: (_level, log, print) => {
+    if (log.code === 'UNRESOLVED_IMPORT' && (log.id === undefined || !log.id.includes('node_modules'))) throw new Error(log.message);
+    if (!['UNRESOLVED_IMPORT', 'EVAL', 'CIRCULAR_DEPENDENCY'].includes(log.code)) print('warn', log);
+  },
+});
+const { output: cliOutput } = await cli.write({ dir: folder, format: 'esm', minify: true, chunkFileNames: 'roost-[name]-[hash].js', charset: 'ascii', comments: { legal: true, annotation: false, jsdoc: false } });
 // Chunks carry a hash of their content. Those of former builds stay a while: a process that is starting, or loads a part late, still wants them.
-const current = new Set(output.map((file) => file.fileName));
+const current = new Set([...output, ...cliOutput].map((file) => file.fileName));
 for (const name of readdirSync(folder)) {
   if (!current.has(name) && Date.now() - statSync(`${folder}/${name}`).mtimeMs > staleMs) rmSync(`${folder}/${name}`, { recursive: true });
 }

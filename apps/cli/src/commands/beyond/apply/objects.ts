@@ -1,0 +1,118 @@
+import { AppError, invalid } from '#kernel';
+import type { Invocation } from '../../../invocation.js';
+import { nameOf, url, type Server } from '../../../server.js';
+import { imageSource, waitForCreation } from '../../images/image-source.js';
+import { writableInstance } from '../../instance-shape.js';
+import type { Declaration, Kind } from './declarations.js';
+import { marker, type Actual } from './differences.js';
+
+type Raw = Record<string, any>;
+type Named = Pick<Declaration, 'kind' | 'name' | 'project' | 'pool'>;
+
+const collections: Readonly<Record<Exclude<Kind, 'server' | 'volume'>, string>> = { project: 'projects', pool: 'storage-pools', network: 'networks', acl: 'network-acls', profile: 'profiles', instance: 'instances' };
+
+/** Talks to a server about the objects of declarations. */
+export class Objects {
+  constructor(private readonly invocation: Invocation, private readonly server: Server, private readonly set: string) {}
+
+  private url(one: Named, more: readonly string[] = []): string {
+    if (one.kind === 'server') return '/1.0';
+    const query = ['project', 'pool'].includes(one.kind) ? {} : { project: one.project };
+    if (one.kind === 'volume') return url(['storage-pools', one.pool, 'volumes', 'custom', one.name, ...more], query);
+    return url([collections[one.kind], one.name, ...more], query);
+  }
+
+  /** As it is; undefined where it is not. */
+  async load(one: Named): Promise<Actual | undefined> {
+    try {
+      const { value, etag } = await this.server.fetch<Raw>(this.url(one));
+      return {
+        description: value['description'] ?? '', config: value['config'] ?? {}, devices: value['devices'] ?? {}, profiles: value['profiles'] ?? [], running: value['status'] === 'Running',
+        type: one.kind === 'pool' ? value['driver'] : one.kind === 'volume' ? value['content_type'] || 'filesystem' : value['type'] ?? '', ingress: value['ingress'] ?? [], egress: value['egress'] ?? [], raw: value, etag,
+      };
+    } catch (error) {
+      if (AppError.is(error, 'not-found')) return undefined;
+      throw error;
+    }
+  }
+
+  private marked(wanted: Declaration): Record<string, string> {
+    return wanted.kind === 'server' ? { ...wanted.config } : { ...wanted.config, [marker]: `${this.set} ${wanted.hash}` };
+  }
+
+  async create(wanted: Declaration): Promise<void> {
+    const { invocation, server } = this;
+    const config = this.marked(wanted);
+    const description = wanted.description ?? '';
+    const query = { project: wanted.project };
+    switch (wanted.kind) {
+      case 'server': return this.update(wanted, (await this.load(wanted))!);
+      case 'project': return void await invocation.run(server, 'POST', url(['projects']), { name: wanted.name, description, config });
+      case 'pool': return void await invocation.run(server, 'POST', url(['storage-pools']), { name: wanted.name, description, config, driver: wanted.type });
+      case 'network': return void await invocation.run(server, 'POST', url(['networks'], query), { name: wanted.name, description, config, type: wanted.type });
+      case 'acl': return void await invocation.run(server, 'POST', url(['network-acls'], query), { name: wanted.name, description, config, ingress: wanted.ingress ?? [], egress: wanted.egress ?? [] });
+      case 'profile': return void await invocation.run(server, 'POST', url(['profiles'], query), { name: wanted.name, description, config, devices: wanted.devices });
+      case 'volume': return void await invocation.run(server, 'POST', url(['storage-pools', wanted.pool, 'volumes', 'custom'], query), { name: wanted.name, description, config, type: 'custom', content_type: wanted.type });
+      case 'instance': return this.createInstance(wanted, config, description);
+    }
+  }
+
+  private async createInstance(wanted: Declaration, config: Record<string, string>, description: string): Promise<void> {
+    const { invocation, server } = this;
+    const source = await imageSource(invocation, server, wanted.image, wanted.type);
+    const body = { name: wanted.name, description, config, devices: wanted.devices, profiles: wanted.profiles ?? null, type: wanted.type };
+    await waitForCreation(invocation, server, (one) => server.api.call('POST', url(['instances'], { project: wanted.project }), { body: { ...body, source: one } }), source, `Creating ${wanted.name}`);
+    if (wanted.running) await this.changeState(wanted, 'start');
+  }
+
+  private async changeState(one: Named, action: 'start' | 'stop'): Promise<void> {
+    await this.invocation.run(this.server, 'PUT', this.url(one, ['state']), { action, timeout: 30, force: action === 'stop', stateful: false });
+  }
+
+  async update(wanted: Declaration, actual: Actual): Promise<void> {
+    if (actual.type !== wanted.type && ['instance', 'pool', 'network', 'volume'].includes(wanted.kind)) throw invalid(`its type is "${actual.type}" and cannot become "${wanted.type}": delete it first`);
+    const kept = Object.fromEntries(Object.entries(actual.config).filter(([key]) => key.startsWith('volatile.') || key.startsWith('image.') || ['pool', 'network', 'volume', 'server'].includes(wanted.kind) || (wanted.kind === 'project' && key.startsWith('features.'))));
+    const config = { ...kept, ...this.marked(wanted) };
+    const description = wanted.description ?? actual.description;
+    const body: Raw = { config, description };
+    if (wanted.kind === 'profile') body['devices'] = wanted.devices;
+    if (wanted.kind === 'acl') Object.assign(body, { ingress: wanted.ingress ?? actual.ingress, egress: wanted.egress ?? actual.egress });
+    if (wanted.kind === 'server') delete body['description'];
+    const whole = wanted.kind === 'instance' ? { ...writableInstance(actual.raw), ...body, devices: wanted.devices, profiles: wanted.profiles ?? actual.profiles } : body;
+    await this.invocation.run(this.server, 'PUT', this.url(wanted), whole, '', { 'if-match': actual.etag });
+    if (wanted.kind === 'instance' && wanted.running !== actual.running) await this.changeState(wanted, wanted.running ? 'start' : 'stop');
+  }
+
+  async remove(one: Named): Promise<void> {
+    if (one.kind === 'instance' && (await this.load(one))?.running) await this.changeState(one, 'stop');
+    await this.invocation.run(this.server, 'DELETE', this.url(one));
+  }
+
+  /** Everything that a description of this name has made. */
+  async madeHere(): Promise<Named[]> {
+    const { server } = this;
+    const found: Named[] = [];
+    const ours = (value: Raw): boolean => String(value['config']?.[marker] ?? '').split(' ')[0] === this.set;
+    const projects = await server.get<Raw[]>(url(['projects'], { recursion: 1 }));
+    for (const one of projects) if (ours(one)) found.push({ kind: 'project', name: one['name'], project: 'default', pool: '' });
+    const pools = await server.get<Raw[]>(url(['storage-pools'], { recursion: 1 }));
+    for (const one of pools) if (ours(one)) found.push({ kind: 'pool', name: one['name'], project: 'default', pool: '' });
+    for (const project of projects.map((one) => String(one['name']))) {
+      for (const kind of ['network', 'acl', 'profile', 'instance'] as const) {
+        const list = await server.get<Raw[]>(url([collections[kind]], { recursion: 1, project })).catch((error: unknown) => {
+          if (AppError.is(error, 'not-implemented') || AppError.is(error, 'not-found')) return [];
+          throw error;
+        });
+        // A project that shares with the default one shows its objects too.
+        for (const one of list) if (ours(one) && !found.some((known) => known.kind === kind && known.name === one['name'] && known.project === 'default' && kind !== 'instance')) found.push({ kind, name: one['name'], project, pool: '' });
+      }
+      for (const pool of pools) {
+        const volumes = await server.get<Raw[]>(url(['storage-pools', pool['name'], 'volumes', 'custom'], { recursion: 1, project }));
+        for (const one of volumes) {
+          if (ours(one) && !String(one['name']).includes('/') && !found.some((known) => known.kind === 'volume' && known.name === one['name'] && known.pool === pool['name'] && known.project === (one['project'] ?? project))) found.push({ kind: 'volume', name: nameOf(one['name']), project: one['project'] ?? project, pool: pool['name'] });
+        }
+      }
+    }
+    return found;
+  }
+}

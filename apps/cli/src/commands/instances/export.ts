@@ -1,0 +1,40 @@
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import type { Run } from '../../invocation.js';
+import { invalid } from '#kernel';
+import { nameOf, url } from '../../server.js';
+import { receiveFile, sendCounted } from '../../terminal/transfers.js';
+
+export const exportInstance: Run = async (invocation) => {
+  const { flags } = invocation;
+  const { server, name } = await invocation.place(invocation.arg(0));
+  const path = url(['instances', name, 'backups']);
+  const body = { name: '', expires_at: new Date(new Date().getTime() + 24 * 3600 * 1000).toISOString(), instance_only: flags.bool('instance-only'), container_only: flags.bool('instance-only'), optimized_storage: flags.bool('optimized-storage'), compression_algorithm: flags.text('compression') };
+  const operation = await invocation.run(server, 'POST', path, body, 'Backing up instance');
+  const backup = nameOf((operation.resources?.['backups'] ?? [''])[0]!);
+  const where = url(['instances', name, 'backups', backup]);
+  const target = invocation.arg(1) === '' ? 'backup.tar.gz' : invocation.arg(1);
+  try {
+    const answer = await server.api.download(`${where}/export`);
+    await receiveFile(invocation, 'Exporting the backup', Number(answer.headers['content-length'] ?? 0), answer, target);
+  } finally {
+    // It was made for this only.
+    await invocation.run(server, 'DELETE', where).catch(() => undefined);
+  }
+  if (target !== '-' && !flags.bool('quiet')) invocation.print('Backup exported successfully!');
+};
+
+export const importInstance: Run = async (invocation) => {
+  const { args, flags } = invocation;
+  const remote = args[0]!.endsWith(':') ? invocation.parse(args[0]!).remote : invocation.config.defaultRemote;
+  const [file = '', name = ''] = args[0]!.endsWith(':') ? args.slice(1) : args;
+  const server = await invocation.server(remote);
+  const stdin = file === '-';
+  if (!stdin && !existsSync(file)) throw invalid(`open ${file}: no such file or directory`);
+  const length = stdin ? 0 : statSync(file).size;
+  const stream = stdin ? invocation.terminal.stdin : createReadStream(file);
+  const headers: Record<string, string> = { 'content-type': 'application/octet-stream', ...(stdin ? {} : { 'content-length': String(length) }) };
+  if (flags.text('storage') !== '') headers['x-lxd-pool'] = flags.text('storage');
+  if (name !== '') headers['x-lxd-name'] = name;
+  const answer = await sendCounted(invocation, 'Importing instance', length, stream, (body) => server.api.call('POST', url(['instances']), { body, headers }));
+  await invocation.wait(server, answer, 'Importing instance');
+};

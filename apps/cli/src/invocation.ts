@@ -1,0 +1,138 @@
+import { ApiClient, ClientConfig, followOperation, type ApiAnswer } from '#client';
+import type { Operation } from '#api-types';
+import { invalid } from '#kernel';
+import type { Command } from './grammar/command.js';
+import type { Flags } from './grammar/parse-flags.js';
+import { renderHelp } from './grammar/help.js';
+import { renderList } from './output/render.js';
+import { version } from './version-number.js';
+import { toYaml } from './output/yaml.js';
+import { Server } from './server.js';
+import { Progress } from './terminal/progress.js';
+import type { Terminal } from './terminal/terminal.js';
+
+/** Ends the program with a code of its own and no message: what ran in an instance ended so. */
+export class ExitCode extends Error {
+  constructor(readonly code: number) { super(`exit ${code}`); }
+}
+
+/** A name as a user types it, `remote:name`, and the server it is on. */
+export interface Place {
+  readonly server: Server;
+  readonly name: string;
+}
+
+/** What a command does. */
+export type Run = (invocation: Invocation) => Promise<void>;
+
+/** One call of one command: its words, and what it needs from around. */
+export class Invocation {
+  private readonly servers = new Map<string, Server>();
+  private loaded: ClientConfig | undefined;
+
+  constructor(
+    /** How it was called. Example: `['roost', 'config', 'set']` */
+    readonly path: readonly string[],
+    readonly command: Command,
+    readonly args: readonly string[],
+    readonly flags: Flags,
+    readonly terminal: Terminal,
+    private readonly loadConfig: () => ClientConfig,
+    /** All commands there are. */
+    readonly root: Command,
+  ) {}
+
+  /** `roost`, or `lxc` where it stands in for it. */
+  get program(): string { return this.path[0]!; }
+
+  get config(): ClientConfig {
+    this.loaded ??= this.loadConfig();
+    return this.loaded;
+  }
+
+  /** The argument at a place; empty where there is none. */
+  arg(index: number): string { return this.args[index] ?? ''; }
+
+  print(text: string): void { this.terminal.out(`${text}\n`); }
+
+  /** A line on standard error. */
+  note(text: string): void { this.terminal.err(`${text}\n`); }
+
+  printYaml(value: unknown): void { this.terminal.out(toYaml(value)); }
+
+  printList(header: readonly string[], rows: readonly (readonly string[])[], data: unknown, format = this.flags.text('format')): void {
+    this.terminal.out(renderList(format, header, rows, data));
+  }
+
+  printHelp(): void { this.terminal.out(renderHelp(this.path, this.command)); }
+
+  /** The project a command works in: the flag's, else the remote's. */
+  projectOf(remote: string): string {
+    return this.flags.text('project') || process.env['ROOST_PROJECT'] || process.env['LXD_PROJECT'] || this.config.remote(remote).project;
+  }
+
+  parse(text: string): { readonly remote: string; readonly name: string } { return this.config.parseRemote(text); }
+
+  /** `remote:name` and its server. */
+  async place(text: string): Promise<Place> {
+    const { remote, name } = this.parse(text);
+    return { server: await this.server(remote), name };
+  }
+
+  /** An argument that names nothing but a remote, or is left out. The default remote where it is. */
+  async serverOf(text: string): Promise<Server> { return (await this.place(text)).server; }
+
+  /** The server of a remote, asked once who it is. */
+  async server(remote = this.config.defaultRemote): Promise<Server> {
+    const known = this.servers.get(remote);
+    if (known !== undefined) return known;
+    const { public: isPublic, protocol } = this.config.remote(remote);
+    if (isPublic || protocol === 'simplestreams') throw invalid("The remote isn't a private LXD server");
+    const server = await Server.connect(remote, this.api(remote), this.projectOf(remote));
+    this.servers.set(remote, server);
+    return server;
+  }
+
+  /** A connection to a remote of protocol `lxd`, nothing asked yet. */
+  api(remote: string, project = this.projectOf(remote)): ApiClient {
+    return new ApiClient(this.config.endpoint(remote), { project, userAgent: `${this.program} ${version}`, trace: this.trace });
+  }
+
+  private get trace(): ((line: string) => void) | undefined {
+    return this.flags.bool('debug') ? (line) => this.terminal.err(`DEBUG ${line}\n`) : undefined;
+  }
+
+  /** Waits for an operation and shows how far it is. Interrupted, it asks the server to cancel. */
+  async wait(server: Server, answer: ApiAnswer<unknown>, what = ''): Promise<Operation> {
+    if (answer.type === 'sync') return followOperation(server.api, answer);
+    const progress = new Progress(this.terminal, what, this.flags.bool('quiet'));
+    const path = answer.operation.split('?')[0]!;
+    let interrupts = 0;
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    const interrupted = (): void => {
+      interrupts++;
+      if (interrupts >= 3) return reject(invalid('User signaled us three times, exiting. The remote operation will keep running'));
+      server.api.call('DELETE', path).then(
+        () => reject(invalid('Remote operation canceled by user')),
+        (error: Error) => progress.note(`${error.message} (interrupt two more times to force)`),
+      );
+    };
+    process.on('SIGINT', interrupted);
+    try {
+      const follow = followOperation(server.api, answer, { ...(progress.wanted ? { onUpdate: (operation) => progress.update(operation) } : {}), everyMs: progress.everyMs });
+      return await Promise.race([follow, stopped]);
+    } finally {
+      process.off('SIGINT', interrupted);
+      progress.end();
+    }
+  }
+
+  /** One request that may end in an operation; waits for it. */
+  async run(server: Server, method: string, path: string, body?: unknown, what = '', headers: Readonly<Record<string, string>> = {}): Promise<Operation> {
+    return this.wait(server, await server.api.call(method, path, { body, headers }), what);
+  }
+
+  close(): void {
+    for (const server of this.servers.values()) server.api.close();
+  }
+}
