@@ -117,3 +117,40 @@ lines(pair, 'the client’s --refresh', `
   ${show('c2')}
   lxc delete c1 c2
 `, instanceMasks);
+
+/** LXD makes a copy under a passing name and removes the first: times and ids of cloud-init are new there. */
+lines(pair, 'moves to another pool and project', `
+  lxc init bb c1 -q -c user.mark=one
+  lxc config device add c1 eth9 nic nictype=p2p name=eth9
+  lxc snapshot c1 s0
+  lxc start c1 2>/dev/null
+  lxc exec c1 -- sh -c 'echo one >/root/f'
+  lxc stop -f c1
+  lxc move c1 --storage bt
+  ${show('c1')}
+  lxc move c1 c2 --storage default
+  ${show('c2')}
+  lxc move c2 --target-project pj
+  ${show('c2', 'pj')}
+  lxc list -f csv -c nsS --all-projects
+  lxc move c2 c3 --project pj --target-project default
+  ${show('c3')}
+  lxc move c3 --storage nope
+  lxc move c3 --target-project nope
+  lxc move c3 c3
+  lxc query -X POST -d '{"migration":true,"pool":"bt","name":"c4","instance_only":true}' --wait /1.0/instances/c3 | grep -v -e progress -e percent -e speed -e stage -e '}' -e 'metadata"'
+  ${show('c4')}
+  lxc init bb taken -q
+  lxc query -X POST -d '{"migration":true,"pool":"default","name":"taken"}' --wait /1.0/instances/c4
+  lxc query -X POST -d '{"migration":true,"project":"pj","name":"a/b"}' --wait /1.0/instances/c4
+  lxc query -X POST -d '{"migration":true,"project":"pj","name":"a b"}' --wait /1.0/instances/c4
+  lxc query -X POST -d '{"project":"pj","pool":"default","name":"c5"}' --wait /1.0/instances/c4
+  lxc start c5 2>/dev/null
+  lxc query -X POST -d '{"migration":true,"pool":"default"}' --wait /1.0/instances/taken | grep -c '"err": ""'
+  lxc query -X POST -d '{"migration":true,"pool":"default","live":false}' --wait /1.0/instances/c5
+  lxc query -X POST -d '{"migration":true,"project":"pj","live":false}' --wait /1.0/instances/c5
+  lxc exec c5 -- cat /root/f
+  lxc delete -f c5 taken
+  lxc list -f csv --all-projects
+  lxc storage volume list default -f csv -c ctn
+`, instanceMasks);

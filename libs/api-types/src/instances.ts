@@ -62,6 +62,8 @@ export const instancesPost = z
     /** Size of a cloud instance to imitate. Example: t1.micro */
     instance_type: z.string().optional(),
     type: z.string().optional(),
+    /** Started once it is made. */
+    start: z.boolean().optional(),
   })
   .meta({ id: 'InstancesPost' });
 export type InstancesPost = z.infer<typeof instancesPost>;
@@ -97,6 +99,15 @@ export const instancePost = z
   })
   .meta({ id: 'InstancePost' });
 export type InstancePost = z.infer<typeof instancePost>;
+
+/** Body of `POST /1.0/instances/{name}/rebuild`. */
+export const instanceRebuildPost = z
+  .object({
+    /** Of type `image` or `none`; an image that is not named is the one the instance was made from. */
+    source: instanceSource.nullish(),
+  })
+  .meta({ id: 'InstanceRebuildPost' });
+export type InstanceRebuildPost = z.infer<typeof instanceRebuildPost>;
 
 /** Body of `POST /1.0/instances/{name}/snapshots`. */
 export const instanceSnapshotsPost = z

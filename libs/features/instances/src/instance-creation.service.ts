@@ -10,11 +10,11 @@ import type { NewInstance } from './data/instance.repository.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
 import { InstanceRows } from './instance-rows.service.js';
 import { instanceResources } from './instance-urls.js';
-import { copyInstance } from './copies/copy-instance.operation.js';
+import { copyAndStartInstance, copyInstance } from './copies/copy-instance.operation.js';
 import type { CopyInstanceParams, CopySource } from './copies/copy-operation.params.js';
 import { InstanceCopies } from './copies/instance-copies.service.js';
 import { InstanceRefresh } from './copies/instance-refresh.service.js';
-import { createInstance } from './operations/create-instance.operation.js';
+import { createAndStartInstance, createInstance } from './operations/create-instance.operation.js';
 import type { CreateInstanceParams } from './operations/instance-operation.params.js';
 import { isKnownArchitecture } from './rules/architectures.rules.js';
 import { sorted } from './rules/expand.rules.js';
@@ -78,7 +78,8 @@ export class InstanceCreation {
       profileNames: profiles ?? image?.profiles ?? [defaultProject],
     };
     const params: CreateInstanceParams & { pool: string; size: string; readonly source?: CopySource } = {
-      project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote, ...(copy === null ? {} : { source: copy.source }),
+      project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote,
+      ...(copy === null ? {} : { source: copy.source }), ...(request.start ? { start: true } : {}),
     };
     return this.schedule(ctx, params, (tx) => {
       const refusal = check === null ? null : check(tx);
@@ -109,7 +110,7 @@ export class InstanceCreation {
   private async schedule(ctx: RequestContext, params: CreateInstanceParams, reserve: (tx: Tx) => void): Promise<OperationHandle> {
     const resources = isCopy(params) ? this.copies.resources(params) : instanceResources(params);
     try {
-      return await this.operations.schedule(ctx, isCopy(params) ? copyInstance.kind : createInstance.kind, params, { resources, reserve });
+      return await this.operations.schedule(ctx, kindOf(params), params, { resources, reserve });
     } catch (error) {
       if (AppError.is(error, 'unavailable')) throw error;
       const failure = AppError.is(error) && error.message === imageMissing ? error : wrap(error, 'Failed creating instance record');
@@ -164,6 +165,11 @@ export class InstanceCreation {
         throw invalid(`Unknown source type ${source.type ?? ''}`);
     }
   }
+}
+
+function kindOf(params: CreateInstanceParams): string {
+  if (isCopy(params)) return params.start ? copyAndStartInstance.kind : copyInstance.kind;
+  return params.start ? createAndStartInstance.kind : createInstance.kind;
 }
 
 function isCopy(params: CreateInstanceParams | CopyInstanceParams): params is CopyInstanceParams {

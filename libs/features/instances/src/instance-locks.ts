@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { conflict, wrap } from '#kernel';
 
-export type LockAction = 'start' | 'stop' | 'restart' | 'freeze' | 'unfreeze' | 'update' | 'rename' | 'delete' | 'create' | 'restore' | 'migrate';
+export type LockAction = 'start' | 'stop' | 'restart' | 'freeze' | 'unfreeze' | 'update' | 'rename' | 'delete' | 'create' | 'restore' | 'migrate' | 'rebuild';
 
 /** One piece of work on an instance's power or configuration, under way. */
 export class InstanceLock {

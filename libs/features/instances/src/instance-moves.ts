@@ -1,7 +1,12 @@
 import type { RequestContext } from '#kernel';
 import type { ExpandedInstance } from './data/instance.catalog.js';
+import type { InstancePlace } from './moves/relocation.params.js';
 
 export interface MoveWatch {
+  /** Where it shall be there; absent for the same project, name and pool. */
+  readonly to?: InstancePlace;
+  /** Without its snapshots. */
+  readonly alone?: boolean;
   readonly signal?: AbortSignal;
   /** Merged into the metadata of whatever operation asked for the move. */
   progress?(metadata: Record<string, unknown>): void;

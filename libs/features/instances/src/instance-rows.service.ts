@@ -79,6 +79,15 @@ export class InstanceRows {
     return this.catalog.expand(this.repository.findById(id, tx.sql)!, tx.sql);
   }
 
+  /** The same checks for one that is there already, in another project or pool. */
+  checkArriving(sql: Sql, instance: ExpandedInstance): void {
+    const { row } = instance;
+    const draft = { type: row.type, project: row.project, config: row.config, devices: row.devices };
+    const network = this.neighbors.networkLookup(sql, row.project);
+    checkOwn({ ...draft, expandedConfig: {}, expandedDevices: {} }, network, createPrefixes);
+    this.checkNew(draft, instance, network);
+  }
+
   /** Checks and writes a change. Throws in LXD's words, before anything was written. Keys that users may not drop may go where we drop them. */
   update(tx: Tx, row: InstanceRow, wanted: WantedChange, hostIdmap: readonly IdmapEntry[], byUser = true): AppliedChange {
     const before = this.catalog.expand(row, tx.sql);
@@ -119,6 +128,20 @@ export class InstanceRows {
     if (changedKeys(row.config, config).length === 0) return null;
     this.repository.update(tx, row.id, { ...row, config });
     return this.catalog.expand({ ...row, config }, tx.sql);
+  }
+
+  /** On another host its ids are others', and a range of its own may be taken there: its root is mounted with whatever it gets. */
+  settleIdmap(tx: Tx, row: InstanceRow, hostIdmap: readonly IdmapEntry[]): void {
+    const { expandedConfig } = this.catalog.expand(row, tx.sql);
+    if (isIsolated(expandedConfig) && this.keepsRange(tx.sql, row, expandedConfig, hostIdmap)) return;
+    const keys = this.idmapConfig(tx.sql, row, expandedConfig, hostIdmap);
+    if (changedKeys(row.config, { ...row.config, ...keys }).length > 0) this.repository.update(tx, row.id, { ...row, config: sorted({ ...row.config, ...keys }) });
+  }
+
+  private keepsRange(sql: Sql, row: InstanceRow, expandedConfig: Readonly<ConfigMap>, hostIdmap: readonly IdmapEntry[]): boolean {
+    const [base, size] = [Number(row.config['volatile.idmap.base'] ?? 0), isolatedIdmapSize(expandedConfig)];
+    const free = this.takenRanges(sql, row).every((other) => base + size <= other.base || other.base + other.size <= base);
+    return free && hostIdmap.some(({ hostId, range }) => hostId <= base && base + size <= hostId + range);
   }
 
   private insert(tx: Tx, instance: NewInstance): number {

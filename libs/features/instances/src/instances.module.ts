@@ -41,7 +41,8 @@ import { InstanceUpdate } from './instance-update.service.js';
 import { InstanceUsage } from './instance-usage.service.js';
 import { InstancesLifecycle } from './instances-lifecycle.service.js';
 import { InstancesService } from './instances.service.js';
-import { createInstance } from './operations/create-instance.operation.js';
+import { createAndStartInstance, createInstance } from './operations/create-instance.operation.js';
+import { rebuildControllers, rebuildOperations, rebuildProviders } from './rebuilds/index.js';
 import { deleteInstance } from './operations/delete-instance.operation.js';
 import { renameInstance } from './operations/rename-instance.operation.js';
 import { updateInstance } from './operations/update-instance.operation.js';
@@ -59,20 +60,21 @@ import { PowerStates } from './power-states.js';
 import { SnapshotExpiryReconciler } from './reconcile/snapshot-expiry.reconciler.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
-const operations = [createInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations] as const;
+const operations = [createInstance, createAndStartInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations, ...rebuildOperations] as const;
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
   imports: [ClusterModule, ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
   controllers: [
     InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, InstanceFilesController, MetricsController,
-    ...snapshotControllers,
+    ...snapshotControllers, ...rebuildControllers,
   ],
   providers: [
+    ...rebuildProviders,
     ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...guestProviders, ...fileProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceDisks, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
-    InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...operations.flatMap(({ steps }) => steps as unknown as Type[]),
+    InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...new Set(operations.flatMap(({ steps }) => steps as unknown as Type[])),
   ],
   exports: [GuestApi, InstancesLifecycle, InstancesReconciler, SnapshotExpiryReconciler],
 })

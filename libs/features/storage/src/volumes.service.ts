@@ -96,6 +96,11 @@ export class VolumesService implements OnModuleInit {
     await this.driver.renameVolume(this.volumeSpec(key), projectPrefixed(key.project, newName));
   }
 
+  /** Within its pool, to another project or name. */
+  async moveOnHost(from: InstanceVolumeKey, to: Pick<InstanceVolumeKey, 'project' | 'name'>): Promise<void> {
+    await this.driver.renameVolume(this.volumeSpec(from), projectPrefixed(to.project, to.name));
+  }
+
   async resizeInstanceVolume(key: InstanceVolumeKey, size: string | undefined): Promise<void> {
     await this.driver.resizeVolume(this.volumeSpec(key), this.sizeBytes(key.pool, size));
   }

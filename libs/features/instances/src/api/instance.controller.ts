@@ -46,7 +46,9 @@ export class InstanceController {
   ): Promise<ApiResponse> {
     const instance = await this.instances.get(ctx.project, name, tree);
     const moves = (target ?? '') !== '' && this.self.clustered;
-    return operationResponse(await (moves ? this.moves.toMember(ctx, instance, body, target!) : this.instances.rename(ctx, instance, body, target ?? '')));
+    if (moves) return operationResponse(await this.moves.toMember(ctx, instance, body, target!));
+    const relocates = body.migration === true && ((body.pool ?? '') !== '' || (body.project ?? '') !== '') && (target ?? '') === '';
+    return operationResponse(await (relocates ? this.moves.withinMember(ctx, instance, body) : this.instances.rename(ctx, instance, body, target ?? '')));
   }
 
   @Delete()

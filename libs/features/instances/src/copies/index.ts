@@ -1,4 +1,4 @@
-import { copyInstance } from './copy-instance.operation.js';
+import { copyAndStartInstance, copyInstance } from './copy-instance.operation.js';
 import { FrozenSource } from './frozen-source.js';
 import { InstanceCopies } from './instance-copies.service.js';
 import { InstanceRefresh } from './instance-refresh.service.js';
@@ -7,4 +7,4 @@ import { CopyRootVolumeStep } from './steps/copy-root-volume.step.js';
 
 /** What the module of instances takes up for copies. Its other steps are those of a creation. */
 export const copyProviders = [InstanceCopies, InstanceRefresh, FrozenSource, CopyRootVolumeStep];
-export const copyOperations = [copyInstance, refreshInstance] as const;
+export const copyOperations = [copyInstance, copyAndStartInstance, refreshInstance] as const;

@@ -87,6 +87,10 @@ export class InstanceSnapshotRepository {
     tx.sql.run('UPDATE instances_snapshots SET name = ? WHERE id = ?', name, id);
   }
 
+  setDevices(tx: Tx, id: number, devices: Readonly<DeviceMap>): void {
+    tx.sql.run('UPDATE instances_snapshots SET devices = ? WHERE id = ?', JSON.stringify(devices), id);
+  }
+
   setExpiry(tx: Tx, id: number, expiresAt: string | null): void {
     tx.sql.run('UPDATE instances_snapshots SET expiry_date = ? WHERE id = ?', expiresAt, id);
   }

@@ -129,6 +129,11 @@ export class InstanceRepository {
     tx.sql.run('UPDATE instances SET name = ? WHERE id = ?', name, id);
   }
 
+  /** In another project, under the same name or another. */
+  relocate(tx: Tx, id: number, { projectId, name }: { readonly projectId: number; readonly name: string }): void {
+    tx.sql.run('UPDATE instances SET project_id = ?, name = ? WHERE id = ?', projectId, name, id);
+  }
+
   /** On another member from now on. */
   place(tx: Tx, id: number, memberId: number, placementEpoch: number): void {
     tx.sql.run('UPDATE instances SET node_id = ?, placement_epoch = ? WHERE id = ?', memberId, placementEpoch, id);

@@ -12,12 +12,13 @@ import { InstanceMoves, type MoveWatch } from '../instance-moves.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { instanceConflictKey, instanceResources } from '../instance-urls.js';
 import { handleChecked } from '../members/checked-handlers.js';
+import { ArrivingInstance } from './arriving-instance.js';
 import { moveInstance } from './move-instance.operation.js';
-import { movedVolume, type MoveInstanceParams } from './move-operation.params.js';
+import { formerVolume, movedVolume, type MoveInstanceParams } from './move-operation.params.js';
 
 const moveRequest = z.object({
   id: z.int(), project: z.string(), name: z.string(), type: z.enum(['container', 'virtual-machine']), pool: z.string(), from: z.int(), epoch: z.int(),
-  snapshots: z.array(z.string()), size: z.string(),
+  snapshots: z.array(z.string()), size: z.string(), to: z.object({ project: z.string(), name: z.string(), pool: z.string() }).optional(),
 });
 
 /** `err` is empty where it went well. */
@@ -39,6 +40,7 @@ export class MemberMoves extends InstanceMoves {
     private readonly specs: InstanceSpecs,
     private readonly volumes: VolumesService,
     private readonly snapshots: SnapshotVolumes,
+    private readonly arriving: ArrivingInstance,
   ) {
     super();
   }
@@ -55,7 +57,7 @@ export class MemberMoves extends InstanceMoves {
     const volume = this.specs.volumeKey(instance);
     const request: MoveInstanceParams = {
       id: row.id, project: row.project, name: row.name, type: row.type, pool, from: this.self.id, epoch: row.placementEpoch,
-      snapshots: this.snapshots.names(volume), size,
+      snapshots: watch.alone ? [] : this.snapshots.names(volume), size, ...(watch.to === undefined && !watch.alone ? {} : { to: watch.to ?? { project: row.project, name: row.name, pool } }),
     };
     let reply: MoveReply | undefined;
     try {
@@ -84,8 +86,9 @@ export class MemberMoves extends InstanceMoves {
     const row = this.repository.findById(request.id, tx.sql);
     if (row === undefined) throw notFound('Instance not found');
     if (row.memberId !== request.from || row.placementEpoch !== request.epoch || row.state !== 'Created') throw conflict('Instance has changed its place');
+    if (request.to !== undefined) return this.arriving.reserve(tx, row, request, request.to, request.snapshots, request.from);
     this.volumes.reserveInstanceVolume(tx, movedVolume(request));
-    this.snapshots.copyRows(tx, { ...movedVolume(request), memberId: request.from }, movedVolume(request));
+    this.snapshots.copyRows(tx, { ...formerVolume(request), memberId: request.from }, movedVolume(request));
   }
 
   private async until(ctx: RequestContext, over: () => boolean): Promise<void> {

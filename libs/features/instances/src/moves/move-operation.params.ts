@@ -1,5 +1,6 @@
 import type { InstanceType } from '#api-types';
 import type { InstanceVolumeKey } from '#features/storage';
+import { volumeAt, type InstancePlace } from './relocation.params.js';
 
 /** The move of an instance to the member that carries it out. */
 export interface MoveInstanceParams {
@@ -16,6 +17,8 @@ export interface MoveInstanceParams {
   readonly snapshots: readonly string[];
   /** `size` of the root disk; empty for the pool's default. */
   readonly size: string;
+  /** Where it will be on its new member; absent for the same project, name and pool. */
+  readonly to?: InstancePlace | undefined;
 }
 
 /** What is left of an instance on a member it has left. */
@@ -27,8 +30,18 @@ export interface DiscardInstanceParams {
   readonly pool: string;
 }
 
-export function movedVolume({ pool, project, name, type }: DiscardInstanceParams): InstanceVolumeKey {
+/** What is left where it was. */
+export function formerVolume({ pool, project, name, type }: DiscardInstanceParams): InstanceVolumeKey {
   return { pool, project, name, type };
+}
+
+export function newPlace({ to, project, name, pool }: MoveInstanceParams): InstancePlace {
+  return to ?? { project, name, pool };
+}
+
+/** The volume where it comes. */
+export function movedVolume(params: MoveInstanceParams): InstanceVolumeKey {
+  return volumeAt(params.type, newPlace(params));
 }
 
 /** A member has at most one instance of a name; until the former one's volume is gone no other can come. */

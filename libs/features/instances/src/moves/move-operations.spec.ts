@@ -8,7 +8,7 @@ import { settled } from '../testing/fake-member.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
 import { discardInstance } from './discard-instance.operation.js';
 import { moveInstance } from './move-instance.operation.js';
-import { movedVolume, type DiscardInstanceParams, type MoveInstanceParams } from './move-operation.params.js';
+import { formerVolume, type DiscardInstanceParams, type MoveInstanceParams } from './move-operation.params.js';
 
 /** `c1` with a snapshot on member 1 of two. */
 async function world(): Promise<{ cluster: FakeCluster; params: MoveInstanceParams }> {
@@ -55,8 +55,8 @@ describeOperation<MoveInstanceParams>({
     return harness(cluster, moveInstance, {
       params,
       reserve: (tx) => {
-        cluster.member(2).get(VolumesService).reserveInstanceVolume(tx, movedVolume(params));
-        cluster.member(2).get(SnapshotVolumes).copyRows(tx, { ...movedVolume(params), memberId: 1 }, movedVolume(params));
+        cluster.member(2).get(VolumesService).reserveInstanceVolume(tx, formerVolume(params));
+        cluster.member(2).get(SnapshotVolumes).copyRows(tx, { ...formerVolume(params), memberId: 1 }, formerVolume(params));
       },
       assertDone: () => arrived(cluster),
       // One whole instance on exactly one member: after the last transaction there is no way back.
@@ -74,7 +74,7 @@ describeOperation<DiscardInstanceParams>({
   harness: async () => {
     const { cluster, params } = await world();
     const member = cluster.member(2);
-    const key = movedVolume(params);
+    const key = formerVolume(params);
     // As a move away from member 2 leaves it.
     await member.transactions.run(member.ctx(), (tx) => member.get(VolumesService).reserveInstanceVolume(tx, key));
     await member.get(VolumesService).createInstanceVolume(member.ctx(), { ...key, imageFingerprint: '' });

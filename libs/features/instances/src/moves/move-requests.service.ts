@@ -1,17 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import type { InstancePost } from '#api-types';
-import { forbidden, internal, invalid, LocalMember, notFound, notImplemented, unavailable, type RequestContext } from '#kernel';
+import { AppError, forbidden, internal, invalid, LocalMember, notFound, unavailable, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { ClusterMembers } from '#features/cluster';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
-import { hostName, instanceResources } from '../instance-urls.js';
+import { InstanceLocks } from '../instance-locks.js';
+import { InstanceSpecs } from '../instance-specs.js';
+import { hostName, instanceResources, instanceUrl } from '../instance-urls.js';
 import { InstanceMoves } from '../instance-moves.js';
 import { PowerStates } from '../power-states.js';
+import { checkInstanceName } from '../rules/instance-name.rules.js';
+import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
+import { ArrivingInstance } from './arriving-instance.js';
 import { moveInstance } from './move-instance.operation.js';
+import { relocateInstance } from './relocate-instance.operation.js';
+import { isSamePlace, type InstancePlace, type RelocateInstanceParams } from './relocation.params.js';
 
 const noCriu = "Unable to perform container live migration. CRIU isn't installed";
 
-/** `POST /1.0/instances/{name}?target=`: to another member, with LXD's words for what cannot be done. */
+/** `POST /1.0/instances/{name}` that moves: to another member, pool or project, with LXD's words for what cannot be done. */
 @Injectable()
 export class MoveRequests {
   constructor(
@@ -20,7 +27,37 @@ export class MoveRequests {
     private readonly members: ClusterMembers,
     private readonly states: PowerStates,
     private readonly self: LocalMember,
+    private readonly snapshots: InstanceSnapshots,
+    private readonly specs: InstanceSpecs,
+    private readonly arriving: ArrivingInstance,
+    private readonly locks: InstanceLocks,
   ) {}
+
+  /** To another pool or project of this member. */
+  async withinMember(ctx: RequestContext, instance: ExpandedInstance, request: InstancePost): Promise<OperationHandle> {
+    const { row } = instance;
+    const { place: { from, to }, alone } = this.asked(instance, request);
+    const params: RelocateInstanceParams = {
+      ...from, id: row.id, type: row.type, to, size: this.specs.rootOf(instance).size, snapshots: alone ? [] : this.snapshots.list(instance).map(({ name }) => name),
+    };
+    const { kind, description } = relocateInstance;
+    const resources = { instances: [instanceUrl(row)] };
+    const fail = (error: unknown): Promise<OperationHandle> => this.operations.runInMemory(ctx, { kind, class: 'task', description, resources, run: () => Promise.reject(error) });
+    await this.states.ready();
+    if (this.states.isRunning(hostName(row))) {
+      return fail(internal(request.live ? `Failed stopping instance "${row.name}": ${noCriu}` : `Instance must be stopped to move between ${to.project === from.project ? 'pools' : 'projects'} statelessly`));
+    }
+    const lock = this.locks.acquire(row.id, 'migrate');
+    try {
+      const operation = await this.operations.schedule(ctx, kind, params, { resources, reserve: (tx) => this.arriving.reserve(tx, row, from, to, params.snapshots) });
+      void operation.done.then(() => lock.release());
+      return operation;
+    } catch (error) {
+      lock.release();
+      if (AppError.is(error, 'unavailable')) throw error;
+      return fail(error);
+    }
+  }
 
   async toMember(ctx: RequestContext, instance: ExpandedInstance, request: InstancePost, target: string): Promise<OperationHandle> {
     const { row } = instance;
@@ -30,14 +67,24 @@ export class MoveRequests {
     if (member.id === this.self.id) throw invalid("Target must be different than instance's current location");
     if (member.state === 'evacuated') throw forbidden('Cluster member is evacuated');
     if (!member.online) throw unavailable('Target cluster member is offline');
-    if (request.name && request.name !== row.name) throw notImplemented('Renaming an instance while it moves to another member is not supported by this server');
+    const { place, alone } = this.asked(instance, request);
     const { kind, description } = moveInstance;
     return this.operations.runInMemory(ctx, {
       kind, class: 'task', description, resources: instanceResources(row),
       run: async ({ signal }) => {
         if (this.states.isRunning(hostName(row))) throw internal(request.live ? `Failed stopping instance "${row.name}": ${noCriu}` : 'Instance must be stopped to be moved statelessly');
-        await this.moves.move(ctx, instance, member.id, { signal });
+        await this.moves.move(ctx, instance, member.id, { signal, alone, ...(isSamePlace(place.from, place.to) ? {} : { to: place.to }) });
       },
     });
+  }
+
+  private asked(instance: ExpandedInstance, request: InstancePost): { readonly place: Readonly<Record<'from' | 'to', InstancePlace>>; readonly alone: boolean } {
+    const { row } = instance;
+    if (request.name?.includes('/')) throw invalid('The character "/" is reserved for snapshots');
+    if (request.name) checkInstanceName(request.name);
+    const { pool } = this.specs.rootOf(instance);
+    const from: InstancePlace = { project: row.project, name: row.name, pool };
+    const to: InstancePlace = { project: request.project || from.project, name: request.name || from.name, pool: request.pool || pool };
+    return { place: { from, to }, alone: request.instance_only === true || request.container_only === true };
   }
 }

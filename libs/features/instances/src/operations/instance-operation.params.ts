@@ -14,6 +14,8 @@ export interface CreateInstanceParams {
   readonly fingerprint: string;
   /** Where to fetch the image from; null for one that is here. */
   readonly remote: InstanceSource | null;
+  /** A step follows that starts it. */
+  readonly start?: boolean;
 }
 
 /** What `ensure-image` saves. */

@@ -4,7 +4,7 @@ import { nothingToUndo, Step, type StepContext } from '#platform/operations';
 import { VolumesService } from '#features/storage';
 import { InstanceCatalog } from '../../data/instance.catalog.js';
 import { MemberVolatileStore } from '../../data/member-volatile.store.js';
-import { movedVolume, type DiscardInstanceParams } from '../move-operation.params.js';
+import { formerVolume, type DiscardInstanceParams } from '../move-operation.params.js';
 
 /** The last trace here: from now on an instance of that name can come. */
 @Injectable()
@@ -22,7 +22,7 @@ export class DiscardRowsStep extends Step<DiscardInstanceParams, void> {
 
   override async run(context: StepContext, params: DiscardInstanceParams): Promise<void> {
     await this.runner.run(context.ctx, (tx) => {
-      this.volumes.releaseInstanceVolume(tx, movedVolume(params));
+      this.volumes.releaseInstanceVolume(tx, formerVolume(params));
       context.finish(tx);
       tx.afterCommit(() => {
         const instance = this.catalog.findById(params.id);

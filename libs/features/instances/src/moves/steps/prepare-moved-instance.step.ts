@@ -6,7 +6,8 @@ import { InstanceCatalog, type ExpandedInstance } from '../../data/instance.cata
 import { InstanceNeighbors } from '../../instance-neighbors.js';
 import { InstanceSpecs } from '../../instance-specs.js';
 import { hostName } from '../../instance-urls.js';
-import type { MoveInstanceParams } from '../move-operation.params.js';
+import { ArrivingInstance } from '../arriving-instance.js';
+import { newPlace, type MoveInstanceParams } from '../move-operation.params.js';
 
 /** Makes the instance known to this host, and its addresses to this member's DHCP, before it is here: nothing remains to fail afterwards. */
 @Injectable()
@@ -20,6 +21,7 @@ export class PrepareMovedInstanceStep extends Step<MoveInstanceParams, void> {
     private readonly driver: InstanceDriver,
     private readonly neighbors: InstanceNeighbors,
     private readonly self: LocalMember,
+    private readonly place: ArrivingInstance,
   ) {
     super();
   }
@@ -34,13 +36,14 @@ export class PrepareMovedInstanceStep extends Step<MoveInstanceParams, void> {
   override async undo(_context: StepContext, params: MoveInstanceParams): Promise<void> {
     const instance = this.catalog.findById(params.id);
     if (instance !== undefined && this.catalog.isLocal(instance)) return;
-    if (instance !== undefined) await this.neighbors.removeLeases(instance);
-    await this.driver.destroyInstance(hostName(params));
+    if (instance !== undefined) await this.neighbors.removeLeases(this.arriving(params) ?? instance);
+    await this.driver.destroyInstance(hostName(newPlace(params)));
   }
 
   /** As it will be once it is here. */
-  private arriving({ id, epoch }: MoveInstanceParams): ExpandedInstance | undefined {
-    const instance = this.catalog.findById(id);
-    return instance && { ...instance, row: { ...instance.row, memberId: this.self.id, placementEpoch: epoch + 1 } };
+  private arriving(params: MoveInstanceParams): ExpandedInstance | undefined {
+    const known = this.catalog.findById(params.id);
+    const instance = known && params.to ? this.place.at(known.row, params.to) : known;
+    return instance && { ...instance, row: { ...instance.row, memberId: this.self.id, placementEpoch: params.epoch + 1 } };
   }
 }

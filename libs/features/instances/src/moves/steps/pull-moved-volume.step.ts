@@ -5,7 +5,7 @@ import { VolumesService } from '#features/storage';
 import { InstanceRepository } from '../../data/instance.repository.js';
 import type { MemberState } from '../../data/member-volatile.store.js';
 import { VolumePull } from '../../transfers/volume-pull.service.js';
-import { movedVolume, type MoveInstanceParams } from '../move-operation.params.js';
+import { movedVolume, newPlace, type MoveInstanceParams } from '../move-operation.params.js';
 
 /** Fetches the volume, snapshots included, from the member that has it, and what that member alone knows of it. */
 @Injectable()
@@ -22,12 +22,12 @@ export class PullMovedVolumeStep extends Step<MoveInstanceParams, MemberState> {
   }
 
   override async run(context: StepContext, params: MoveInstanceParams): Promise<MemberState> {
-    const { id, name, from, snapshots, pool, size } = params;
+    const { id, name, from, snapshots, size } = params;
     const offer = await this.pull.offer(from, id);
     // A volume an attempt before a crash has left may be older than what the instance has become since.
     await this.volumes.destroyInstanceVolume(movedVolume(params));
     await this.pull.pull({
-      memberId: from, id, name, snapshot: '', snapshots, target: movedVolume(params), sizeBytes: this.volumes.sizeBytes(pool, size), fence: context.operationId, refreshToken: '',
+      memberId: from, id, name, snapshot: '', snapshots, target: movedVolume(params), sizeBytes: this.volumes.sizeBytes(newPlace(params).pool, size), fence: context.operationId, refreshToken: '',
     }, offer, context);
     return offer.local;
   }

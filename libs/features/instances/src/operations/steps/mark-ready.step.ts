@@ -21,7 +21,7 @@ export class MarkReadyStep extends Step<CreateInstanceParams, void> {
   override async run(context: StepContext, params: CreateInstanceParams): Promise<void> {
     await this.runner.run(context.ctx, (tx) => {
       context.commitPoint(tx);
-      context.finish(tx);
+      if (params.start !== true) context.finish(tx);
       const row = this.repository.findByName(params.project, params.name, tx.sql);
       if (row === undefined || row.state === 'Created') return;
       this.repository.setState(tx, row.id, 'Created');
