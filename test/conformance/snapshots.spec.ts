@@ -1,4 +1,5 @@
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { same } from '../support/compare.js';
 import { instanceMasks, lines } from '../support/lines.js';
 import { must, Pair } from '../support/pair.js';
 
@@ -92,3 +93,44 @@ for (const pool of ['default', 'bt']) {
     lxc list -f csv
   `, instanceMasks);
 }
+
+lines(pair, 'what a schedule may be', `
+  lxc init bb s1 -q
+  lxc config set s1 snapshots.schedule='@hourly'
+  lxc config set s1 snapshots.schedule='@daily, @startup'
+  lxc config set s1 snapshots.schedule='@daily,@startup'
+  lxc config set s1 snapshots.schedule='@foo'
+  lxc config set s1 snapshots.schedule='@never'
+  lxc config set s1 snapshots.schedule='@every 1h'
+  lxc config set s1 snapshots.schedule='* * * * *'
+  lxc config set s1 snapshots.schedule='0 6 * * *, 0 7 * * *'
+  lxc config set s1 snapshots.schedule='0 6 * * *,0 7 * * *'
+  lxc config set s1 snapshots.schedule='1,2 * * * 1,2'
+  lxc config set s1 snapshots.schedule='60 * * * *'
+  lxc config set s1 snapshots.schedule='* * * *'
+  lxc config set s1 snapshots.schedule='a * * * *'
+  lxc config set s1 snapshots.schedule='* * * jan sun'
+  lxc config set s1 snapshots.schedule='*/5 1-3 * * 7'
+  lxc config set s1 snapshots.schedule='*/0 * * * *'
+  lxc config set s1 snapshots.schedule='5-1 * * * *'
+  lxc config set s1 snapshots.schedule='TZ=Asia/Tokyo 0 6 * * *'
+  lxc config set s1 snapshots.schedule='@daily,0 6 * * *'
+  lxc config set s1 snapshots.schedule='0 6 * * *,@daily'
+  lxc config set s1 snapshots.schedule=',@daily'
+  lxc config set s1 snapshots.schedule.stopped=maybe
+  lxc config set s1 snapshots.expiry=x
+  lxc config get s1 snapshots.schedule
+  lxc delete s1
+`, instanceMasks);
+
+it('takes snapshots by schedule, on both', { timeout: 120_000 }, async () => {
+  for (const target of pair.both) {
+    must(target, 'lxc init bb s1 -q -c snapshots.schedule="* * * * *" -c snapshots.schedule.stopped=true -c snapshots.expiry=1d -c snapshots.pattern=auto%d');
+    must(target, 'lxc init bb s2 -q -c snapshots.schedule="* * * * *"');
+    must(target, 'lxc init bb s3 -q -c snapshots.schedule="@startup"; lxc start s3 2>/dev/null');
+  }
+  await expect.poll(() => pair.both.map((target) => must(target, 'lxc query /1.0/instances/s1/snapshots').includes('/s1/snapshots/auto0')), { timeout: 100_000, interval: 1000 }).toEqual([true, true]);
+  for (const name of ['s2', 's3']) same(pair.roost, pair.lxd, `lxc query /1.0/instances/${name}/snapshots`);
+  same(pair.roost, pair.lxd, 'lxc query /1.0/instances/s1/snapshots/auto0', instanceMasks);
+  same(pair.roost, pair.lxd, 'lxc delete -f s1 s2 s3');
+});

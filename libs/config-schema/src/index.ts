@@ -1,3 +1,4 @@
+export { isScheduledAt, scheduleHas } from './checks/schedule.checks.js';
 export * from './key.js';
 export * from './checks/compression.checks.js';
 export * from './instance-config.rules.js';

@@ -12,28 +12,86 @@ const fields: readonly { min: number; max: number; names: readonly string[]; fir
   { min: 0, max: 6, names: days, first: 0 },
 ];
 
+/** Which values of one field match; `any` where it is not restricted. */
+interface CronField {
+  readonly any: boolean;
+  readonly values: ReadonlySet<number>;
+}
+
+/** A cron expression: minute, hour, day of the month, month, day of the week. */
+type Cron = readonly [minute: CronField, hour: CronField, day: CronField, month: CronField, weekday: CronField];
+
+const form = 'Schedule must be of the form: <minute> <hour> <day-of-month> <month> <day-of-week>';
+
 /** Five-field cron expressions or aliases such as `@daily`, several separated by a comma and a space. */
 export function isSnapshotSchedule(value: string): void {
-  const parts = value.split(', ').map((part) => part.trim());
-  if (parts.every((part) => aliases.has(part))) return;
-  for (const part of parts) {
-    const words = part.split(' ');
-    if (words.length !== fields.length) {
-      throw invalid('Schedule must be of the form: <minute> <hour> <day-of-month> <month> <day-of-week>');
-    }
-    if (part.startsWith('@')) throw invalid(`Error parsing schedule: unrecognized descriptor: ${part}`);
-    for (const [index, word] of words.entries()) checkField(word, fields[index]!);
+  const parts = partsOf(value);
+  if (!parts.every((part) => aliases.has(part))) for (const part of parts) parseCron(part);
+}
+
+/** Whether a schedule names an alias that is no time, such as `@startup`. */
+export function scheduleHas(schedule: string, alias: '@startup' | '@never'): boolean {
+  return partsOf(schedule).includes(alias);
+}
+
+/**
+ * Whether a schedule, which has been checked, falls into the minute of `when`, in local time. Aliases do not all fall on the hour: each subject (an id) has a
+ * minute of its own, and an hour where none is meant, so that not everything happens at once.
+ */
+export function isScheduledAt(schedule: string, when: Date, subject: number): boolean {
+  return partsOf(schedule).some((part) => {
+    const expression = aliases.has(part) ? spread(part, subject) : part;
+    return expression !== '' && matches(parseCron(expression), when);
+  });
+}
+
+function partsOf(value: string): string[] {
+  return value.split(', ').map((part) => part.trim());
+}
+
+function spread(alias: string, subject: number): string {
+  const minute = subject * 7 % 60;
+  const hour = subject * 5 % 24;
+  switch (alias) {
+    case '@hourly': return `${minute} * * * *`;
+    case '@midnight': return `${minute} 0 * * *`;
+    case '@daily': return `${minute} ${hour} * * *`;
+    case '@weekly': return `${minute} ${hour} * * 0`;
+    case '@monthly': return `${minute} ${hour} 1 * *`;
+    case '@annually':
+    case '@yearly': return `${minute} ${hour} 1 1 *`;
+    default: return '';
   }
 }
 
-function checkField(field: string, bounds: (typeof fields)[number]): void {
+/** Where both kinds of day are restricted, either will do, as with cron. */
+function matches([minute, hour, day, month, weekday]: Cron, when: Date): boolean {
+  if (!minute.values.has(when.getMinutes()) || !hour.values.has(when.getHours()) || !month.values.has(when.getMonth() + 1)) return false;
+  const [byDay, byWeekday] = [day.values.has(when.getDate()), weekday.values.has(when.getDay())];
+  return day.any || weekday.any ? byDay && byWeekday : byDay || byWeekday;
+}
+
+function parseCron(part: string): Cron {
+  const words = part.split(' ');
+  if (words.length !== fields.length) throw invalid(form);
+  if (part.startsWith('@')) throw invalid(`Error parsing schedule: unrecognized descriptor: ${part}`);
+  return words.map((word, index) => parseField(word, fields[index]!)) as unknown as Cron;
+}
+
+function parseField(field: string, bounds: (typeof fields)[number]): CronField {
+  const values = new Set<number>();
+  let any = false;
   for (const expression of field.split(',').filter((text) => text !== '')) {
-    const problem = rangeProblem(expression, bounds);
-    if (problem !== null) throw invalid(`Error parsing schedule: ${problem}`);
+    const range = parseRange(expression, bounds);
+    if (typeof range === 'string') throw invalid(`Error parsing schedule: ${range}`);
+    for (let value = range.start; value <= range.end; value += range.width) values.add(value);
+    any ||= range.any;
   }
+  return { any, values };
 }
 
-function rangeProblem(expression: string, { min, max, names, first }: (typeof fields)[number]): string | null {
+/** One range of values, or what is wrong with it. */
+function parseRange(expression: string, { min, max, names, first }: (typeof fields)[number]): { readonly start: number; readonly end: number; readonly width: number; readonly any: boolean } | string {
   const [range = '', step, ...moreSteps] = expression.split('/');
   const [low = '', high, ...moreRanges] = range.split('-');
   const number = (text: string): number | string => {
@@ -41,9 +99,10 @@ function rangeProblem(expression: string, { min, max, names, first }: (typeof fi
     if (named >= 0) return named + first;
     return /^\d+$/.test(text) ? Number(text) : `failed to parse int from ${text}: ${parseError('Atoi', text)}`;
   };
+  const any = low === '*' || low === '?';
   let start: number | string = min;
   let end: number | string = max;
-  if (low !== '*' && low !== '?') {
+  if (!any) {
     start = number(low);
     if (typeof start === 'string') return start;
     if (moreRanges.length > 0) return `too many hyphens: ${expression}`;
@@ -56,7 +115,9 @@ function rangeProblem(expression: string, { min, max, names, first }: (typeof fi
   if (start < min) return `beginning of range (${start}) below minimum (${min}): ${expression}`;
   if (end > max) return `end of range (${end}) above maximum (${max}): ${expression}`;
   if (start > end) return `beginning of range (${start}) beyond end of range (${end}): ${expression}`;
-  return width === 0 ? `step of range should be a positive number: ${expression}` : null;
+  if (width === 0) return `step of range should be a positive number: ${expression}`;
+  // A star with a step restricts after all.
+  return { start, end, width, any: any && width === 1 };
 }
 
 /** A span such as `1M 2H 3d 4w 5m 6y`, each unit at most once. */

@@ -9,6 +9,7 @@ import { InstanceRemoval } from './instance-removal.service.js';
 import { hostName } from './instance-urls.js';
 import { StartPermits } from './members/start-permits.js';
 import { PowerStates } from './power-states.js';
+import { StartupSnapshots } from './snapshots/startup-snapshots.js';
 
 export interface StartOptions {
   readonly stateful?: boolean | undefined;
@@ -38,6 +39,7 @@ export class InstancePower {
     private readonly removal: InstanceRemoval,
     private readonly leaving: InstanceLeaving,
     private readonly permits: StartPermits,
+    private readonly snapshots: StartupSnapshots,
   ) {}
 
   isRunning(instance: ExpandedInstance): boolean {
@@ -52,6 +54,7 @@ export class InstancePower {
     const lock = this.locks.acquire(instance.row.id, 'start');
     try {
       await this.permits.assertStartable(ctx, instance, force);
+      await this.snapshots.take(instance);
       await this.host.start(instance.row.id);
       this.events.send('started', instance.row, { requestor: ctx.requestor });
     } finally {
@@ -87,6 +90,7 @@ export class InstancePower {
     try {
       if (this.isRunning(instance)) await (options.force ? this.host.kill(instance) : this.host.shutDown(instance, options.timeoutMs));
       if (lock.overridden) throw internal('shutting down the container failed');
+      await this.snapshots.take(instance);
       await this.host.start(instance.row.id);
       this.events.send('restarted', instance.row, { requestor: ctx.requestor });
     } catch (error) {

@@ -57,6 +57,7 @@ import { MemberMoves } from './moves/member-moves.service.js';
 import { VolumeSource } from './transfers/volume-source.service.js';
 import { snapshotControllers, snapshotOperations, snapshotProviders } from './snapshots/index.js';
 import { PowerStates } from './power-states.js';
+import { SnapshotScheduleReconciler } from './reconcile/snapshot-schedule.reconciler.js';
 import { SnapshotExpiryReconciler } from './reconcile/snapshot-expiry.reconciler.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
@@ -76,7 +77,7 @@ const operations = [createInstance, createAndStartInstance, deleteInstance, rena
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...new Set(operations.flatMap(({ steps }) => steps as unknown as Type[])),
   ],
-  exports: [GuestApi, InstancesLifecycle, InstancesReconciler, SnapshotExpiryReconciler],
+  exports: [GuestApi, InstancesLifecycle, InstancesReconciler, SnapshotExpiryReconciler, SnapshotScheduleReconciler],
 })
 export class InstancesModule implements OnModuleInit {
   constructor(
