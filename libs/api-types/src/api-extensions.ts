@@ -14,15 +14,15 @@ export const apiExtensions: readonly string[] = [
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
   'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
-  'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver',
-  'limits_hugepages', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
-  'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev',
-  'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
+  'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
+  'limits_hugepages', 'projects_restrictions', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
+  'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
+  'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
   'instance_bulk_state_change', 'instance_pool_move', 'storage_volume_state', 'disk_state_quota', 'projects_images_remote_cache_expiry', 'certificate_project',
-  'projects_images_auto_update', 'images_default_architecture', 'project_usage', 'warnings', 'clustering_join_token', 'clustering_description', 'clustering_update_cert', 'storage_api_project', 'server_instance_driver_operational',
+  'projects_images_auto_update', 'projects_restricted_cluster_target', 'images_default_architecture', 'project_usage', 'warnings', 'projects_restricted_backups_and_snapshots', 'clustering_join_token', 'clustering_description', 'clustering_update_cert', 'storage_api_project', 'server_instance_driver_operational',
   'server_supported_storage_drivers', 'event_lifecycle_requestor_address', 'resources_gpu_usb', 'clustering_evacuation', 'network_counters_errors_dropped',
   'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full',
-  'event_project', 'storage_volume_api_filtering', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'metrics_authentication',
+  'event_project', 'storage_volume_api_filtering', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'projects_restricted_intercept', 'metrics_authentication',
   'images_target_project', 'storage_volume_state_total', 'instance_file_head', 'resources_pci_vpd', 'storage_volumes_all_projects', 'cluster_join_token_expiry', 'remote_token_expiry',
   'init_preseed', 'cloud_init',
   // Later ones.
@@ -87,8 +87,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'projects_networks_restricted_uplinks', 'projects_networks_restricted_access',
   ],
   'project limits and restrictions': [
-    'projects_limits', 'projects_restrictions', 'projects_limits_disk', 'projects_limits_instances',
-    'projects_restricted_backups_and_snapshots', 'projects_restricted_intercept', 'projects_restricted_cluster_target',
+    
     'image_restrictions', 'projects_compression',
   ],
   'clustering': [

@@ -1,4 +1,4 @@
-import { invalid, isFalse } from '#kernel';
+import { invalid } from '#kernel';
 import { isSize, isUint32 } from '../checks/value.checks.js';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
 
@@ -42,7 +42,7 @@ export const projectKeys = new KeyGroup(
     'restricted.backups': block('Backups'),
     'restricted.cluster.groups': key.string({ short: 'Cluster groups that may be named' }),
     'restricted.cluster.target': block('Naming a member'),
-    'restricted.containers.interception': block('Interception of system calls'),
+    'restricted.containers.interception': block('Interception of system calls', isOneOf('block', 'allow', 'full')),
     'restricted.containers.lowlevel': block('raw.* and volatile.* of containers'),
     'restricted.containers.nesting': block('Nesting'),
     'restricted.containers.privilege': key.string({ default: 'unprivileged', short: 'Most privilege of containers', check: isOneOf('allow', 'unprivileged', 'isolated') }),
@@ -69,9 +69,12 @@ export type ProjectFeature = (typeof projectFeatures)[number];
 /** What a new project gets unless it says otherwise. */
 export const newProjectFeatures: Readonly<Record<string, string>> = { 'features.images': 'true', 'features.profiles': 'true', 'features.storage.volumes': 'true' };
 
+/** They concern networks of projects of their own, and uplinks, of which there are none yet. */
+const notEnforced: ReadonlySet<string> = new Set(['limits.networks', 'restricted.networks.subnets', 'restricted.networks.uplinks', 'restricted.networks.zones']);
+
 /**
- * Checks a project's configuration in LXD's words. Limits and restrictions that nobody enforces are refused, because a limit that does not
- * hold is worse than none. @throws `invalid`.
+ * Checks a project's configuration in LXD's words. What nobody enforces is refused, because a limit that does not hold is worse than none.
+ * @throws `invalid`.
  */
 export function validateProjectConfig(config: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(config)) {
@@ -83,7 +86,6 @@ export function validateProjectConfig(config: Readonly<Record<string, string>>):
     } catch (error) {
       throw invalid(`Invalid project configuration key "${name}" value: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
-    const enforced = !name.startsWith('limits.') && (!name.startsWith('restricted') || (name === 'restricted' && isFalse(value)));
-    if (!enforced) throw invalid(`Project configuration key "${name}" cannot be set: this server does not enforce it`);
+    if (notEnforced.has(name)) throw invalid(`Project configuration key "${name}" cannot be set: this server does not enforce it`);
   }
 }

@@ -5,6 +5,7 @@ import { AppError, defaultProject, internal, invalid, LocalMember, newUuid, notF
 import type { IdmapEntry } from '#ports';
 import type { Tx } from '#platform/database';
 import { OperationsService, type OperationHandle } from '#platform/operations';
+import { ProjectRefusal } from '#features/projects';
 import { InstanceCatalog } from './data/instance.catalog.js';
 import type { NewInstance } from './data/instance.repository.js';
 import { InstanceNeighbors } from './instance-neighbors.js';
@@ -112,7 +113,7 @@ export class InstanceCreation {
     try {
       return await this.operations.schedule(ctx, kindOf(params), params, { resources, reserve });
     } catch (error) {
-      if (AppError.is(error, 'unavailable')) throw error;
+      if (AppError.is(error, 'unavailable') || error instanceof ProjectRefusal) throw error;
       const failure = AppError.is(error) && error.message === imageMissing ? error : wrap(error, 'Failed creating instance record');
       return this.operations.runInMemory(ctx, {
         kind: createInstance.kind, class: 'task', description: createInstance.description, resources, run: () => Promise.reject(failure),

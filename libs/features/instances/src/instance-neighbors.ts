@@ -6,7 +6,7 @@ import { HostInfo, type HostDescription, type NicNetwork } from '#ports';
 import { Database, type Sql, type Tx } from '#platform/database';
 import { ImagesService, type ImageRow } from '#features/images';
 import { NetworksService } from '#features/networks';
-import { ProjectsService } from '#features/projects';
+import { ProjectLimits, ProjectsService } from '#features/projects';
 import type { ExpandedInstance } from './data/instance.catalog.js';
 import { nicLease } from './rules/nic-lease.rules.js';
 
@@ -30,6 +30,7 @@ export class InstanceNeighbors {
     private readonly networks: NetworksService,
     private readonly images: ImagesService,
     private readonly host: HostInfo,
+    readonly limits: ProjectLimits,
   ) {}
 
   /** Asked once; the facts used here do not change while the daemon runs. */

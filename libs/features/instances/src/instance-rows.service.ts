@@ -54,6 +54,8 @@ export class InstanceRows {
 
   /** Writes the rows of a new instance and of its root volume. `fromUser` is as requested plus what the image says. */
   reserve(tx: Tx, project: string, fromUser: NewInstance, hostIdmap: readonly IdmapEntry[]): ExpandedInstance {
+    const { limits } = this.neighbors;
+    limits.checkVolatile(tx.sql, project, fromUser, fromUser.config, {});
     const draft = this.draft(fromUser, project);
     const network = this.neighbors.networkLookup(tx.sql, project);
     checkDeviceTypes(draft.devices);
@@ -76,6 +78,7 @@ export class InstanceRows {
     } catch (error) {
       throw wrap(error, 'Failed initialising instance: Failed loading storage pool');
     }
+    limits.checkNewInstance(tx.sql, project, row.type);
     return this.catalog.expand(this.repository.findById(id, tx.sql)!, tx.sql);
   }
 
@@ -98,6 +101,7 @@ export class InstanceRows {
     const after = this.catalog.expand(draft, tx.sql);
     const network = this.neighbors.networkLookup(tx.sql, row.project);
     const checked: CheckedInstance = { ...draft, expandedConfig: after.expandedConfig, expandedDevices: after.expandedDevices };
+    if (byUser) this.neighbors.limits.checkVolatile(tx.sql, row.project, row, draft.config, current);
     checkOwn(checked, network, updatePrefixes);
     if (byUser && dropsIdmapKeys(current, draft.config)) throw internal("Volatile idmap keys can't be deleted by the user");
     checkExpanded(checked, network, expandedPrefixes);
@@ -111,6 +115,7 @@ export class InstanceRows {
     const separated = separateVolatile(allocateVolatile(config, after.expandedDevices, random), known);
     const change: InstanceChange = { ...draft, config: separated.row };
     this.repository.update(tx, row.id, change);
+    this.neighbors.limits.check(tx.sql, row.project, 'instance update');
     return {
       before,
       after: this.catalog.expand({ ...draft, config: separated.row }, tx.sql),

@@ -4,6 +4,7 @@ import { AppError, internal, messageOf, notFound, type RequestContext } from '#k
 import { TransactionRunner, type Tx } from '#platform/database';
 import { checkEtag } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
+import { ProjectRefusal } from '#features/projects';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceRepository, type InstanceRow } from './data/instance.repository.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
@@ -63,7 +64,7 @@ export class InstanceUpdate {
       await this.writeRow(ctx, instance, request);
       return await this.operations.runInMemory(ctx, { kind: updateInstance.kind, class: 'task', description: updateInstance.description, resources, run: async () => {} });
     } catch (error) {
-      if (error instanceof AppError && sharpKinds.has(error.kind) && error.kind !== 'conflict') throw error;
+      if (error instanceof ProjectRefusal || (error instanceof AppError && sharpKinds.has(error.kind) && error.kind !== 'conflict')) throw error;
       return this.operations.runInMemory(ctx, { kind: updateInstance.kind, class: 'task', description: updateInstance.description, resources, run: () => Promise.reject(error) });
     }
   }

@@ -5,7 +5,7 @@ import { conflict, forbidden, internal, notFound, wrap, type RequestContext } fr
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
-import { ProjectsService, ProjectUsage } from '#features/projects';
+import { ProjectLimits, ProjectsService, ProjectUsage } from '#features/projects';
 import { validateProfileName } from './profile-name.rules.js';
 import { ProfileUsage, type ProfileChange } from './profile-usage.registry.js';
 import { ProfilesRepository, type ProfileRow, type ProfileValues } from './profiles.repository.js';
@@ -39,6 +39,7 @@ export class ProfilesService implements OnModuleInit {
     private readonly projectUsage: ProjectUsage,
     private readonly usage: ProfileUsage,
     private readonly events: EventBus,
+    private readonly limits: ProjectLimits,
   ) {}
 
   onModuleInit(): void {
@@ -95,6 +96,7 @@ export class ProfilesService implements OnModuleInit {
       this.validate(tx.sql, ctx.project, body);
       if (this.repository.find(tx.sql, project, name) !== undefined) throw conflict(`Error inserting "${name}" into database: The profile already exists`);
       this.repository.insert(tx, project, name, { description: body.description ?? '', config: withoutEmpty(body.config ?? {}), devices: withoutEmptyOptions(body.devices ?? {}) });
+      this.limits.checkProfile(tx.sql, project, 'profile creation');
       const url = this.url({ project, name });
       this.announce(ctx, tx, 'profile-created', project, url);
       return url;
@@ -111,6 +113,7 @@ export class ProfilesService implements OnModuleInit {
       const after = { ...before, description: wanted.description, config: withoutEmpty(wanted.config), devices: withoutEmptyOptions(wanted.devices) };
       this.usage.check(tx, { before, after });
       this.repository.update(tx, before.id, after);
+      this.limits.checkProfile(tx.sql, before.project, 'profile update');
       this.announce(ctx, tx, 'profile-updated', before.project, this.url(before));
       return { before, after };
     });

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ProjectsRepository } from './data/projects.repository.js';
+import { ProjectContentRepository } from './limits/project-content.repository.js';
+import { ProjectLimits } from './limits/project-limits.service.js';
 import { ProjectUsage } from './project-usage.registry.js';
 import { ProjectViews } from './project-views.service.js';
 import { ProjectsController } from './projects.controller.js';
@@ -7,7 +9,7 @@ import { ProjectsService } from './projects.service.js';
 
 @Module({
   controllers: [ProjectsController],
-  providers: [ProjectsRepository, ProjectUsage, ProjectsService, ProjectViews],
-  exports: [ProjectsService, ProjectUsage],
+  providers: [ProjectContentRepository, ProjectLimits, ProjectsRepository, ProjectUsage, ProjectsService, ProjectViews],
+  exports: [ProjectLimits, ProjectsService, ProjectUsage],
 })
 export class ProjectsModule {}

@@ -7,6 +7,7 @@ import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { ProjectsRepository, type ProjectRow } from './data/projects.repository.js';
+import { ProjectLimits } from './limits/project-limits.service.js';
 import { ProjectUsage } from './project-usage.registry.js';
 import { changedFeatures, checkFeatureChange, hasFeature } from './rules/project-features.rules.js';
 import { validateProjectName } from './rules/project-name.rules.js';
@@ -32,6 +33,7 @@ export class ProjectsService {
     private readonly usage: ProjectUsage,
     private readonly operations: OperationsService,
     private readonly events: EventBus,
+    private readonly limits: ProjectLimits,
   ) {}
 
   /** @throws `not-found`. Pass a transaction's `sql` where a decision rests on it. */
@@ -87,6 +89,7 @@ export class ProjectsService {
       const description = body.description ?? (patch ? before.description : '');
       checkFeatureChange(name, before.config, config, () => this.isEmpty(tx.sql, before));
       validateProjectConfig(body.config ?? {});
+      this.limits.checkProject(tx.sql, before, config);
       this.repository.update(tx, before.id, { config, description });
       for (const { feature, enabled } of changedFeatures(before.config, config)) this.usage.switched(tx, before, feature, enabled);
       this.announce(ctx, tx, 'project-updated', name);

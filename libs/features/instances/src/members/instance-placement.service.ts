@@ -49,6 +49,7 @@ export class InstancePlacement {
       if (target !== '') throw invalid('Target only allowed when clustered');
       return this.creation.create(ctx, body, type, null);
     }
+    this.neighbors.limits.assertMayTarget(ctx, target);
     if ((await this.database.barrier(ctx)) === 'stale') throw unavailable('The cluster has no quorum: nothing can be created');
     const place = this.placeOf(ctx, body, this.memberOfCopy(ctx, body) ?? target);
     const excluded = new Map<number, string>();

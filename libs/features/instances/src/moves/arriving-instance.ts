@@ -55,6 +55,7 @@ export class ArrivingInstance {
       const taken = this.repository.findByName(to.project, to.name, tx.sql);
       if (taken !== undefined && taken.id !== row.id) throw internal('Add instance info to the database: This "instances" entry already exists');
       this.rows.checkArriving(tx.sql, moved);
+      if (to.project !== row.project) this.checkProject(tx, row, moved);
     } catch (error) {
       throw wrap(error, 'Failed creating instance record');
     }
@@ -67,6 +68,17 @@ export class ArrivingInstance {
       throw wrap(error, 'Failed creating instance record: Failed initialising instance: Failed loading storage pool');
     }
     this.volumeSnapshots.copyRows(tx, source, target, snapshots);
+  }
+
+  /** The limits of its new project, with it in it for as long as they are looked at. */
+  private checkProject(tx: Tx, row: InstanceRow, { row: moved }: ExpandedInstance): void {
+    const write = (one: InstanceRow): void => {
+      this.repository.relocate(tx, row.id, one);
+      this.repository.update(tx, row.id, one);
+    };
+    write(moved);
+    this.neighbors.limits.checkNewInstance(tx.sql, moved.project, moved.type);
+    write(row);
   }
 
   /** The row and those of its snapshots, of which only the ones named go along. Templates are for renames that are nothing else, as in LXD. */

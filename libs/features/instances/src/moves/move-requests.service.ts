@@ -3,6 +3,7 @@ import type { InstancePost } from '#api-types';
 import { AppError, forbidden, internal, invalid, LocalMember, notFound, unavailable, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { ClusterMembers } from '#features/cluster';
+import { ProjectLimits } from '#features/projects';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceLocks } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
@@ -31,6 +32,7 @@ export class MoveRequests {
     private readonly specs: InstanceSpecs,
     private readonly arriving: ArrivingInstance,
     private readonly locks: InstanceLocks,
+    private readonly limits: ProjectLimits,
   ) {}
 
   /** To another pool or project of this member. */
@@ -61,6 +63,7 @@ export class MoveRequests {
 
   async toMember(ctx: RequestContext, instance: ExpandedInstance, request: InstancePost, target: string): Promise<OperationHandle> {
     const { row } = instance;
+    this.limits.assertMayTarget(ctx, target);
     const member = this.members.candidates().find(({ name }) => name === target);
     if (member === undefined) throw notFound('Failed to get target node: Cluster member not found');
     if (!request.migration) throw invalid('Renaming an instance does not take a target');

@@ -4,6 +4,7 @@ import { AppError, conflict, internal, invalid, notFound, notImplemented, wrap, 
 import { isUniqueViolation, TransactionRunner, type Tx } from '#platform/database';
 import { apiUrl, checkEtag } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
+import { ProjectLimits } from '#features/projects';
 import { SnapshotVolumes } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceRepository } from '../data/instance.repository.js';
@@ -36,10 +37,12 @@ export class SnapshotRequests {
     private readonly states: PowerStates,
     private readonly locks: InstanceLocks,
     private readonly events: InstanceLifecycleEvents,
+    private readonly limits: ProjectLimits,
   ) {}
 
   async create(ctx: RequestContext, instance: ExpandedInstance, request: InstanceSnapshotsPost): Promise<OperationHandle> {
     const { row, expandedConfig } = instance;
+    this.limits.assertMayKeep(row.project, 'snapshot');
     const now = new Date();
     const taken = this.repository.listByInstance(row.id).map(({ name }) => name);
     const name = request.name || nextSnapshotName(expandedConfig['snapshots.pattern'] ?? '', taken, now);

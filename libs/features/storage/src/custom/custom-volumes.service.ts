@@ -4,6 +4,7 @@ import { conflict, internal, invalid, LocalMember, notFound, type RequestContext
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
 import { checkEtag } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
+import { ProjectLimits } from '#features/projects';
 import { VolumesRepository, type VolumeKey, type VolumeRow } from '../data/volumes.repository.js';
 import { PoolsService } from '../pools.service.js';
 import { changesShifting, checkVolumeName, contentTypeOf, validateVolumeConfig, withPoolDefaults } from '../rules/custom-volume.rules.js';
@@ -30,6 +31,7 @@ export class CustomVolumes {
     private readonly users: VolumeUsers,
     private readonly events: VolumeEvents,
     private readonly member: LocalMember,
+    private readonly limits: ProjectLimits,
   ) {}
 
   /** What has to be right whatever the volume is to be made from. */
@@ -50,7 +52,11 @@ export class CustomVolumes {
     validateVolumeConfig(diskName(project, name), contentType, config);
     const params: CreateVolumeParams = { pool, project, name, memberId: this.member.id, contentType, sizeBytes: volumeBytes(contentType, config['size']) };
     await settled(this.operations.schedule(ctx, createVolume.kind, params, {
-      resources: {}, reserve: (tx) => this.reserve(tx, params, { description, config }),
+      resources: {},
+      reserve: (tx) => {
+        this.reserve(tx, params, { description, config });
+        this.limits.check(tx.sql, project, 'volume creation');
+      },
     }));
   }
 
@@ -120,6 +126,10 @@ export class CustomVolumes {
         const current = change(tx.sql);
         if (row.contentType === 'block') this.users.refuseRunning(tx.sql, row, 'Cannot resize volume: In use');
         const textOf = ({ description, config }: VolumeText): VolumeText => ({ description, config });
+        // The project is looked at with the new size in it; the row follows with the operation.
+        this.volumes.update(tx, current.row.id, current.after);
+        this.limits.check(tx.sql, row.project, 'volume update');
+        this.volumes.update(tx, current.row.id, textOf(current.row));
         Object.assign(params, { wanted: textOf(current.after), former: textOf(current.row), sizeBytes: bytes(current.after.config), formerSizeBytes: bytes(current.row.config) });
       },
     }));

@@ -1,0 +1,92 @@
+import { Injectable } from '@nestjs/common';
+import { AppError, forbidden, internal, messageOf, type RequestContext } from '#kernel';
+import { Database, type Sql } from '#platform/database';
+import { allowedProjectsOf } from '#platform/auth';
+import { ProjectContentRepository, type ConfigText, type LimitedEntity } from './project-content.repository.js';
+import { checkAggregates, checkCounts, checkNewLimit } from './limits.rules.js';
+import { checkRestrictions, checkVolatile, isRestricted, restriction } from './restrictions.rules.js';
+
+/** A project's rules stand in the way of a change; the request is refused as it is, never an operation that fails. */
+export class ProjectRefusal extends AppError {}
+
+/** What is asked for, in the words of errors. */
+export type LimitedChange = 'instance creation' | 'instance update' | 'profile creation' | 'profile update' | 'volume creation' | 'volume update';
+
+/**
+ * Limits and restrictions of projects (`limits.*`, `restricted.*`). A change is judged in its own transaction, after it was written there, on everything
+ * the project holds then; a refusal takes it back with the transaction.
+ */
+@Injectable()
+export class ProjectLimits {
+  constructor(
+    private readonly repository: ProjectContentRepository,
+    private readonly database: Database,
+  ) {}
+
+  /** Call after the rows were written. @throws {ProjectRefusal} in LXD's words. */
+  check(sql: Sql, project: string, change: LimitedChange): void {
+    const content = this.repository.limited(sql, project);
+    if (content === null) return;
+    refusing(() => {
+      checkAggregates(content);
+      checkRestrictions(content);
+    }, `Failed checking if ${change} allowed: `);
+  }
+
+  /** One more instance is there. */
+  checkNewInstance(sql: Sql, project: string, type: 'container' | 'virtual-machine'): void {
+    const content = this.repository.limited(sql, project);
+    if (content !== null) refusing(() => checkCounts(content, type));
+    this.check(sql, project, 'instance creation');
+  }
+
+  /** Keys of `volatile.*` a user may not set by hand. `current`: those that are there, empty for a new instance. */
+  checkVolatile(sql: Sql, project: string, entity: Pick<LimitedEntity, 'type' | 'name'>, wanted: ConfigText, current: ConfigText): void {
+    const content = this.repository.limited(sql, project);
+    if (content !== null) refusing(() => checkVolatile(content.project, entity, wanted, current));
+  }
+
+  /** A profile changed, of this project and of those that have none of their own. */
+  checkProfile(sql: Sql, project: string, change: LimitedChange): void {
+    for (const name of this.repository.profileUsers(sql, project)) this.check(sql, name, change);
+  }
+
+  /** New values of a project's keys, as they are about to be. */
+  checkProject(sql: Sql, project: { readonly id: number; readonly name: string; readonly config: ConfigText }, wanted: ConfigText): void {
+    const changed = [...new Set([...Object.keys(project.config), ...Object.keys(wanted)])].filter((key) => /^(limits|restricted)\./.test(key) && (project.config[key] ?? '') !== (wanted[key] ?? ''));
+    if (changed.length === 0) return;
+    const content = this.repository.content(sql, { ...project, config: wanted });
+    for (const key of changed.toSorted()) {
+      if (key.startsWith('limits.')) refusing(() => checkNewLimit(content, key, wanted[key] ?? ''));
+      else refusing(() => checkRestrictions(content), `Conflict detected when changing "${key}" in project "${project.name}": `);
+    }
+  }
+
+  /** @throws {ProjectRefusal} where a restricted project has no snapshots, or no backups. */
+  assertMayKeep(project: string, what: 'snapshot' | 'backup', sql: Sql = this.database.read): void {
+    const config: ConfigText = this.repository.limited(sql, project)?.project.config ?? {};
+    if (isRestricted(config) && restriction(config, `restricted.${what}s`) === 'block') throw new ProjectRefusal('internal', `Project "${project}" doesn't allow for ${what} creation`);
+  }
+
+  /** Naming a member or a group of the cluster; administrators may wherever they like. @throws `forbidden`. */
+  assertMayTarget(ctx: RequestContext, target: string): void {
+    if (target === '' || allowedProjectsOf(ctx) === null) return;
+    const config: ConfigText = this.repository.limited(this.database.read, ctx.project)?.project.config ?? {};
+    if (!isRestricted(config)) return;
+    if (target.startsWith('@')) {
+      const groups = (config['restricted.cluster.groups'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
+      if (groups.length > 0 && !groups.includes(target.slice(1))) throw forbidden("Project isn't allowed to use this cluster group");
+      return;
+    }
+    if (restriction(config, 'restricted.cluster.target') === 'block') throw forbidden("This project doesn't allow cluster member targeting");
+  }
+}
+
+function refusing(check: () => void, prefix = ''): void {
+  try {
+    check();
+  } catch (error) {
+    const { message } = internal(`${prefix}${messageOf(error)}`);
+    throw new ProjectRefusal('internal', message, { cause: error });
+  }
+}

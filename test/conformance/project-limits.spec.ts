@@ -1,0 +1,128 @@
+import { afterAll, beforeAll } from 'vitest';
+import { instanceMasks, lines } from '../support/lines.js';
+import { must, Pair } from '../support/pair.js';
+
+/** What projects allow is the same on Roost and on real LXD, and refused in the same words. */
+const pair = new Pair();
+
+beforeAll(async () => {
+  await pair.start();
+  pair.prepare();
+  for (const target of pair.both) {
+    must(target, 'lxc project create q1 -c features.images=false -c features.profiles=true');
+    must(target, 'lxc profile device add default root disk path=/ pool=default --project q1');
+  }
+});
+afterAll(() => pair.destroy());
+
+lines(pair, 'limits', `
+  lxc project set q1 limits.instances=x
+  lxc project set q1 limits.memory=foo
+  lxc project set q1 limits.memory=10%
+  lxc project set q1 limits.instances=1
+  lxc init bb a1 -q --project q1
+  lxc init bb a2 -q --project q1
+  lxc project set q1 limits.instances=0
+  lxc project set q1 limits.instances=3
+  lxc project set q1 limits.containers=1
+  lxc init bb a2 -q --project q1
+  lxc copy a1 a3 --project q1
+  lxc project set q1 limits.containers=0
+  lxc project unset q1 limits.containers
+  lxc project set q1 limits.cpu=2
+  lxc config set a1 limits.cpu=2 --project q1
+  lxc project set q1 limits.cpu=2
+  lxc project set q1 limits.cpu=1
+  lxc init bb a2 -q --project q1
+  lxc init bb a2 -q --project q1 -c limits.cpu=1
+  lxc init bb a2 -q --project q1 -c limits.cpu=0-1
+  lxc config set a1 limits.cpu=3 --project q1
+  lxc config set a1 limits.cpu=1-2 --project q1
+  lxc config unset a1 limits.cpu --project q1
+  lxc query -X PATCH -d '{"config":{"limits.cpu":"3"}}' '/1.0/instances/a1?project=q1'
+  lxc project unset q1 limits.cpu
+  lxc project set q1 limits.memory=1GiB
+  lxc config set a1 limits.memory=50% --project q1
+  lxc project set q1 limits.memory=1GiB
+  lxc config set a1 limits.memory=512MiB --project q1
+  lxc project set q1 limits.memory=1GiB
+  lxc config set a1 limits.memory=2GiB --project q1
+  lxc config set a1 limits.memory=10% --project q1
+  lxc project set q1 limits.memory=100MiB
+  lxc project unset q1 limits.memory
+  lxc project set q1 limits.processes=10
+  lxc config set a1 limits.processes=5 --project q1
+  lxc project set q1 limits.processes=10
+  lxc config set a1 limits.processes=11 --project q1
+  lxc project unset q1 limits.processes
+  lxc project set q1 limits.disk=1GiB
+  lxc config device override a1 root size=500MiB --project q1
+  lxc project set q1 limits.disk=1GiB
+  lxc storage volume create default v1 --project q1
+  lxc storage volume create default v1 size=100MiB --project q1
+  lxc storage volume create default v2 size=600MiB --project q1
+  lxc storage volume set default v1 size=700MiB --project q1
+  lxc config device set a1 root size=2GiB --project q1
+  lxc init bb a5 -q --project q1
+  lxc init bb a5 -q --project q1 -d root,size=1GiB
+  lxc project set q1 limits.disk=100MiB
+  lxc project info q1
+  lxc query /1.0/projects/q1/state
+  lxc storage volume delete default v1 --project q1
+  lxc list -f csv -c n --all-projects
+  lxc delete a1 --project q1
+  lxc project unset q1 limits.disk
+  lxc project unset q1 limits.instances
+`, instanceMasks);
+
+const keys = [
+  'boot.host_shutdown_timeout=1', 'linux.kernel_modules=x', 'raw.apparmor=x', 'raw.lxc="lxc.environment = A=b"', 'raw.idmap="both 1000 1000"', 'raw.seccomp=x', 'security.idmap.base=200000', 'security.idmap.size=65536', 'security.nesting=true',
+  'security.privileged=true', 'security.privileged=false', 'security.idmap.isolated=true', 'user.x=1', 'environment.A=b', 'limits.kernel.nofile=3', 'volatile.uuid=11111111-1111-4111-8111-111111111111', 'volatile.evacuate.origin=x',
+  'security.syscalls.intercept.mknod=true', 'security.syscalls.intercept.mount=true', 'security.syscalls.intercept.mount.shift=true', 'security.syscalls.intercept.setxattr=true', 'security.syscalls.intercept.mknod=false',
+];
+const devices = [
+  'disk source=/tmp path=/x', 'unix-char source=/dev/null path=/dev/x', 'unix-block source=/dev/loop0 path=/dev/x', 'nic nictype=p2p name=eth0',
+];
+
+lines(pair, 'restrictions', `
+  lxc init bb r1 -q --project q1
+  lxc project set q1 restricted=true
+  ${keys.map((key) => `lxc config set r1 ${key} --project q1`).join('\n  ')}
+  ${devices.map((device) => `lxc config device add r1 d1 ${device} --project q1`).join('\n  ')}
+  lxc config show r1 --project q1
+  lxc snapshot r1 --project q1
+  lxc init bb r2 -q --project q1 -c security.privileged=true
+  lxc launch bb r2 -q --project q1 -c security.nesting=true
+  lxc profile set default security.privileged=true --project q1
+  lxc profile device add default n0 nic nictype=p2p --project q1
+  lxc profile create px --project q1
+  lxc profile set px security.privileged=true --project q1
+  lxc profile assign r1 default,px --project q1
+  lxc project set q1 restricted.containers.privilege=foo
+  lxc project set q1 restricted.containers.privilege=allow
+  lxc config set r1 security.privileged=true --project q1
+  lxc project unset q1 restricted.containers.privilege
+  lxc config unset r1 security.privileged --project q1
+  lxc config set r1 security.idmap.isolated=false --project q1
+  lxc project set q1 restricted.containers.privilege=isolated
+  lxc config unset r1 security.idmap.isolated --project q1
+  lxc project set q1 restricted.containers.interception=allow
+  lxc config set r1 security.syscalls.intercept.mknod=true --project q1
+  lxc config unset r1 security.syscalls.intercept.mknod --project q1
+  lxc project set q1 restricted.devices.disk=allow
+  lxc config device add r1 d1 disk source=/tmp path=/x --project q1
+  lxc project set q1 restricted.devices.disk.paths=/var
+  lxc config device remove r1 d1 --project q1
+  lxc project set q1 restricted.devices.disk.paths=/var
+  lxc config device add r1 d1 disk source=/tmp path=/x --project q1
+  lxc project set q1 restricted.devices.nic=allow
+  lxc config device add r1 d1 nic nictype=p2p name=eth0 --project q1
+  lxc project set q1 restricted.devices.nic=block
+  lxc config device remove r1 d1 --project q1
+  lxc project set q1 restricted.snapshots=allow
+  lxc snapshot r1 s0 --project q1
+  lxc restore r1 s0 --project q1
+  lxc project show q1
+  lxc delete r1 --project q1
+  lxc project delete q1
+`, instanceMasks);
