@@ -51,7 +51,7 @@ const hostDescription = {
 /** Port methods with sample arguments and the answer the host gives; everything has to arrive on the other side as it was sent. */
 const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> = {
   storage: [
-    ['capabilities', [], [{ driver: 'dir', version: '1', remote: false, quota: true, optimizedImages: true, freezeToCopy: true }]], ['createPool', [pool], pool],
+    ['capabilities', [], [{ driver: 'dir', version: '1', remote: false, quota: true, optimizedImages: true, freezeToCopy: true, ownBackups: true }]], ['createPool', [pool], pool],
     ['destroyPool', [pool], undefined], ['ensurePoolMounted', [pool], undefined], ['unmountPool', [pool], undefined],
     ['updatePool', [pool, { size: '6GiB' }], undefined], ['describePool', [pool], { usedBytes: 1, totalBytes: 2, usedInodes: 3, totalInodes: 4 }],
     ['createVolume', [{ volume, imageFingerprint: 'abc', sizeBytes: 5 }], undefined], ['destroyVolume', [volume], undefined],

@@ -5,7 +5,7 @@ import { CertificatesModule } from '#features/auth';
 import { ClusterMembersReconciler, ClusterModule, DatabaseCopiesReconciler, LocalMembership } from '#features/cluster';
 import { EventsModule } from '#features/events';
 import { ImagesModule } from '#features/images';
-import { GuestApi, InstancesLifecycle, InstancesModule, InstancesReconciler, SnapshotExpiryReconciler, SnapshotScheduleReconciler } from '#features/instances';
+import { BackupExpiryReconciler, BackupYamlReconciler, GuestApi, InstancesLifecycle, InstancesModule, InstancesReconciler, SnapshotExpiryReconciler, SnapshotScheduleReconciler } from '#features/instances';
 import { NetworksModule, NetworksReconciler, NetworksService } from '#features/networks';
 import { OperationsApiModule } from '#features/operations';
 import { ProfilesModule } from '#features/profiles';
@@ -51,6 +51,8 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   reconcilers.add(instances, { firstMs: instances.periodMs });
   reconcilers.add(app.get(SnapshotExpiryReconciler), { firstMs: 6 * afterStartMs });
   reconcilers.add(app.get(SnapshotScheduleReconciler), { firstMs: afterStartMs });
+  reconcilers.add(app.get(BackupExpiryReconciler), { firstMs: 6 * afterStartMs });
+  reconcilers.add(app.get(BackupYamlReconciler), { firstMs: 6 * afterStartMs });
   control.markReady();
 }
 

@@ -8,17 +8,17 @@ export const apiExtensions: readonly string[] = [
   'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'gpu_devices', 'container_image_properties', 'id_map',
   'network_firewall_filtering', 'network_routes', 'storage', 'file_delete', 'file_append', 'network_dhcp_expiry', 'image_create_aliases', 'container_stateless_copy', 'container_only_migration', 'unix_device_rename',
   'storage_btrfs_mount_options', 'entity_description', 'image_force_refresh', 'id_map_base', 'file_symlinks', 'container_push_target', 'storage_images_delete', 'resource_limits',
-  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'storage_api_volume_rename', 'restrict_devlxd', 'devlxd_events', 'proxy', 'devlxd_images', 'console', 'network_dhcp_gateway', 'file_get_symlink', 'network_leases', 'unix_device_hotplug', 'operation_description', 'clustering',
+  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'storage_api_volume_rename', 'restrict_devlxd', 'devlxd_events', 'proxy', 'container_backup', 'devlxd_images', 'console', 'network_dhcp_gateway', 'file_get_symlink', 'network_leases', 'unix_device_hotplug', 'operation_description', 'clustering',
   'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'proxy_unix', 'proxy_udp', 'clustering_join', 'proxy_tcp_udp_multi_port_handling', 'network_state', 'proxy_unix_dac_properties', 'container_protection_delete', 'unix_priv_drop', 'pprof_http', 'proxy_haproxy_protocol', 'network_hwaddr', 'proxy_nat',
-  'network_nat_order', 'container_full', 'storage_unmapped', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'snapshot_scheduling', 'snapshot_schedule_aliases', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
+  'network_nat_order', 'container_full', 'backup_compression', 'storage_unmapped', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'snapshot_scheduling', 'snapshot_schedule_aliases', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'container_backup_override_pool', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
   'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
-  'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
+  'backup_compression_algorithm', 'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
   'limits_hugepages', 'projects_restrictions', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
   'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
-  'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
-  'instance_bulk_state_change', 'instance_pool_move', 'storage_volume_state', 'disk_state_quota', 'projects_images_remote_cache_expiry', 'certificate_project',
+  'backup_override_name', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
+  'instance_bulk_state_change', 'instance_pool_move', 'storage_volume_state', 'disk_state_quota', 'projects_compression', 'projects_images_remote_cache_expiry', 'certificate_project',
   'projects_images_auto_update', 'projects_restricted_cluster_target', 'images_default_architecture', 'project_usage', 'warnings', 'projects_restricted_backups_and_snapshots', 'clustering_join_token', 'clustering_description', 'clustering_update_cert', 'storage_api_project', 'server_instance_driver_operational',
   'server_supported_storage_drivers', 'event_lifecycle_requestor_address', 'resources_gpu_usb', 'clustering_evacuation', 'network_counters_errors_dropped',
   'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full',
@@ -45,9 +45,8 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'snapshot_disk_usage', 'volume_snapshot_scheduling', 'custom_volume_snapshot_expiry', 'storage_api_volume_snapshots',
     'storage_api_remote_volume_snapshots',
   ],
-  'backups': [
-    'container_backup', 'backup_compression', 'container_backup_override_pool', 'backup_compression_algorithm', 'custom_volume_backup',
-    'backup_override_name',
+  'backups of custom volumes': [
+    'custom_volume_backup',
   ],
   'custom volumes': [
     'storage_api_local_volume_handling', 'storage_api_remote_volume_handling', 'daemon_storage',
@@ -88,7 +87,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
   ],
   'project limits and restrictions': [
     
-    'image_restrictions', 'projects_compression',
+    'image_restrictions',
   ],
   'clustering': [
     'clustering_evacuation_live', 'event_hub',

@@ -131,6 +131,39 @@ export const instanceSnapshotPost = z
   .meta({ id: 'InstanceSnapshotPost' });
 export type InstanceSnapshotPost = z.infer<typeof instanceSnapshotPost>;
 
+/** A backup of an instance; fields in LXD's order. */
+export interface InstanceBackup {
+  readonly name: string;
+  /** RFC 3339. */
+  readonly created_at: string;
+  /** RFC 3339; the year 1 where it is kept. */
+  readonly expires_at: string;
+  readonly instance_only: boolean;
+  /** The same by its former name. */
+  readonly container_only: boolean;
+  readonly optimized_storage: boolean;
+}
+
+/** Body of `POST /1.0/instances/{name}/backups`. */
+export const instanceBackupsPost = z
+  .object({
+    /** Empty for `backup0` and so on. */
+    name: z.string().optional(),
+    /** RFC 3339; the year 1 or absent for never. */
+    expires_at: z.string().nullish(),
+    instance_only: z.boolean().optional(),
+    container_only: z.boolean().optional(),
+    optimized_storage: z.boolean().optional(),
+    /** `none`, or a program with its options; empty for `backups.compression_algorithm`. */
+    compression_algorithm: z.string().optional(),
+  })
+  .meta({ id: 'InstanceBackupsPost' });
+export type InstanceBackupsPost = z.infer<typeof instanceBackupsPost>;
+
+/** Body of `POST /1.0/instances/{name}/backups/{backup}`: a rename. */
+export const instanceBackupPost = z.object({ name: z.string().optional() }).meta({ id: 'InstanceBackupPost' });
+export type InstanceBackupPost = z.infer<typeof instanceBackupPost>;
+
 /** Body of `PUT /1.0/instances/{name}/state`. */
 export const instanceStatePut = z
   .object({
@@ -214,7 +247,7 @@ export interface Instance {
 
 /** An instance with all that hangs on it (`recursion=2`). */
 export interface InstanceFull extends Instance {
-  readonly backups: null;
+  readonly backups: readonly InstanceBackup[] | null;
   /** Null where its member does not answer. */
   readonly state: InstanceState | null;
   readonly snapshots: readonly InstanceSnapshot[] | null;

@@ -53,6 +53,8 @@ export interface StorageCapabilities {
   readonly optimizedImages: boolean;
   /** A copy is made file by file: what runs on the volume is frozen meanwhile, so that nothing changes under it. */
   readonly freezeToCopy: boolean;
+  /** Backups may hold the driver's own streams instead of files. */
+  readonly ownBackups: boolean;
 }
 
 /**

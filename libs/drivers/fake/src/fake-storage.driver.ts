@@ -46,8 +46,8 @@ export class FakeStorageDriver extends StorageDriver {
   override async capabilities(): Promise<StorageCapabilities[]> {
     await this.faults.enter('storage.capabilities');
     return [
-      { driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false, freezeToCopy: true },
-      { driver: 'btrfs', version: '6.2', remote: false, quota: true, optimizedImages: true, freezeToCopy: false },
+      { driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false, freezeToCopy: true, ownBackups: false },
+      { driver: 'btrfs', version: '6.2', remote: false, quota: true, optimizedImages: true, freezeToCopy: false, ownBackups: true },
     ];
   }
 

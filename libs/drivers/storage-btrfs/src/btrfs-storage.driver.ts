@@ -40,7 +40,7 @@ export class BtrfsStorageDriver extends StorageDriver {
 
   override async capabilities(): Promise<StorageCapabilities[]> {
     const version = await this.pools.tools.version();
-    return version === undefined ? [] : [{ driver: 'btrfs', version, remote: false, quota: true, optimizedImages: true, freezeToCopy: false }];
+    return version === undefined ? [] : [{ driver: 'btrfs', version, remote: false, quota: true, optimizedImages: true, freezeToCopy: false, ownBackups: true }];
   }
 
   override createPool(pool: PoolSpec): Promise<PoolSpec> {

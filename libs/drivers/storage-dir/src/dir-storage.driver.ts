@@ -54,7 +54,7 @@ export class DirStorageDriver extends StorageDriver {
   }
 
   override async capabilities(): Promise<StorageCapabilities[]> {
-    return [{ driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false, freezeToCopy: true }];
+    return [{ driver: 'dir', version: '1', remote: false, quota: false, optimizedImages: false, freezeToCopy: true, ownBackups: false }];
   }
 
   override createPool(pool: PoolSpec): Promise<PoolSpec> {

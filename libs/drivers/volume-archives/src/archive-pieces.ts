@@ -1,10 +1,6 @@
-import { close } from 'node:fs';
-import { mkdir, open, rm, symlink } from 'node:fs/promises';
+import { mkdir, open, rm, symlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { promisify } from 'node:util';
 import type { CommandRunner } from '#host';
-
-const closeAsync = promisify(close);
 
 /** Links in `scratch` that have the pieces' names in the archive. */
 export async function stageTrees(pieces: readonly { readonly path: string; readonly name: string }[], scratch: string): Promise<void> {
@@ -15,7 +11,7 @@ export async function stageTrees(pieces: readonly { readonly path: string; reado
 }
 
 export interface StreamFile {
-  readonly fd: number;
+  readonly handle: FileHandle;
   readonly sizeBytes: number;
 }
 
@@ -25,17 +21,17 @@ export async function streamFile(path: string, write: (fd: number) => Promise<vo
   try {
     await write(handle.fd);
     const { size } = await handle.stat();
-    return { fd: (await open(path, 'r')).fd, sizeBytes: size };
+    return { handle: await open(path, 'r'), sizeBytes: size };
   } finally {
     await handle.close();
     await rm(path, { force: true });
   }
 }
 
-export async function copyFile(command: CommandRunner, { fd }: StreamFile, to: number, signal: AbortSignal): Promise<void> {
+export async function copyFile(command: CommandRunner, { handle }: StreamFile, to: number, signal: AbortSignal): Promise<void> {
   try {
-    await command.run({ argv: ['cat'], stdin: { fd }, stdoutFd: to, timeoutMs: 0, signal });
+    await command.run({ argv: ['cat'], stdin: { fd: handle.fd }, stdoutFd: to, timeoutMs: 0, signal });
   } finally {
-    await closeAsync(fd);
+    await handle.close();
   }
 }

@@ -5,16 +5,14 @@ import type { ImageExportPost } from '#api-types';
 import { ApiClient } from '#client';
 import { AppError, internal, internalContext, notFound, randomHex, StateDirectory, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
-import { streamResponse, type ApiResponse } from '#platform/http';
+import { fileResponse, FileStream, streamResponse, type ApiResponse, type BodyPart } from '#platform/http';
 import { ImageExchange } from './image-exchange.service.js';
 import { ImageLibrary } from './image-library.js';
 import { ImageTokens } from './image-tokens.service.js';
 import type { ImageRow } from './data/images.repository.js';
-import { FileStream, type BodyPart } from './files/file-stream.js';
 import { ImageServers, userAgent } from './remote/image-servers.js';
 import { Progress } from './remote/progress.js';
 import { fileEnding, magicBytes } from './rules/file-kind.rules.js';
-import { parseRange } from './rules/byte-range.rules.js';
 
 interface ImageFile {
   readonly path: string;
@@ -113,20 +111,7 @@ export class ImageExports {
 }
 
 function unified(image: ImageRow, file: ImageFile, rangeHeader: string | undefined): ApiResponse {
-  const headers = {
-    'Accept-Ranges': 'bytes',
-    'Content-Disposition': `inline;filename=${image.fingerprint}${file.ending}`,
-    'Last-Modified': file.modifiedAt.toUTCString(),
-  };
-  const range = parseRange(rangeHeader, file.sizeBytes);
-  if (range === 'unsatisfiable') {
-    return streamResponse('invalid range: failed to overlap\n', { status: 416, contentType: 'text/plain; charset=utf-8', headers: { 'Content-Range': `bytes */${file.sizeBytes}` } });
-  }
-  if (range === null) return streamResponse(new FileStream([whole(file)]), { headers, size: file.sizeBytes });
-  const bytes = range.last - range.first + 1;
-  return streamResponse(new FileStream([{ path: file.path, first: range.first, bytes }]), {
-    status: 206, size: bytes, headers: { ...headers, 'Content-Range': `bytes ${range.first}-${range.last}/${file.sizeBytes}` },
-  });
+  return fileResponse({ ...file, filename: `${image.fingerprint}${file.ending}` }, rangeHeader);
 }
 
 function whole({ path, sizeBytes }: ImageFile): BodyPart {

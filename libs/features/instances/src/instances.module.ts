@@ -10,7 +10,6 @@ import { InstanceController } from './api/instance.controller.js';
 import { InstanceFilesController } from './api/instance-files.controller.js';
 import { InstanceExecController } from './api/instance-exec.controller.js';
 import { InstanceLogsController } from './api/instance-logs.controller.js';
-import { InstancePartsController } from './api/instance-parts.controller.js';
 import { InstanceStateController } from './api/instance-state.controller.js';
 import { InstancesController } from './api/instances.controller.js';
 import { MetricsController } from './api/metrics.controller.js';
@@ -50,6 +49,9 @@ import { memberProviders } from './members/index.js';
 import { InstancePeers } from './members/instance-peers.js';
 import { GuestApi, guestProviders } from './guests/index.js';
 import { copyOperations, copyProviders } from './copies/index.js';
+import { backupControllers, backupOperations, backupProviders } from './backups/index.js';
+import { BackupFiles } from './backups/backup-files.js';
+import { BackupYaml } from './backups/backup-yaml.service.js';
 import { moveOperations, moveProviders } from './moves/index.js';
 import { publishProviders } from './publish/index.js';
 import { InstancePublishing } from './publish/instance-publishing.service.js';
@@ -61,18 +63,18 @@ import { SnapshotScheduleReconciler } from './reconcile/snapshot-schedule.reconc
 import { SnapshotExpiryReconciler } from './reconcile/snapshot-expiry.reconciler.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
-const operations = [createInstance, createAndStartInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations, ...rebuildOperations] as const;
+const operations = [createInstance, createAndStartInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations, ...rebuildOperations, ...backupOperations] as const;
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
   imports: [ClusterModule, ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
   controllers: [
-    InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstancePartsController, InstanceFilesController, MetricsController,
-    ...snapshotControllers, ...rebuildControllers,
+    InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstanceFilesController, MetricsController,
+    ...snapshotControllers, ...backupControllers, ...rebuildControllers,
   ],
   providers: [
     ...rebuildProviders,
-    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...guestProviders, ...fileProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...backupProviders, ...guestProviders, ...fileProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceDisks, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...new Set(operations.flatMap(({ steps }) => steps as unknown as Type[])),
@@ -89,10 +91,12 @@ export class InstancesModule implements OnModuleInit {
     private readonly moves: MemberMoves,
     private readonly source: VolumeSource,
     private readonly publishing: InstancePublishing,
+    private readonly backupFiles: BackupFiles,
+    private readonly backupYaml: BackupYaml,
     private readonly sftp: InstanceSftp,
   ) {}
 
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     for (const definition of operations) this.registry.register(definition as OperationDefinition);
     this.usage.register();
     this.disks.register();
@@ -101,6 +105,8 @@ export class InstancesModule implements OnModuleInit {
     this.moves.register();
     this.source.register();
     this.publishing.register();
+    this.backupYaml.register();
+    await this.backupFiles.removeImports();
     this.sftp.register();
   }
 }

@@ -5,6 +5,7 @@ import { apiUrl, filterList, parseRecursion } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceRemoval } from './instance-removal.service.js';
+import { BackupRequests } from './backups/backup-requests.service.js';
 import { InstanceSnapshots } from './snapshots/instance-snapshots.service.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName, instanceResources } from './instance-urls.js';
@@ -42,6 +43,7 @@ export class InstancesService {
     private readonly operations: OperationsService,
     private readonly removal: InstanceRemoval,
     private readonly snapshots: InstanceSnapshots,
+    private readonly backups: BackupRequests,
   ) {}
 
   /** URLs, in order of creation. */
@@ -61,9 +63,10 @@ export class InstancesService {
     const list = (await this.select(options)).sort(byName);
     const stateOf = await this.usage.of(list);
     const snapshots = this.snapshots.listAll(list);
+    const backups = this.backups.listAll(list);
     return list.map((instance) => {
       const own = snapshots.get(instance.row.id)?.map((snapshot) => this.snapshots.api(instance, snapshot)) ?? [];
-      return { ...this.api(instance), backups: null, state: stateOf(instance), snapshots: own.length === 0 ? null : own };
+      return { ...this.api(instance), backups: this.backups.shown(backups.get(instance.row.id)), state: stateOf(instance), snapshots: own.length === 0 ? null : own };
     });
   }
 
@@ -90,7 +93,7 @@ export class InstancesService {
   async show(instance: ExpandedInstance, recursion: string | undefined): Promise<Instance | InstanceFull> {
     if (parseRecursion(recursion) === 0) return this.api(instance);
     const snapshots = this.snapshots.full(instance, undefined);
-    return { ...this.api(instance), backups: null, state: (await this.usage.of([instance]))(instance), snapshots: snapshots.length === 0 ? null : snapshots };
+    return { ...this.api(instance), backups: this.backups.shown(this.backups.list(instance)), state: (await this.usage.of([instance]))(instance), snapshots: snapshots.length === 0 ? null : snapshots };
   }
 
   api(instance: ExpandedInstance): Instance {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AppError } from '#kernel';
 import { StorageDriver, VolumeSnapshots } from '#ports';
 import { Database, type Tx } from '#platform/database';
-import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
+import { VolumeSnapshotsRepository, type VolumeSnapshotRow } from './data/volume-snapshots.repository.js';
 import { VolumesRepository, type VolumeRow } from './data/volumes.repository.js';
 import { PoolsService } from './pools.service.js';
 import { VolumesService, type InstanceVolumeKey } from './volumes.service.js';
@@ -43,8 +43,13 @@ export class SnapshotVolumes {
 
   /** Names, oldest first. */
   names(key: InstanceVolumeKey): string[] {
+    return this.list(key).map(({ name }) => name);
+  }
+
+  /** Oldest first. */
+  list(key: InstanceVolumeKey): VolumeSnapshotRow[] {
     const volume = this.volumes.find(this.database.read, key);
-    return volume === undefined ? [] : this.rows.list(this.database.read, volume.id).map(({ name }) => name);
+    return volume === undefined ? [] : this.rows.list(this.database.read, volume.id);
   }
 
   /** Rows of snapshots for a copy of a volume; all, or those named. */
@@ -81,6 +86,11 @@ export class SnapshotVolumes {
   /** Whether what runs on a volume of the pool must hold still while it is copied. */
   async freezesToCopy(pool: string): Promise<boolean> {
     return (await this.pools.capabilitiesOf(this.pools.spec(pool).driver))?.freezeToCopy === true;
+  }
+
+  /** Whether backups of the pool's volumes may hold its driver's own streams. */
+  async hasOwnBackups(pool: string): Promise<boolean> {
+    return (await this.pools.capabilitiesOf(this.pools.spec(pool).driver))?.ownBackups === true;
   }
 
   create(key: InstanceVolumeKey, name: string): Promise<void> { return this.driver.createSnapshot(this.specs.volumeSpec(key), name); }

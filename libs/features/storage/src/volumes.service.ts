@@ -54,6 +54,10 @@ export class VolumesService implements OnModuleInit {
     return this.volumes.find(this.database.read, key);
   }
 
+  findIn(tx: Tx, key: InstanceVolumeKey): VolumeRow | undefined {
+    return this.volumes.find(tx.sql, key);
+  }
+
   /** Bytes for a root disk's `size`, or the pool's `volume.size`; 0 for no limit. */
   sizeBytes(pool: string, size: string | undefined): number {
     return parseByteSize(size || this.pools.spec(pool).config['volume.size'] || '');

@@ -7,6 +7,8 @@ export * from './request-router.js';
 export { contextOf, HttpRequestContext } from './request-context.js';
 export * from './websocket-router.js';
 export * from './raw-body.js';
+export { FileStream, type BodyPart } from './file-stream.js';
+export { fileResponse, type SentFile } from './file-response.js';
 export * from './http-server.js';
 export * from './http.module.js';
 export * from './create-api-app.js';

@@ -12,6 +12,8 @@ export interface RoutedRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly project: string;
+  /** Empty when the client sent none. */
+  readonly contentType: string;
 }
 
 /** The id of the member that has to answer; null when any may. Throws to refuse the request. */
@@ -60,7 +62,7 @@ export class RequestRouter {
       const params = match(route, segments);
       if (params === null) continue;
       const query = mark < 0 ? {} : Object.fromEntries(new URLSearchParams(request.url.slice(mark + 1)));
-      return route.resolve({ method: request.method, path, params, query, project: request.project });
+      return route.resolve({ method: request.method, path, params, query, project: request.project, contentType: request.headers['content-type'] ?? '' });
     }
     return null;
   }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { chooseImage, imagesOf, streamProducts } from '../remote/simplestreams.rules.js';
-import { parseRange } from './byte-range.rules.js';
 import { fileEnding } from './file-kind.rules.js';
 import { parseImageMetadata } from './image-metadata.rules.js';
 import { parseTime } from './image-wire.rules.js';
@@ -32,15 +31,6 @@ describe('parseImageMetadata', () => {
 
   it('refuses what is no YAML', () => {
     expect(() => parseImageMetadata('architecture: [x')).toThrow(/^yaml: line \d+: /);
-  });
-});
-
-describe('parseRange', () => {
-  it.each([
-    [undefined, null], ['bytes=0-10', { first: 0, last: 10 }], ['bytes=90-', { first: 90, last: 99 }], ['bytes=-5', { first: 95, last: 99 }],
-    ['bytes=0-1000', { first: 0, last: 99 }], ['bytes=100-', 'unsatisfiable'], ['bytes=5-2', 'unsatisfiable'], ['bytes=0-1,3-4', null], ['bytes=-', null],
-  ])('%s', (header, expected) => {
-    expect(parseRange(header, 100)).toEqual(expected);
   });
 });
 

@@ -1,8 +1,13 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Controller } from '@nestjs/common';
 import { instancesPost, instancesPut, type Instance, type InstanceFull, type InstancesPost, type InstancesPut } from '#api-types';
 import { invalid, type RequestContext } from '#kernel';
-import { Body, Ctx, Get, isAllProjects, operationResponse, parseRecursion, Post, Put, Query, type ApiResponse } from '#platform/http';
+import {
+  Body, Ctx, Get, isAllProjects, operationResponse, parseRecursion, Post, Put, Query, RawBody, RequestHeaders, Streaming, validateBody, type ApiResponse, type RawRequestBody,
+} from '#platform/http';
 import { InstancePlacement } from '../members/instance-placement.service.js';
+import { InstanceImports } from '../backups/instance-imports.service.js';
+import { isArchive } from '../members/instance-routes.js';
 import { BulkStateChanges } from '../members/bulk-state-changes.js';
 import { InstancesService, type InstanceTree, type ListOptions } from '../instances.service.js';
 import { collections, Tree, typeFilter } from './instance-tree.js';
@@ -15,6 +20,7 @@ export class InstancesController {
     private readonly instances: InstancesService,
     private readonly placement: InstancePlacement,
     private readonly states: BulkStateChanges,
+    private readonly imports: InstanceImports,
   ) {}
 
   @Get()
@@ -26,8 +32,13 @@ export class InstancesController {
   }
 
   @Post()
-  async create(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Query('target') target: string | undefined, @Body({ schema: instancesPost }) body: InstancesPost): Promise<ApiResponse> {
-    return operationResponse(await this.placement.create(ctx, body, tree.type, target ?? ''));
+  @Streaming()
+  async create(
+    @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Query('target') target: string | undefined, @RawBody() body: RawRequestBody, @RequestHeaders() headers: IncomingHttpHeaders,
+  ): Promise<ApiResponse> {
+    if (isArchive(body.contentType)) return operationResponse(await this.imports.import(ctx, body, headers));
+    const request = await validateBody<InstancesPost>(instancesPost, await body.json());
+    return operationResponse(await this.placement.create(ctx, request, tree.type, target ?? ''));
   }
 
   @Put()

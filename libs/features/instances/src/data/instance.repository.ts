@@ -134,6 +134,11 @@ export class InstanceRepository {
     tx.sql.run('UPDATE instances SET project_id = ?, name = ? WHERE id = ?', projectId, name, id);
   }
 
+  /** Of an instance that was made elsewhere before. RFC 3339. */
+  setTimes(tx: Tx, id: number, times: { readonly createdAt: string; readonly lastUsedAt: string }): void {
+    tx.sql.run('UPDATE instances SET creation_date = ?, last_use_date = ? WHERE id = ?', times.createdAt, times.lastUsedAt, id);
+  }
+
   /** On another member from now on. */
   place(tx: Tx, id: number, memberId: number, placementEpoch: number): void {
     tx.sql.run('UPDATE instances SET node_id = ?, placement_epoch = ? WHERE id = ?', memberId, placementEpoch, id);

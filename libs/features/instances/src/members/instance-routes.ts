@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { unavailable } from '#kernel';
+import { forbidden, LocalMember, notFound, unavailable } from '#kernel';
 import { Peers } from '#ports';
 import { RequestRouter, type RoutedRequest } from '#platform/http';
+import { ClusterMembers } from '#features/cluster';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 
 /**
@@ -14,12 +15,25 @@ export class InstanceRoutes {
     private readonly catalog: InstanceCatalog,
     private readonly peers: Peers,
     private readonly router: RequestRouter,
+    private readonly members: ClusterMembers,
+    private readonly self: LocalMember,
   ) {}
 
   register(): void {
     for (const collection of ['instances', 'containers', 'virtual-machines']) {
+      this.router.register(`/1.0/${collection}`, (request) => this.memberToImport(request));
       this.router.register(`/1.0/${collection}/:name`, (request) => this.memberOf(request), { below: true });
     }
+  }
+
+  /** An archive goes straight to the member it is for; whoever passes it on keeps nothing of it. */
+  private memberToImport({ method, contentType, query }: RoutedRequest): number | null {
+    const target = query['target'] ?? '';
+    if (method !== 'POST' || target === '' || !isArchive(contentType) || !this.self.clustered) return null;
+    const member = this.members.candidates().find(({ name }) => name === target);
+    if (member === undefined) throw notFound('Cluster member not found');
+    if (member.state === 'evacuated') throw forbidden('Cluster member is evacuated');
+    return member.id === this.self.id ? null : member.id;
   }
 
   private memberOf({ method, path, params, project }: RoutedRequest): number | null {
@@ -30,4 +44,9 @@ export class InstanceRoutes {
     if (method === 'GET' && path.split('/').length === 4) return null;
     throw unavailable(`Missing event connection with target cluster member: "${location}" is offline`);
   }
+}
+
+/** Whether a body is a backup to import and not a request in JSON. */
+export function isArchive(contentType: string): boolean {
+  return contentType.split(';', 1)[0]!.trim().toLowerCase() === 'application/octet-stream';
 }

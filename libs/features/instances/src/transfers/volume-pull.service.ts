@@ -5,6 +5,7 @@ import { AppError, internal } from '#kernel';
 import { Peers, VolumeTransfer } from '#ports';
 import { SnapshotVolumes, VolumesService, type InstanceVolumeKey } from '#features/storage';
 import { openWriter } from '../exec/byte-endpoints.js';
+import { byteCounter } from './byte-counter.js';
 import type { SendInstanceVolume, VolumeOffer } from './volume-source.service.js';
 
 export interface PullRequest {
@@ -27,8 +28,6 @@ export interface PullWatch {
   readonly signal: AbortSignal;
   progress(metadata: Record<string, unknown>): void;
 }
-
-const progressMs = 1000;
 
 /** Fetches the volume of another member's instance. It is there, whole, when this resolves; what an attempt leaves goes with the next one or with the volume. */
 @Injectable()
@@ -86,27 +85,14 @@ export class VolumePull {
   }
 }
 
-/** Passes bytes on and says, once a second, how many and how fast, as LXD does. */
+/** Passes bytes on and says how many and how fast. */
 function counter(name: string, watch: PullWatch): Transform {
-  const begun = performance.now();
-  let bytes = 0;
-  let told = begun;
+  const count = byteCounter((text) => watch.progress({ fs_progress: `${name}: ${text}` }));
   return new Transform({
     highWaterMark: 1024 * 1024,
     transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      const now = performance.now();
-      if (now - told >= progressMs) {
-        told = now;
-        watch.progress({ fs_progress: `${name}: ${size(bytes)} (${size(bytes / ((now - begun) / 1000))}/s)` });
-      }
+      count(chunk.length);
       done(null, chunk);
     },
   });
-}
-
-function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 2)}${units[power]}`;
 }

@@ -1,0 +1,100 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Injectable } from '@nestjs/common';
+import { LocalMember, Logger, messageOf, newUuid, StateDirectory } from '#kernel';
+import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
+
+const importPrefix = 'import-';
+/** Chunks of a pipe are small; written together they cost less. */
+const batchBytes = 1024 * 1024;
+
+export interface BackupFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly modifiedAt: Date;
+}
+
+/**
+ * The daemon's `backups/`: finished archives in `instances/`, by the id of their row, and those being imported. What no row names was left by a crash, or by an
+ * instance that was deleted.
+ */
+@Injectable()
+export class BackupFiles {
+  constructor(
+    private readonly state: StateDirectory,
+    private readonly repository: InstanceBackupRepository,
+    private readonly self: LocalMember,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Appears under its name once all of it is there. */
+  async write(id: number, stream: Readable, whole: Promise<void>, onBytes: (count: number) => void): Promise<void> {
+    // It may fail before anybody looks.
+    whole.catch(() => undefined);
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    const made = `${this.path(id)}.new`;
+    await rm(made, { force: true });
+    stream.on('data', (chunk: Buffer) => onBytes(chunk.length));
+    const results = await Promise.allSettled([pipeline(stream, createWriteStream(made, { mode: 0o600, highWaterMark: batchBytes })), whole]);
+    for (const result of results.reverse()) if (result.status === 'rejected') throw result.reason as Error;
+    await rename(made, this.path(id));
+  }
+
+  /** Undefined when it is not here. */
+  async find(id: number): Promise<BackupFile | undefined> {
+    const found = await stat(this.path(id)).catch(() => undefined);
+    return found === undefined ? undefined : { path: this.path(id), sizeBytes: found.size, modifiedAt: found.mtime };
+  }
+
+  /** Absent is success. */
+  async remove(id: number): Promise<void> {
+    for (const path of [`${this.path(id)}.new`, this.path(id)]) await rm(path, { force: true });
+  }
+
+  /** Takes an archive that is to be imported; `forget` it in any case. */
+  async receive(stream: Readable): Promise<string> {
+    await mkdir(this.state.backups, { recursive: true, mode: 0o700 });
+    const path = `${this.state.backups}/${importPrefix}${newUuid()}`;
+    try {
+      await pipeline(stream, createWriteStream(path, { mode: 0o600, flags: 'wx', highWaterMark: batchBytes }));
+      return path;
+    } catch (error) {
+      await this.forget(path);
+      throw error;
+    }
+  }
+
+  async forget(path: string): Promise<void> {
+    await rm(path, { force: true }).catch((error: unknown) => this.logger.warn('Failed to remove an imported archive', { path, error: messageOf(error) }));
+  }
+
+  /** Before operations go on: no import outlives its daemon. */
+  async removeImports(): Promise<void> {
+    for (const name of await names(this.state.backups)) if (name.startsWith(importPrefix)) await this.forget(`${this.state.backups}/${name}`);
+  }
+
+  /** Files that no row of this member's instances names. Whoever writes one has its row already. */
+  async removeOrphans(): Promise<void> {
+    const files = await names(this.directory);
+    if (files.length === 0) return;
+    const known = new Set(this.repository.idsOfMember(this.self.id).flatMap((id) => [String(id), `${id}.new`]));
+    for (const name of files.filter((file) => !known.has(file))) {
+      this.logger.info('Removing a backup that is no more', { file: name });
+      await rm(`${this.directory}/${name}`, { force: true });
+    }
+  }
+
+  private get directory(): string {
+    return `${this.state.backups}/instances`;
+  }
+
+  private path(id: number): string {
+    return `${this.directory}/${id}`;
+  }
+}
+
+async function names(directory: string): Promise<string[]> {
+  return readdir(directory).catch(() => []);
+}
