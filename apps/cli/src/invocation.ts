@@ -95,7 +95,7 @@ export class Invocation {
 
   /** A connection to a remote of protocol `lxd`, nothing asked yet. */
   api(remote: string, project = this.projectOf(remote)): ApiClient {
-    return new ApiClient(this.config.endpoint(remote), { project, userAgent: `${this.program} ${version}`, trace: this.trace });
+    return new ApiClient(this.config.endpoint(remote), { project, userAgent: `${this.program} ${version}`, trace: this.trace, idleTimeoutMs: timeouts() });
   }
 
   private get trace(): ((line: string) => void) | undefined {
@@ -119,7 +119,7 @@ export class Invocation {
     };
     process.on('SIGINT', interrupted);
     try {
-      const follow = followOperation(server.api, answer, { ...(progress.wanted ? { onUpdate: (operation) => progress.update(operation) } : {}), everyMs: progress.everyMs });
+      const follow = followOperation(server.api, answer, { ...(progress.wanted ? { onUpdate: (operation) => progress.update(operation) } : {}), everyMs: progress.everyMs, stallMs: timeouts().read });
       return await Promise.race([follow, stopped]);
     } finally {
       process.off('SIGINT', interrupted);
@@ -135,4 +135,10 @@ export class Invocation {
   close(): void {
     for (const server of this.servers.values()) server.api.close();
   }
+}
+
+/** How long a server may say nothing. `ROOST_TIMEOUT`, in seconds, overrides both. */
+function timeouts(): { read: number; write: number } {
+  const asked = Number(process.env['ROOST_TIMEOUT'] ?? '') * 1000;
+  return asked > 0 ? { read: asked, write: asked } : { read: 45_000, write: 300_000 };
 }

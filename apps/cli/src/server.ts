@@ -17,7 +17,7 @@ export class Server {
   private constructor(readonly remote: string, readonly api: ApiClient, readonly info: ServerInfo, readonly project: string, readonly etag: string) {}
 
   static async connect(remote: string, api: ApiClient, project: string): Promise<Server> {
-    const answer = await api.call<ServerInfo>('GET', '/1.0', { idleTimeoutMs: 30_000 });
+    const answer = await api.call<ServerInfo>('GET', '/1.0');
     return new Server(remote, api, answer.metadata, project, answer.etag);
   }
 

@@ -24,6 +24,11 @@ export interface ApiClientOptions {
   readonly project?: string;
   /** Told each request and the status of its answer, a line each. */
   readonly trace?: (line: string) => void;
+  /**
+   * Gives up when no byte comes or goes for this long, where a request does not say otherwise. Reading a list takes no minute; a request that changes
+   * something may be answered when it is done. Absent: never.
+   */
+  readonly idleTimeoutMs?: { readonly read: number; readonly write: number };
 }
 
 export interface ApiRequest {
@@ -155,7 +160,7 @@ export class ApiClient {
     const pool = this.transport.pool(url.protocol as 'http:' | 'https:');
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
-    const socket = new WebSocket(url, { agent: pool, perMessageDeflate: false, maxPayload: 64 * 1024 * 1024 });
+    const socket = new WebSocket(url, { agent: pool, perMessageDeflate: false, maxPayload: 64 * 1024 * 1024, handshakeTimeout: this.options.idleTimeoutMs?.read });
     prepare(socket);
     socket.once('open', () => resolve(socket));
     socket.once('error', (error) => reject(error instanceof AppError ? error : unavailable(`websocket to "${path.split('?')[0]}": ${error.message}`, { cause: error })));
@@ -197,7 +202,7 @@ export class ApiClient {
     const url = `${this.base}${this.withProject(path)}`;
     const { trace } = this.options;
     trace?.(`${method} ${url}${typeof body === 'string' ? ` ${body}` : ''}`);
-    const answer = this.transport.request({ method, url, headers: { ...type, ...request.headers }, body, signal: request.signal, idleTimeoutMs: request.idleTimeoutMs });
+    const answer = this.transport.request({ method, url, headers: { ...type, ...request.headers }, body, signal: request.signal, idleTimeoutMs: request.idleTimeoutMs ?? this.options.idleTimeoutMs?.[method === 'GET' ? 'read' : 'write'] });
     return trace === undefined ? answer : answer.then((got) => (trace(`${got.statusCode} ${method} ${url}`), got));
   }
 

@@ -1,4 +1,4 @@
-import { createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { crypto } from './late-modules.js';
 
 const tenYearsMs = 10 * 365 * 24 * 3600 * 1000;
 
@@ -9,6 +9,7 @@ const tenYearsMs = 10 * 365 * 24 * 3600 * 1000;
  * @returns certificate and key, both PEM
  */
 export function generateClientCertificate(name: string): { certificate: string; key: string } {
+  const { createSign, generateKeyPairSync, randomBytes } = crypto();
   const keys = generateKeyPairSync('ec', { namedCurve: 'secp384r1' });
   const from = new Date();
   const subject = sequence(attribute('2.5.4.10', printable('linuxcontainers.org')), attribute('2.5.4.3', utf8(name)));

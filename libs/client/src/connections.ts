@@ -1,9 +1,9 @@
-import { X509Certificate } from 'node:crypto';
 import { Agent, request as httpRequest, type ClientRequestArgs } from 'node:http';
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
-import { connect as connectTls, getCACertificates, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { unavailable } from '#kernel';
 import { connectionError } from './connection-errors.js';
+import { crypto, tls } from './late-modules.js';
 
 /** Proxy for outgoing connections; empty texts mean none. */
 export interface ProxySettings {
@@ -71,7 +71,7 @@ export class ConnectionPool extends Agent {
       rejectUnauthorized: !pinned,
       ...(client === undefined ? {} : { cert: client.certificate, key: client.key }),
     };
-    const socket = await waitFor(connectTls(options), 'secureConnect', `${host}:${port}`);
+    const socket = await waitFor(tls().connect(options), 'secureConnect', `${host}:${port}`);
     if (pinned && !socket.authorized && !showsCertificate(socket, certificate)) {
       socket.destroy();
       throw unavailable('x509: certificate signed by unknown authority');
@@ -82,14 +82,14 @@ export class ConnectionPool extends Agent {
 
 function showsCertificate(socket: TLSSocket, pem: string): boolean {
   const shown = socket.getPeerX509Certificate();
-  return shown !== undefined && shown.raw.equals(new X509Certificate(pem).raw);
+  return shown !== undefined && shown.raw.equals(new (crypto().X509Certificate)(pem).raw);
 }
 
 let systemAuthorities: string[] | undefined;
 
 /** The system's authorities and those Node ships, since a container image may lack the former. */
 function authorities(): string[] {
-  systemAuthorities ??= [...new Set([...getCACertificates('system'), ...getCACertificates('default')])];
+  systemAuthorities ??= [...new Set([...tls().getCACertificates('system'), ...tls().getCACertificates('default')])];
   return systemAuthorities;
 }
 

@@ -8,11 +8,11 @@ export interface FollowOptions {
   /** How often to look while it runs; 500 unless told. Only with `onUpdate`. */
   readonly everyMs?: number;
   readonly signal?: AbortSignal;
+  /** How long the server may be silent after it should have spoken, though an operation may take days; 25 seconds unless told. */
+  readonly stallMs?: number;
 }
 
-/** A server that says nothing for this long is given up, though an operation itself may take days. */
-const stallMs = 45_000;
-const roundSeconds = 20;
+const longestRound = 20;
 
 /**
  * Waits for the operation an `async` answer names, in rounds, so that a server that stalls is noticed. Returns its last state; a failed or cancelled
@@ -21,6 +21,8 @@ const roundSeconds = 20;
 export async function followOperation(api: ApiClient, answer: ApiAnswer<unknown>, options: FollowOptions = {}): Promise<Operation> {
   if (answer.type === 'sync') return answer.metadata as Operation;
   const { secret } = (answer.metadata as Operation).metadata ?? {};
+  const { stallMs = 25_000 } = options;
+  const roundSeconds = Math.max(1, Math.min(longestRound, Math.floor(stallMs / 1000)));
   const path = answer.operation.split('?')[0]!;
   const query = typeof secret === 'string' ? `&secret=${encodeURIComponent(secret)}` : '';
   const look = options.onUpdate === undefined ? undefined : setInterval(() => {
@@ -28,7 +30,7 @@ export async function followOperation(api: ApiClient, answer: ApiAnswer<unknown>
   }, options.everyMs ?? 500);
   try {
     for (;;) {
-      const operation = await api.get<Operation>(`${path}/wait?timeout=${roundSeconds}${query}`, { signal: options.signal, idleTimeoutMs: stallMs });
+      const operation = await api.get<Operation>(`${path}/wait?timeout=${roundSeconds}${query}`, { signal: options.signal, idleTimeoutMs: stallMs + roundSeconds * 1000 });
       if (operation.status_code < 200) continue;
       if (operation.status_code !== 200) throw internal(operation.err === '' ? 'Operation was cancelled' : operation.err, { details: { operation } });
       return operation;

@@ -1,7 +1,7 @@
-import { createHash, type X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { connect } from 'node:tls';
 import { internal, invalid, messageOf, unavailable } from '#kernel';
+import { crypto, tls } from './late-modules.js';
 
 const connectMs = 10_000;
 const defaultPort = 8443;
@@ -34,7 +34,7 @@ export async function resolveJoinToken(text: string): Promise<ResolvedToken> {
 }
 
 export function fingerprintOf(certificate: X509Certificate): string {
-  return createHash('sha256').update(certificate.raw).digest('hex');
+  return crypto().createHash('sha256').update(certificate.raw).digest('hex');
 }
 
 /** The certificate a listener shows, unchecked: for somebody who knows its fingerprint. */
@@ -42,7 +42,7 @@ export function shownCertificate(address: string): Promise<X509Certificate> {
   const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(address);
   const host = match?.[1] ?? match?.[2] ?? address;
   const { promise, resolve, reject } = Promise.withResolvers<X509Certificate>();
-  const socket = connect({
+  const socket = tls().connect({
     host, port: Number(match?.[3] ?? defaultPort), servername: isIP(host) === 0 ? host : undefined, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2', timeout: connectMs,
   });

@@ -53,7 +53,7 @@ export const top: Run = async (invocation) => {
     let before: Sample | undefined;
     // A rate takes two looks.
     for (let look = 0; look <= looks; look++) {
-      const instances = (await server.api.get<FullInstance[]>(path, { idleTimeoutMs: 30_000 })).filter((one) => one.status === 'Running');
+      const instances = (await server.api.get<FullInstance[]>(path)).filter((one) => one.status === 'Running');
       const now = sample(instances);
       const rows = rowsOf(instances, before, now);
       const shown = (): string => render(rows, order, { allProjects: flags.bool('all-projects'), clustered: server.clustered });

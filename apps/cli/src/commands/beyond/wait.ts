@@ -31,7 +31,7 @@ export const wait: Run = async (invocation) => {
   for (;;) {
     let status = 'gone';
     try {
-      const instance = await server.api.get<FullInstance>(url(['instances', name], { recursion: 1 }), { idleTimeoutMs: 30_000 });
+      const instance = await server.api.get<FullInstance>(url(['instances', name], { recursion: 1 }));
       status = instance.status.toLowerCase();
       if (condition(instance)) return;
     } catch (error) {

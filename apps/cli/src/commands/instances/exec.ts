@@ -56,7 +56,7 @@ function size({ terminal }: Invocation): { width: number; height: number } {
 /** Runs for days perhaps, and nothing is said meanwhile: so the wait goes in rounds. */
 async function waitFor(server: Server, answer: Parameters<Invocation['wait']>[1]): Promise<Operation> {
   const { followOperation } = await import('#client');
-  return followOperation(server.api, answer);
+  return followOperation(server.api, answer, { stallMs: 60_000 });
 }
 
 async function open(server: Server, path: string, secret: string, prepare?: (socket: WebSocket) => void): Promise<WebSocket> {

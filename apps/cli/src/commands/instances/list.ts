@@ -14,9 +14,9 @@ export const list: Run = async (invocation) => {
   const place = hasRemote ? invocation.parse(first) : { remote: invocation.config.defaultRemote, name: first };
   const filters = [place.name, ...args.slice(1)].filter((filter) => filter !== '');
   if (flags.given('project') && flags.bool('all-projects')) throw invalid("Can't specify --project with --all-projects");
-  const server = await invocation.server(place.remote);
   const asked = flags.bool('fast') ? 'nsacPt' : flags.text('columns');
   if (flags.bool('fast') && flags.given('columns')) throw invalid("Can't specify --fast with --columns");
+  const server = await invocation.server(place.remote);
   const columns = parseColumns(asked, { clustered: server.clustered, allProjects: flags.bool('all-projects'), usual: asked === usualColumns });
   const instances = (await load(server, columns, filters, flags.bool('all-projects'))).filter((one) => fits(one, filters));
   invocation.printList(columns.map((one) => one.heading), sortRows(instances.map((one) => columns.map((column) => column.value(one)))), instances);

@@ -19,7 +19,8 @@ export function relayOperations(a: RelayEnd, b: RelayEnd): { readonly failed: Pr
   failed.catch(() => undefined);
   const open = (end: RelayEnd, name: string): Promise<WebSocket> => end.api.webSocket(`${end.path}/websocket?secret=${encodeURIComponent(end.secrets[name]!)}`, (socket) => {
     sockets.push(socket);
-    socket.pause();
+    // The other side may speak before its counterpart is there; a socket that is being opened cannot be paused.
+    socket.once('open', () => socket.pause());
   });
   for (const name of Object.keys(a.secrets).filter((one) => b.secrets[one] !== undefined)) {
     Promise.all([open(a, name), open(b, name)]).then(([left, right]) => {

@@ -59,7 +59,7 @@ async function push(invocation: Invocation, migration: Migration): Promise<void>
   const offer = await to.api.call<Operation>('POST', targetPath, { body: { ...targetBody, source: { ...targetSource, type: 'migration', mode: 'push' } } });
   const failures: string[] = [];
   for (const address of addressesOf(invocation, to, toRemote)) {
-    const target = { operation: `${address}${idOf(offer.operation)}`, websockets: offer.metadata.metadata as Secrets, certificate: to.info.environment?.certificate ?? '' };
+    const target = { operation: `${address}${idOf(offer.operation)}`, secrets: offer.metadata.metadata as Secrets, certificate: to.info.environment?.certificate ?? '' };
     try {
       await invocation.wait(from, await from.api.call('POST', migration.sourcePath, { body: { ...migration.sourceBody, target } }), what);
       return void await invocation.wait(to, offer, what);

@@ -1,0 +1,136 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { must } from '../support/pair.js';
+import { needsRoot, unmet } from '../support/needs.js';
+import { Target } from '../support/target.js';
+
+const top = resolve(import.meta.dirname, '../..');
+const reason = needsRoot !== '' ? needsRoot : spawnSync('tmux', ['-V']).status === 0 ? '' : 'tmux is not installed';
+
+/** What only a real terminal shows: sizes, keys, editors, completion. Driven through tmux. */
+describe.skipIf(unmet('the command line in a terminal', reason))('roost in a terminal', () => {
+  const target = new Target('roost');
+  const socket = `roost-cli-${process.pid}`;
+  const editor = join(mkdtempSync(`${tmpdir()}/roost-editor-`), 'editor');
+  const tmux = (...words: string[]): string => spawnSync('tmux', ['-L', socket, ...words], { encoding: 'utf8', env: { ...target.env, TERM: 'xterm', SHELL: '/bin/bash', EDITOR: editor, PATH: `${top}/deploy/bin:${process.env['PATH']}` } }).stdout;
+  const screen = (): string => tmux('capture-pane', '-p', '-t', 'main');
+  const type = (text: string, key = 'Enter'): void => { tmux('send-keys', '-t', 'main', '-l', text); if (key !== '') tmux('send-keys', '-t', 'main', key); };
+  const press = (key: string): void => { tmux('send-keys', '-t', 'main', key); };
+  const shows = async (pattern: RegExp): Promise<string> => {
+    const until = performance.now() + 30_000;
+    for (;;) {
+      const text = screen();
+      if (pattern.test(text)) return text;
+      if (performance.now() > until) throw new Error(`${pattern} did not show:\n${text}`);
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  };
+  const clear = async (): Promise<void> => {
+    press('C-l');
+    await new Promise((done) => setTimeout(done, 200));
+    tmux('clear-history', '-t', 'main');
+  };
+
+  beforeAll(async () => {
+    await target.start();
+    must(target, 'lxc storage create default dir');
+    must(target, 'lxc profile device add default root disk path=/ pool=default');
+    must(target, `${top}/deploy/busybox-image >bb.tar.gz && lxc image import bb.tar.gz --alias bb`);
+    must(target, 'lxc launch bb c1');
+    writeFileSync(editor, '#!/bin/sh\nprintf "config:\\n  user.edited: %s\\ndescription: by hand\\n" "$(stty size | tr " " x)" >"$1"\n');
+    chmodSync(editor, 0o755);
+    tmux('new-session', '-d', '-s', 'main', '-x', '90', '-y', '30', 'bash --norc --noprofile');
+    type("PS1='ready> '");
+    await shows(/^ready> $/m);
+  });
+  afterAll(async () => {
+    tmux('kill-server');
+    rmSync(editor, { force: true });
+    await target.destroy();
+  });
+
+  it('gives a command the size of the terminal, and tells it when that changes', async () => {
+    await clear();
+    type('roost exec c1 -- sh');
+    await shows(/# $/m);
+    type('stty size');
+    await shows(/30 90/);
+    tmux('resize-window', '-t', 'main', '-x', '100', '-y', '35');
+    await new Promise((done) => setTimeout(done, 500));
+    type('stty size');
+    await shows(/35 100/);
+    type('exit 7');
+    await shows(/^ready> $/m);
+    type('echo "code $?"');
+    await shows(/code 7/);
+  });
+
+  it('hands Ctrl-C to the command, and leaves the terminal as it was', async () => {
+    await clear();
+    type('roost exec c1 -- sh');
+    await shows(/# $/m);
+    type('sleep 1000');
+    await new Promise((done) => setTimeout(done, 500));
+    press('C-c');
+    type('echo still-$((40 + 2))');
+    await shows(/still-42/);
+    type('exit');
+    await shows(/^ready> $/m);
+    type('stty -a | grep -o " -\\?icanon\\| -\\?echo "');
+    await shows(/^ icanon\n echo/m);
+  });
+
+  it('attaches to the console and leaves it by its keys', async () => {
+    await clear();
+    type('roost console c1');
+    await shows(/To detach from the console, press: <ctrl>\+a q/);
+    press('Enter');
+    await shows(/login:/);
+    press('C-a');
+    press('q');
+    await shows(/ready> $/m);
+  });
+
+  it('opens the editor, which has the terminal', async () => {
+    await clear();
+    type('roost profile create p1 </dev/null; roost profile edit p1; roost profile show p1');
+    await shows(/user\.edited: 35x100[\s\S]*description: by hand/);
+  });
+
+  it('asks before it deletes', async () => {
+    await clear();
+    type('roost delete -i c1');
+    await shows(/Remove c1 \(yes\/no\): /);
+    type('no');
+    await shows(/Error: User aborted delete operation/);
+  });
+
+  it('completes commands, flags and live names in bash', async () => {
+    await clear();
+    type('source <(roost completion bash)');
+    await new Promise((done) => setTimeout(done, 1500));
+    await clear();
+    type('roost exec c', 'Tab');
+    await shows(/roost exec c1/);
+    press('C-u');
+    type('roost conf', 'Tab');
+    await shows(/roost config/);
+    press('C-u');
+    type('roost list --all-p', 'Tab');
+    await shows(/roost list --all-projects/);
+    press('C-u');
+    press('Enter');
+  });
+
+  it('shows what runs, live, until q', async () => {
+    await clear();
+    type('roost top --interval 1');
+    await shows(/1 running[\s\S]*NAME[\s\S]*c1/);
+    press('n');
+    press('q');
+    await shows(/ready> $/m);
+  });
+});
