@@ -98,9 +98,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['startExec', [exec], execStarted], ['startConsole', [console], execStarted],
     ['resizeExec', ['s1', 100, 30], undefined], ['signalExec', ['s1', 15], undefined],
   ],
-  files: [
-    ['openFiles', [{ spec, view: 'volume', endpointUid: 33, endpointGid: 34 }], { path: '/files' }], ['readMetadata', [spec], 'architecture: x86_64\n'],
-  ],
+  files: [['openFiles', [{ spec, view: 'volume', endpointUid: 33, endpointGid: 34 }], { path: '/files' }]],
   logs: [['deleteLog', ['c1', 'lxc.log'], undefined], ['clearConsoleLog', ['c1'], undefined], ['readConsoleLog', ['c1'], Buffer.from([0, 255, 10])]],
   host: [['describeHost', [], hostDescription], ['describeResources', [], { cpu: { total: 2 } }], ['loadKernelModules', [['dummy']], undefined]],
 };

@@ -20,6 +20,4 @@ export interface FilesEndpoint {
 export abstract class InstanceFiles {
   /** @throws `internal` when there is no root file system. */
   abstract openFiles(request: FilesRequest): Promise<FilesEndpoint>;
-  /** `metadata.yaml` of the root volume; empty when it has none. Costs no process. */
-  abstract readMetadata(spec: InstanceSpec): Promise<string>;
 }

@@ -27,7 +27,6 @@ export function instanceService(instances: InstanceDriver, exec: ExecSessions, l
       deleteLog: (r: { projectName: string; file: string }) => done(logs.deleteLog(r.projectName, r.file)),
       clearConsoleLog: ({ projectName }: Named) => done(logs.clearConsoleLog(projectName)),
       openFiles: (request: FilesRequest) => files.openFiles(request),
-      readMetadata: async ({ spec }: Spec) => ({ yaml: await files.readMetadata(spec) }),
       readConsoleLog: async ({ projectName }: Named) => ({ content: await logs.readConsoleLog(projectName) }),
     },
     streams: {

@@ -1,12 +1,10 @@
-import { chmodSync, closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readSync, rmSync, unlinkSync, type Stats } from 'node:fs';
-import { errnoName, FileServer, type CommandRunner, type ServedFiles } from '#host';
-import { internal, invalid, KeyedMutex, randomHex } from '#kernel';
+import { chmodSync, lstatSync, mkdirSync, rmSync, unlinkSync, type Stats } from 'node:fs';
+import { FileServer, type CommandRunner, type ServedFiles } from '#host';
+import { internal, KeyedMutex, randomHex } from '#kernel';
 import { InstanceFiles, type FilesEndpoint, type FilesRequest, type InstanceSpec } from '#ports';
 import { formatIdmap, parseIdmap } from './idmap.rules.js';
 import type { LxcPaths } from './lxc-paths.js';
 import type { RunningContainers } from './running-containers.js';
-
-const metadataBytesMax = 1024 * 1024;
 
 interface Session {
   readonly socket: string;
@@ -59,25 +57,6 @@ export class LxcInstanceFiles extends InstanceFiles {
       void session.server.exited.then(() => this.forget(key, session));
       return { path: socket };
     });
-  }
-
-  override async readMetadata({ rootVolume, projectName }: InstanceSpec): Promise<string> {
-    const path = `${this.volume(rootVolume)}/metadata.yaml`;
-    let fd: number;
-    try {
-      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch (error) {
-      if (errnoName(error) === 'ENOENT') return '';
-      throw internal(`Failed reading the metadata of "${projectName}"`, { cause: error });
-    }
-    try {
-      const status = fstatSync(fd);
-      if (!status.isFile() || status.size > metadataBytesMax) throw invalid(`The metadata of "${projectName}" is not a file of at most ${metadataBytesMax} bytes`);
-      const bytes = Buffer.alloc(status.size);
-      return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0)).toString('utf8');
-    } finally {
-      closeSync(fd);
-    }
   }
 
   /** When what is shown becomes something else: at a start, at an end, under another name. */

@@ -7,6 +7,7 @@ import { InstanceDisks } from './instance-disks.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName } from './instance-urls.js';
 import { PowerStates } from './power-states.js';
+import { InstanceTemplates } from './templates/index.js';
 
 const power = 'volatile.last_state.power';
 
@@ -24,6 +25,7 @@ export class InstanceHostPower {
     private readonly driver: InstanceDriver,
     private readonly host: HostInfo,
     private readonly disks: InstanceDisks,
+    private readonly templates: InstanceTemplates,
     private readonly logger: Logger,
   ) {}
 
@@ -44,6 +46,7 @@ export class InstanceHostPower {
     const modules = (config['linux.kernel_modules'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
     if (modules.length > 0) await this.host.loadKernelModules(modules);
     this.disks.refuseOtherMaps(instance);
+    await this.templates.apply(instance);
     const started = await this.startOnHost(this.specs.build(instance));
     this.states.set(hostName(instance.row), 'Running', started.pid);
     this.member.merge(id, { 'volatile.apply_template': '', ...started.volatile, [power]: 'RUNNING' }, new Date().toISOString());

@@ -7,6 +7,7 @@ import { ProfilesModule } from '#features/profiles';
 import { ProjectsModule } from '#features/projects';
 import { StorageModule } from '#features/storage';
 import { InstanceController } from './api/instance.controller.js';
+import { InstanceMetadataController } from './api/instance-metadata.controller.js';
 import { InstanceFilesController } from './api/instance-files.controller.js';
 import { InstanceExecController } from './api/instance-exec.controller.js';
 import { InstanceLogsController } from './api/instance-logs.controller.js';
@@ -18,6 +19,7 @@ import { InstanceRepository } from './data/instance.repository.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceConsole } from './exec/instance-console.service.js';
 import { InstanceExec } from './exec/instance-exec.service.js';
+import { templateProviders } from './templates/index.js';
 import { fileProviders } from './files/index.js';
 import { InstanceSftp } from './files/instance-sftp.service.js';
 import { InstanceChangeParts } from './instance-change-parts.js';
@@ -69,12 +71,12 @@ const operations = [createInstance, createAndStartInstance, deleteInstance, rena
 @Module({
   imports: [ClusterModule, ProjectsModule, ProfilesModule, StorageModule, NetworksModule, ImagesModule],
   controllers: [
-    InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstanceFilesController, MetricsController,
+    InstancesController, InstanceController, InstanceStateController, InstanceExecController, InstanceLogsController, InstanceFilesController, InstanceMetadataController, MetricsController,
     ...snapshotControllers, ...backupControllers, ...rebuildControllers,
   ],
   providers: [
     ...rebuildProviders,
-    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...backupProviders, ...guestProviders, ...fileProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...backupProviders, ...guestProviders, ...fileProviders, ...templateProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceDisks, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...new Set(operations.flatMap(({ steps }) => steps as unknown as Type[])),

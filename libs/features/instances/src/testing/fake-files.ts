@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InstanceFiles, type FilesEndpoint, type FilesRequest, type InstanceSpec } from '#ports';
+import { InstanceFiles, type FilesEndpoint, type FilesRequest } from '#ports';
 import { PacketReader, PacketSplitter, PacketWriter, sftp, sftpOpen, sftpStatus, type AttributeChange, type FileAttributes } from '../files/sftp-packets.js';
 
 const directoryBits = 0o040000;
@@ -53,10 +53,6 @@ export class FakeInstanceFiles extends InstanceFiles {
       this.servers.set(path, server.unref());
     }
     return { path };
-  }
-
-  override async readMetadata({ projectName }: InstanceSpec): Promise<string> {
-    return this.tree(projectName, 'volume').get('/metadata.yaml')?.content.toString('utf8') ?? '';
   }
 
   dispose(): void {
