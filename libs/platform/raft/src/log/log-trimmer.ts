@@ -9,31 +9,36 @@ const keepEntries = 2000;
 const strideEntries = 500;
 /** Entries kept for a member that does not come back (hazards A4). */
 const capEntries = 200_000;
+/** What entries may take in a voter's file before far fewer are kept; its quota is four times as much. Entries may be megabytes each. */
+const pressureBytes = 512 * 1024 * 1024;
+const underPressure = { keepEntries: 20, strideEntries: 10, capEntries: 20 };
 /** Of the file of a voter may be free pages before it is rewritten. */
 const wastedShare = 0.5;
 const wastedBytes = 64 * 1024 * 1024;
 
 /**
  * Cuts the old end off the log: up to what every registered member has on its disk, live or not; for one that is too far behind up to what at least two
- * have (hazards A4). Never what somebody holds (C4). Then compacts etcd and gives pages back, one voter at a time, and lifts the alarm (C2).
+ * have (hazards A4), and soon up to that when entries are large. Never what somebody holds (C4). Then compacts etcd and gives pages back, one voter at a time, and lifts the alarm (C2).
  */
 export class LogTrimmer {
-  constructor(private readonly client: EtcdClient, private readonly keys: LogKeys, private readonly logger: Logger, private readonly limits = { keepEntries, strideEntries, capEntries }) {}
+  constructor(private readonly client: EtcdClient, private readonly keys: LogKeys, private readonly logger: Logger, private readonly settings = { keepEntries, strideEntries, capEntries, pressureBytes }) {}
 
   /** Returns the new floor, or null when nothing was cut. */
   async trim(registered: readonly number[]): Promise<number | null> {
-    const { client, keys, limits } = this;
-    const [floorNow, head, flushed, holds] = await Promise.all([
+    const { client, keys, settings } = this;
+    const [{ dbSizeInUse }, floorNow, head, flushed, holds] = await Promise.all([
+      client.status(client.endpointList[0]!),
       client.range({ key: keys.floor }),
       client.range({ key: keys.head }),
       client.range({ key: keys.flushed, rangeEnd: prefixEnd(keys.flushed) }),
       client.range({ key: keys.holds, rangeEnd: prefixEnd(keys.holds) }),
     ]);
+    const limits = Number(dbSizeInUse) > settings.pressureBytes ? underPressure : settings;
     const floor = Number(floorNow.kvs[0]?.value.toString() ?? 0);
     const last = (JSON.parse(head.kvs[0]!.value.toString()) as { index: number }).index;
     const byMember = new Map(flushed.kvs.map(({ key, value }) => [Number(key.toString().split('/').at(-1)), Number(value.toString())]));
     const target = floorFor({
-      head: last, flushed: registered.map((id) => byMember.get(id) ?? 0), holds: holds.kvs.map(({ value }) => Number(value.toString())), ...limits,
+      head: last, flushed: registered.map((id) => byMember.get(id) ?? 0), holds: holds.kvs.map(({ value }) => Number(value.toString())), keepEntries: limits.keepEntries, capEntries: limits.capEntries,
     });
     if (target - floor < limits.strideEntries) return null;
     const { succeeded } = await client.txn({
