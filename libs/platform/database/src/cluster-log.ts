@@ -24,6 +24,8 @@ export interface ClusterLogState {
   readonly quorum: 'ok' | 'waiting' | 'lost';
   /** Index of the last entry applied here. */
   readonly head: number;
+  /** Schema levels this program knows; the database may be at an earlier one. */
+  readonly knownLevel: number;
 }
 
 /**

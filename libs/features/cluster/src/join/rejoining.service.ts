@@ -51,7 +51,7 @@ export class Rejoining {
       const { architectures } = await this.host.describeHost();
       const accepted = await target.accept({
         name, address: this.config.get('cluster.https_address') || own.address, password: token, architecture: architectures[0] ?? '',
-        certificate: this.server.current.certificate, level: this.database.head.level, apiExtensions: apiExtensions.length, former: this.database.head.incarnation,
+        certificate: this.server.current.certificate, level: this.log.state().knownLevel, apiExtensions: apiExtensions.length, former: this.database.head.incarnation,
       });
       await this.certificates.install(accepted.clusterCertificate, accepted.clusterKey);
       const { backup } = await this.log.rejoin(ctx, accepted.admission, () => target.snapshot());
@@ -75,7 +75,7 @@ export class Rejoining {
       const row = this.members.byId(tx.sql, this.local.id);
       if (row === undefined) throw invalid('This member was removed from the cluster while it came back');
       this.members.takeBack(tx, row.id);
-      this.members.setVersion(tx, row.id, { ...row.version, level: this.database.head.level, apiExtensions: apiExtensions.length });
+      this.members.setVersion(tx, row.id, { ...row.version, level: this.log.state().knownLevel, apiExtensions: apiExtensions.length });
     });
   }
 

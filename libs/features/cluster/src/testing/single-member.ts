@@ -133,7 +133,7 @@ export class SingleMember {
       snapshot: async () => Readable.from(['the database']),
       release: async (id) => void this.released.push(id),
       leave: async () => void Object.assign(this.local, { id: 1, name: 'none', clustered: false }),
-      state: () => ({ clustered: this.local.clustered, quorum: 'ok', head: 1 }),
+      state: () => ({ clustered: this.local.clustered, quorum: 'ok', head: 1, knownLevel: 1 }),
     };
     Object.assign(this.get(ClusterLog), stand);
   }

@@ -129,7 +129,7 @@ export class EtcdClusterLog extends ClusterLog {
 
   override state(): ClusterLogState {
     const { open } = this.parts;
-    return { clustered: this.current !== null, quorum: this.current?.quorum.state ?? 'ok', head: open.database.head.index };
+    return { clustered: this.current !== null, quorum: this.current?.quorum.state ?? 'ok', head: open.database.head.index, knownLevel: open.replica.knownLevel };
   }
 
   override async enable(_ctx: RequestContext, { name, address }: { readonly name: string; readonly address: string }, fill: (tx: Tx) => void): Promise<void> {
