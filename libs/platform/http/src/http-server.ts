@@ -46,6 +46,8 @@ export class HttpServer {
   private readonly locals: HttpListener[] = [];
   private readonly network = new Map<TlsListenerName, TlsListener>();
   private readonly connections = new Set<Socket>();
+  /** Those of other members, whose streams last. */
+  private readonly members = new Set<TLSSocket>();
 
   constructor(
     router: WebSocketRouter,
@@ -120,6 +122,8 @@ export class HttpServer {
     this.network.clear();
     const all = Promise.all(servers.map(closed));
     for (const server of servers) server.closeIdleConnections();
+    // They are open for as long as both members are, so waiting for them would take the whole grace time.
+    for (const socket of this.members) socket.destroy();
     const timer = setTimeout(() => {
       for (const socket of this.connections) socket.destroy();
     }, graceMs);
@@ -170,6 +174,8 @@ export class HttpServer {
       if (socket.alpnProtocol !== 'h2') {
         for (const listener of others) listener.call(server, socket);
       } else if (this.memberConnections && this.authenticator.identify(socket).memberId !== undefined) {
+        this.members.add(socket);
+        socket.once('close', () => this.members.delete(socket));
         this.memberConnections(socket);
       } else socket.destroy();
     });

@@ -233,4 +233,11 @@ describe('members among each other', () => {
 
     await expect(a.peers.call(2, 'thing.any', {})).rejects.toMatchObject({ kind: 'precondition' });
   });
+
+  it('end without waiting for the streams they keep open with each other', async () => {
+    const started = performance.now();
+    await b.api.server.close(10_000);
+
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
 });
