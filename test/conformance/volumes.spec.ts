@@ -17,7 +17,8 @@ const options: CompareOptions = {
     // LXD does not record when a volume was made, shifts files where we map the mount, and encodes names in URLs twice.
     .replaceAll(/\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| UTC)/g, (time) => (/^20[3-9]/.test(time) ? time : '<time>'))
     .replaceAll(/^\s*"?volatile\.idmap\.(last|next)"?: .*\n?/gm, '').replaceAll(/%25([0-9A-F]{2})/g, '%$1').replaceAll(/[A-Z][a-z]{2} +\d+ \d\d:\d\d/g, '<time>')
-    .replaceAll(/^config:$\n(?=description)/gm, 'config: {}\n').replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>'),
+    // A line that was the last of its object had no comma.
+    .replaceAll(/,(?=\n\s*\})/g, '').replaceAll(/^config:$\n(?=description)/gm, 'config: {}\n').replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>'),
 };
 
 function lines(title: string, commands: string): void {
@@ -139,10 +140,10 @@ for (const pool of ['default', 'bt']) {
     lxc storage volume show ${pool} v1
     lxc storage volume delete ${pool} v1
     lxc stop -f c1
-    lxc storage volume rename ${pool} v1 v1b
     lxc profile show default
-    lxc storage volume detach-profile ${pool} v1b default dev1
-    lxc storage volume detach-profile ${pool} v1b default dev1
+    lxc storage volume detach-profile ${pool} v1 default dev1
+    lxc storage volume detach-profile ${pool} v1 default dev1
+    lxc storage volume rename ${pool} v1 v1b
     lxc storage volume attach ${pool} v1b c1 /data
     lxc storage volume rename ${pool} v1b v1
     lxc config device show c1
@@ -178,6 +179,110 @@ for (const pool of ['default', 'bt']) {
     lxc delete -f c3
     lxc storage volume delete ${pool} v1
     lxc storage volume delete ${pool} v8
+  `);
+}
+
+for (const [pool, other] of [['default', 'bt'], ['bt', 'default']]) {
+  const volumes = `/1.0/storage-pools/${pool}/volumes`;
+
+  lines(`snapshots of volumes in pool ${pool}`, `
+    lxc storage volume create ${pool} s1 user.a=1
+    lxc init bb c1 -q -s ${pool} 2>/dev/null
+    lxc storage volume attach ${pool} s1 c1 d1 /mnt
+    lxc start c1 2>/dev/null
+    lxc exec c1 -- sh -c 'echo one >/mnt/mark; chown 1000:1000 /mnt/mark; chmod 750 /mnt'
+    lxc storage volume snapshot ${pool} s1
+    lxc storage volume snapshot ${pool} s1 foo
+    lxc storage volume snapshot ${pool} s1 foo
+    lxc storage volume snapshot ${pool} s1 foo --reuse
+    lxc storage volume snapshot ${pool} s1 'a/b'
+    lxc storage volume snapshot ${pool} s1 'a b'
+    lxc storage volume snapshot ${pool} nope
+    lxc storage volume list ${pool} -f csv
+    lxc storage volume show ${pool} s1/foo
+    lxc storage volume show ${pool} s1/nope
+    lxc storage volume get ${pool} s1/foo user.a
+    lxc storage volume set ${pool} s1/foo user.a=2
+    lxc query ${volumes}/custom/s1/snapshots
+    lxc query '${volumes}/custom/s1/snapshots?recursion=1'
+    lxc query ${volumes}/custom/nope/snapshots
+    lxc query ${volumes}/custom/s1/snapshots/foo
+    lxc query ${volumes}/custom/s1/snapshots/nope
+    lxc query --raw -X PATCH -d '{"description":"x"}' ${volumes}/custom/s1/snapshots/foo
+    lxc query -X PATCH -d '{"expires_at":"2030-01-01T00:00:00Z"}' ${volumes}/custom/s1/snapshots/foo
+    lxc query ${volumes}/custom/s1/snapshots/foo
+    lxc query --raw -X PUT -d '{"description":"y"}' ${volumes}/custom/s1/snapshots/foo
+    lxc query ${volumes}/custom/s1/snapshots/foo
+    lxc query --wait -X POST -d '{}' ${volumes}/custom/s1/snapshots
+    lxc query --wait -X POST -d '{"name":"bar","expires_at":"2035-01-01T00:00:00Z"}' ${volumes}/custom/s1/snapshots
+    lxc storage volume rename ${pool} s1/foo s1/foo2
+    lxc storage volume rename ${pool} s1/foo2 s2/x
+    lxc query -X POST --wait -d '{"name":"foo3"}' ${volumes}/custom/s1/snapshots/foo2
+    lxc query -X POST --wait -d '{"name":"a/b"}' ${volumes}/custom/s1/snapshots/foo3
+    lxc query -X POST --wait -d '{"name":""}' ${volumes}/custom/s1/snapshots/foo3
+    lxc exec c1 -- sh -c 'echo two >/mnt/mark; touch /mnt/later; chmod 777 /mnt'
+    lxc storage volume restore ${pool} s1 foo3
+    lxc stop -f c1
+    lxc storage volume restore ${pool} s1 foo3
+    lxc start c1 2>/dev/null
+    lxc exec c1 -- sh -c 'cat /mnt/mark; ls -lan /mnt'
+    lxc storage volume set ${pool} s1 snapshots.pattern=p%d snapshots.expiry=1d
+    lxc storage volume snapshot ${pool} s1
+    lxc query -X DELETE --wait ${volumes}/custom/s1/snapshots/foo3
+    lxc storage volume delete ${pool} s1/foo3
+    lxc storage volume delete ${pool} s1
+    lxc snapshot c1 is
+    lxc query ${volumes}/container/c1/snapshots
+    lxc query ${volumes}/container/c1/snapshots?recursion=1
+    lxc query ${volumes}/container/c1/snapshots/is
+    lxc query -X POST -d '{"name":"bar"}' ${volumes}/container/c1/snapshots
+    lxc query -X DELETE ${volumes}/container/c1/snapshots/is
+    lxc query -X PATCH -d '{"description":"x"}' ${volumes}/container/c1/snapshots/is
+    lxc storage volume show ${pool} container/c1/is
+    lxc delete -f c1
+    lxc storage volume rename ${pool} s1 s1b
+    lxc query ${volumes}/custom/s1b/snapshots
+  `);
+
+  lines(`copies of volumes from pool ${pool}`, `
+    lxc storage volume copy ${pool}/s1b ${pool}/o2
+    lxc storage volume copy ${pool}/s1b ${other}/o2
+    lxc storage volume copy ${pool}/s1b ${other}/o2
+    lxc storage volume copy ${pool}/s1b/bar ${other}/o3
+    lxc storage volume copy ${pool}/s1b ${other}/o4 --volume-only
+    lxc storage volume copy ${pool}/nope ${other}/o5
+    lxc storage volume copy ${pool}/s1b nope/o5
+    lxc storage volume copy ${pool}/s1b ${other}
+    lxc query -X POST --wait -d '{"name":"o5","source":{"type":"copy","name":"s1b","pool":"nope"}}' ${volumes}/custom
+    lxc query -X POST --wait -d '{"name":"o5","source":{"type":"copy","name":"nope","pool":"${pool}"}}' ${volumes}/custom
+    lxc query -X POST --wait -d '{"name":"o5","source":{"type":"copy","name":"s1b/nope","pool":"${pool}"}}' ${volumes}/custom
+    lxc query -X POST --wait -d '{"name":"o5","source":{"type":"copy","name":"s1b"}}' ${volumes}/custom
+    lxc query -X POST --wait -d '{"name":"o5","source":{"type":"copy","name":"s1b","pool":"${pool}"},"config":{"user.x":"y"},"description":"foo"}' ${volumes}/custom
+    lxc query '/1.0/storage-pools/${other}/volumes/custom?recursion=1' | jq -c 'map([.name,.config["user.a"],.description]) | sort'
+    lxc query '${volumes}/custom?recursion=1' | jq -c 'map([.name,.config["user.x"],.description]) | sort'
+    lxc storage volume snapshot ${pool} s1b s9
+    lxc storage volume delete ${pool} s1b/snap0
+    lxc storage volume copy ${pool}/s1b ${other}/o2 --refresh
+    lxc storage volume list ${other} -f csv | sort
+    lxc init bb c1 -q -s ${other} 2>/dev/null
+    lxc storage volume attach ${other} o2 c1 d1 /mnt
+    lxc start c1 2>/dev/null
+    lxc exec c1 -- sh -c 'cat /mnt/mark; ls -lan /mnt/mark'
+    lxc delete -f c1
+    lxc storage volume move ${other}/o2 ${other}/o6
+    lxc storage volume move ${other}/o6 ${pool}/o6
+    lxc storage volume move ${pool}/nope ${pool}/o6
+    lxc query -X POST --wait -d '{"name":"o7","pool":"${other}"}' ${volumes}/custom/o6
+    lxc query -X POST -d '{"name":"o7","pool":"nope"}' ${volumes}/custom/o2
+    lxc query -X POST -d '{"name":"a/b","pool":"${other}"}' ${volumes}/custom/o2
+    lxc query -X POST -d '{"name":"o7","pool":"${other}"}' ${volumes}/custom/o2
+    lxc project create p1
+    lxc storage volume copy ${pool}/o2 ${pool}/pvc --target-project p1
+    lxc storage volume move ${pool}/pvc ${pool}/pve --project p1 --target-project default
+    lxc storage volume list ${pool} --all-projects -f csv | sort
+    lxc project delete p1
+    for p in ${pool} ${other}; do lxc storage volume list $p -f csv | grep '^custom,' | cut -d, -f2 | sort | xargs -n1 lxc storage volume delete $p; done
+    lxc storage volume list ${other} -f csv
   `);
 }
 

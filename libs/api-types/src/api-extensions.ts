@@ -8,20 +8,20 @@ export const apiExtensions: readonly string[] = [
   'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'gpu_devices', 'container_image_properties', 'id_map',
   'network_firewall_filtering', 'network_routes', 'storage', 'file_delete', 'file_append', 'network_dhcp_expiry', 'image_create_aliases', 'container_stateless_copy', 'container_only_migration', 'unix_device_rename',
   'storage_btrfs_mount_options', 'entity_description', 'image_force_refresh', 'id_map_base', 'file_symlinks', 'container_push_target', 'storage_images_delete', 'container_edit_metadata', 'resource_limits',
-  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'storage_api_volume_rename', 'restrict_devlxd', 'devlxd_events', 'proxy', 'container_backup', 'devlxd_images', 'console', 'network_dhcp_gateway', 'file_get_symlink', 'network_leases', 'unix_device_hotplug', 'operation_description', 'clustering',
+  'storage_volatile_initial_source', 'resources', 'kernel_limits', 'storage_api_volume_rename', 'restrict_devlxd', 'devlxd_events', 'proxy', 'container_backup', 'devlxd_images', 'console', 'network_dhcp_gateway', 'file_get_symlink', 'network_leases', 'unix_device_hotplug', 'storage_api_local_volume_handling', 'operation_description', 'clustering',
   'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'proxy_unix', 'proxy_udp', 'clustering_join', 'proxy_tcp_udp_multi_port_handling', 'network_state', 'proxy_unix_dac_properties', 'container_protection_delete', 'unix_priv_drop', 'pprof_http', 'proxy_haproxy_protocol', 'network_hwaddr', 'proxy_nat',
-  'network_nat_order', 'container_full', 'backup_compression', 'storage_unmapped', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'snapshot_scheduling', 'snapshot_schedule_aliases', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'container_backup_override_pool', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
+  'network_nat_order', 'container_full', 'backup_compression', 'storage_api_volume_snapshots', 'storage_unmapped', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'snapshot_scheduling', 'snapshot_schedule_aliases', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'container_backup_override_pool', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
   'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
   'backup_compression_algorithm', 'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
-  'limits_hugepages', 'projects_restrictions', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
+  'limits_hugepages', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
   'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
   'backup_override_name', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
   'instance_bulk_state_change', 'instance_pool_move', 'storage_volume_state', 'disk_state_quota', 'projects_compression', 'projects_images_remote_cache_expiry', 'certificate_project',
   'projects_images_auto_update', 'projects_restricted_cluster_target', 'images_default_architecture', 'project_usage', 'warnings', 'projects_restricted_backups_and_snapshots', 'clustering_join_token', 'clustering_description', 'clustering_update_cert', 'storage_api_project', 'server_instance_driver_operational',
-  'server_supported_storage_drivers', 'event_lifecycle_requestor_address', 'resources_gpu_usb', 'clustering_evacuation', 'network_counters_errors_dropped',
-  'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full',
+  'server_supported_storage_drivers', 'event_lifecycle_requestor_address', 'resources_gpu_usb', 'clustering_evacuation', 'custom_volume_refresh', 'network_counters_errors_dropped',
+  'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'storage_volume_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full',
   'event_project', 'storage_volume_api_filtering', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'projects_restricted_intercept', 'metrics_authentication',
   'images_target_project', 'storage_volume_state_total', 'instance_file_head', 'resources_pci_vpd', 'storage_volumes_all_projects', 'cluster_join_token_expiry', 'remote_token_expiry',
   'init_preseed', 'cloud_init',
@@ -36,19 +36,19 @@ export const laterExtensions: readonly string[] = ['instances_rebuild', 'instanc
 export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
   'copies and moves of instances': [
     'container_snapshot_stateful_migration', 'migration_pre_copy',
-    'migration_stateful', 'migration_progress', 'custom_volume_refresh',
-    'instance_allow_inconsistent_copy', 'cluster_migration_inconsistent_copy', 'storage_volume_project_move', 'storage_rsync_bwlimit',
+    'migration_stateful', 'migration_progress',
+    'instance_allow_inconsistent_copy', 'cluster_migration_inconsistent_copy',  'storage_rsync_bwlimit',
     'storage_rsync_compression',
   ],
   'snapshots': [
-    'snapshot_disk_usage', 'volume_snapshot_scheduling', 'custom_volume_snapshot_expiry', 'storage_api_volume_snapshots',
+    'snapshot_disk_usage', 'volume_snapshot_scheduling',
     'storage_api_remote_volume_snapshots',
   ],
   'backups of custom volumes': [
     'custom_volume_backup',
   ],
   'custom volumes': [
-    'storage_api_local_volume_handling', 'storage_api_remote_volume_handling', 'daemon_storage',
+     'storage_api_remote_volume_handling', 'daemon_storage',
   ],
   'storage drivers other than dir and btrfs': [
     'storage_zfs_remove_snapshots', 'storage_zfs_use_refquota', 'storage_zfs_clone_copy', 'storage_zfs_clone_copy_rebase',
@@ -85,7 +85,6 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'projects_networks_restricted_uplinks', 'projects_networks_restricted_access',
   ],
   'project limits and restrictions': [
-    
     'image_restrictions',
   ],
   'clustering': [

@@ -40,6 +40,24 @@ export interface ResourcesStoragePool {
   readonly inodes: { readonly used: number; readonly total: number };
 }
 
+/** What a new volume is made from. */
+export const storageVolumeSource = z.looseObject({
+  /** copy or migration; empty for an empty volume */
+  type: z.string().optional(),
+  /** Example: vol1, or vol1/snap0 for a snapshot */
+  name: z.string().optional(),
+  pool: z.string().optional(),
+  /** Absent: the request's. */
+  project: z.string().optional(),
+  /** Cluster member that has the source. */
+  location: z.string().optional(),
+  /** Without its snapshots. */
+  volume_only: z.boolean().optional(),
+  /** Bring a volume that is there up to date. */
+  refresh: z.boolean().optional(),
+}).meta({ id: 'StorageVolumeSource' });
+export type StorageVolumeSource = z.infer<typeof storageVolumeSource>;
+
 /** `POST /1.0/storage-pools/{name}/volumes` and below a type. */
 export const storageVolumesPost = z.object({
   name: text,
@@ -49,7 +67,7 @@ export const storageVolumesPost = z.object({
   content_type: text,
   description: text,
   config,
-  source: z.record(z.string(), z.unknown()).nullish(),
+  source: storageVolumeSource.nullish(),
 }).meta({ id: 'StorageVolumesPost' });
 export type StorageVolumesPost = z.infer<typeof storageVolumesPost>;
 
@@ -77,6 +95,18 @@ export interface StorageVolume {
   /** ISO time. */
   readonly created_at: string;
 }
+
+/** `POST .../snapshots`. */
+export const storageVolumeSnapshotsPost = z.object({ name: text, expires_at: z.string().nullish() }).meta({ id: 'StorageVolumeSnapshotsPost' });
+export type StorageVolumeSnapshotsPost = z.infer<typeof storageVolumeSnapshotsPost>;
+
+/** `POST .../snapshots/{snapshot}`: another name. */
+export const storageVolumeSnapshotPost = z.object({ name: text }).meta({ id: 'StorageVolumeSnapshotPost' });
+export type StorageVolumeSnapshotPost = z.infer<typeof storageVolumeSnapshotPost>;
+
+/** `PUT` and `PATCH .../snapshots/{snapshot}`. */
+export const storageVolumeSnapshotPut = z.object({ description: z.string().nullish(), expires_at: z.string().nullish() }).meta({ id: 'StorageVolumeSnapshotPut' });
+export type StorageVolumeSnapshotPut = z.infer<typeof storageVolumeSnapshotPut>;
 
 /** `GET .../snapshots/{snapshot}`. */
 export interface StorageVolumeSnapshot {

@@ -3,6 +3,7 @@ export * from './key.js';
 export * from './checks/compression.checks.js';
 export * from './instance-config.rules.js';
 export * from './device.rules.js';
+export * from './snapshots.rules.js';
 export * from './keys/server.keys.js';
 export * from './keys/project.keys.js';
 export * from './keys/instance.keys.js';

@@ -1,27 +1,9 @@
-import { invalid, parseByteSize } from '#kernel';
+import { parseByteSize } from '#kernel';
+import { isExpiry, isSnapshotSchedule } from '../checks/schedule.checks.js';
 import { key, KeyGroup, type KeySpec } from '../key.js';
 
 export function isSize(value: string): void {
   parseByteSize(value);
-}
-
-const expiryPattern = /^(\d+(M|H|d|w|m|y)\s*)+$/;
-
-/** `1M 2H 3d 4w 5m 6y`: minutes, hours, days, weeks, months, years. */
-export function isSnapshotExpiry(value: string): void {
-  if (!expiryPattern.test(value.trim())) throw invalid('Invalid expiry expression');
-}
-
-const scheduleAliases = ['@hourly', '@daily', '@midnight', '@weekly', '@monthly', '@annually', '@yearly', '@startup', '@never'];
-const cronFields = 5;
-
-/** A cron expression, or a comma-separated list of aliases. */
-export function isSnapshotSchedule(value: string): void {
-  const parts = value.split(',').map((part) => part.trim());
-  if (parts.every((part) => scheduleAliases.includes(part))) return;
-  if (value.trim().split(/\s+/).length !== cronFields) {
-    throw invalid('Schedule must be of the form: <minute> <hour> <day-of-month> <month> <day-of-week>');
-  }
 }
 
 /** Keys of volumes whatever the driver. Pools give defaults for them as `volume.KEY`. */
@@ -29,7 +11,7 @@ const fileSystemKeys: Readonly<Record<string, KeySpec>> = {
   size: key.string({ short: 'Largest size of the volume, where the driver enforces one', default: 'the pool\'s `volume.size`', check: isSize }),
   'security.shifted': key.bool({ short: 'Shift ids on access, so that instances with different maps can share the volume', condition: 'custom volume' }),
   'security.unmapped': key.bool({ short: 'Leave ids as they are on disk', condition: 'custom volume' }),
-  'snapshots.expiry': key.string({ short: 'How long snapshots are kept', condition: 'custom volume', check: isSnapshotExpiry }),
+  'snapshots.expiry': key.string({ short: 'How long snapshots are kept', condition: 'custom volume', check: isExpiry }),
   'snapshots.pattern': key.string({ short: 'Name given to snapshots', default: 'snap%d', condition: 'custom volume' }),
   'snapshots.schedule': key.string({ short: 'When snapshots are taken', condition: 'custom volume', check: isSnapshotSchedule }),
 };

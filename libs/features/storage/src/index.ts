@@ -4,8 +4,11 @@ export { SnapshotVolumes, type NewVolumeSnapshot } from './snapshot-volumes.serv
 export { PoolParts } from './pool-parts.service.js';
 export { PoolPartsReconciler } from './reconcile/pool-parts.reconciler.js';
 export { VolumesService, type CreateInstanceVolume, type InstanceVolumeKey } from './volumes.service.js';
+export { byteCounter } from './transfers/byte-counter.js';
+export { VolumeCarrier, type TransferWatch } from './transfers/volume-carrier.js';
 export { VolumeUsage, type VolumeUser } from './volume-usage.registry.js';
 export { AttachedVolumes, type AttachedVolume, type VolumeDisk } from './custom/attached-volumes.service.js';
+export { VolumeSnapshotExpiryReconciler } from './custom/snapshots/volume-snapshot-expiry.reconciler.js';
 export { renamedDisks } from './custom/volume-users.service.js';
 export type { PoolRow } from './data/pools.repository.js';
 export type { VolumeKey, VolumeRow } from './data/volumes.repository.js';

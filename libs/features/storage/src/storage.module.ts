@@ -11,6 +11,7 @@ import { VolumeSnapshotsController } from './api/volume-snapshots.controller.js'
 import { ClusterPools } from './cluster-pools.service.js';
 import { AttachedVolumes } from './custom/attached-volumes.service.js';
 import { customVolumeOperations, customVolumeProviders } from './custom/index.js';
+import { VolumeSnapshotExpiryReconciler } from './custom/snapshots/volume-snapshot-expiry.reconciler.js';
 import { CustomVolumeRoutes } from './custom/custom-volume-routes.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
@@ -21,6 +22,8 @@ import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
 import { PoolPartsReconciler } from './reconcile/pool-parts.reconciler.js';
 import { SnapshotVolumes } from './snapshot-volumes.service.js';
+import { VolumeFetch } from './custom/copies/volume-fetch.service.js';
+import { VolumeCarrier } from './transfers/volume-carrier.js';
 import { VolumeChanges } from './volume-changes.service.js';
 import { VolumeRequests } from './volume-requests.service.js';
 import { VolumeSnapshotViews } from './volume-snapshot-views.service.js';
@@ -33,9 +36,9 @@ import { VolumesService } from './volumes.service.js';
   controllers: [StoragePoolsController, StorageVolumesController, VolumeSnapshotsController],
   providers: [
     PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
-    PoolJoin, VolumeChanges, VolumeSnapshotViews, ...customVolumeProviders, ...customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[]),
+    PoolJoin, VolumeCarrier, VolumeChanges, VolumeSnapshotViews, ...customVolumeProviders, ...customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
-  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, PoolPartsReconciler],
+  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, PoolPartsReconciler, VolumeSnapshotExpiryReconciler],
 })
 export class StorageModule implements OnModuleInit {
   constructor(
@@ -44,6 +47,7 @@ export class StorageModule implements OnModuleInit {
     private readonly member: LocalMember,
     private readonly operations: OperationRegistry,
     private readonly routes: CustomVolumeRoutes,
+    private readonly fetch: VolumeFetch,
     private readonly projects: ProjectUsage,
     private readonly users: PoolUsers,
   ) {}
@@ -51,6 +55,7 @@ export class StorageModule implements OnModuleInit {
   onModuleInit(): void {
     for (const definition of customVolumeOperations) this.operations.register(definition as OperationDefinition);
     this.routes.register();
+    this.fetch.register();
     this.projects.register('volumes', (sql, project) => this.users.customVolumesOf(sql, project));
     const wake = (): void => void this.runner.signal('pool-parts');
     this.feed.subscribe(['storage_pools_nodes'], (changes) => {

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { StorageVolumePost, StorageVolumePut, StorageVolumesPost } from '#api-types';
 import { invalid, notImplemented, type RequestContext } from '#kernel';
-import { emptyResponse, syncResponse, type ApiResponse } from '#platform/http';
+import { emptyResponse, operationResponse, syncResponse, type ApiResponse } from '#platform/http';
 import { ProjectsService } from '#features/projects';
+import { CustomVolumeCopies } from './custom/copies/custom-volume-copies.service.js';
 import { CustomVolumes } from './custom/custom-volumes.service.js';
+import { requireCustom, VolumeSnapshotRequests } from './custom/snapshots/volume-snapshot-requests.service.js';
 import { VolumeRequests } from './volume-requests.service.js';
 import type { VolumeInUrl } from './api/volume-url.js';
 import type { VolumeKey } from './data/volumes.repository.js';
@@ -14,15 +16,22 @@ export class VolumeChanges {
   constructor(
     private readonly volumes: VolumeRequests,
     private readonly custom: CustomVolumes,
+    private readonly snapshots: VolumeSnapshotRequests,
+    private readonly copies: CustomVolumeCopies,
     private readonly projects: ProjectsService,
   ) {}
 
   async create(ctx: RequestContext, pool: string, request: StorageVolumesPost): Promise<ApiResponse> {
     const project = this.projects.volumeProject(ctx.project);
-    this.custom.checkNew(pool, project, request);
-    const source = request.source?.['type'] ?? '';
-    if (source !== '' && source !== 'copy' && source !== 'migration') throw invalid(`Unknown source type "${String(source)}"`);
-    if (source === 'migration' || (request.source?.['name'] ?? '') !== '') throw notImplemented('Copying storage volumes is not supported by this server');
+    const source = request.source ?? {};
+    const { type = '', name = '' } = source;
+    this.custom.checkRequest(pool, request);
+    const refresh = type === 'copy' && name !== '' && this.copies.isRefresh(pool, project, request.name, source);
+    if (!refresh) this.custom.refuseTaken(pool, project, request.name);
+    if (type === 'migration') throw notImplemented('Copying storage volumes from another server is not supported by this server');
+    if (type !== '' && type !== 'copy') throw invalid(`Unknown source type "${type}"`);
+    if (refresh) return operationResponse(await this.copies.refresh(ctx, pool, project, request.name, source));
+    if (name !== '') return operationResponse(await this.copies.copy(ctx, pool, project, request, source));
     await this.custom.create(ctx, pool, project, request);
     return emptyResponse();
   }
@@ -30,6 +39,7 @@ export class VolumeChanges {
   async replace(ctx: RequestContext, volume: VolumeInUrl, request: StorageVolumePut, ifMatch: string | undefined): Promise<void> {
     const key = this.key(volume);
     if (key.type !== 'custom') return this.volumes.replace(ctx, key, request, ifMatch);
+    if (request.restore) return this.snapshots.restore(ctx, key, request.restore);
     await this.custom.update(ctx, key, request, { merge: false, ifMatch });
   }
 
@@ -38,11 +48,17 @@ export class VolumeChanges {
     await this.custom.update(ctx, this.customKey(volume), request, { merge: true, ifMatch });
   }
 
+  /** A rename where pool and project stay, else a move. */
   async rename(ctx: RequestContext, volume: VolumeInUrl, request: StorageVolumePost): Promise<ApiResponse> {
-    if (request.name === '') throw invalid('No name provided');
+    const { name, pool, project } = request;
+    if (name === '') throw invalid('No name provided');
+    if (name.includes('/')) throw invalid('Storage volume names may not contain slashes');
     const key = this.key(volume);
     if (key.type !== 'custom') throw invalid(`Renaming storage volumes of type "${key.type}" is not allowed`);
-    await this.custom.rename(ctx, key, request.name);
+    if (request.migration === true) throw notImplemented('Moving storage volumes to another server is not supported by this server');
+    const to = { name, pool: pool || key.pool, project: project === '' ? key.project : this.projects.volumeProject(project) };
+    if (to.pool !== key.pool || to.project !== key.project) return operationResponse(await this.copies.move(ctx, key, to));
+    await this.custom.rename(ctx, key, name);
     return syncResponse(null);
   }
 
@@ -57,7 +73,7 @@ export class VolumeChanges {
 
   private customKey(volume: VolumeInUrl): VolumeKey {
     const key = this.key(volume);
-    if (key.type !== 'custom') throw invalid(`Invalid storage volume type "${key.type}"`);
+    requireCustom(key);
     return key;
   }
 }

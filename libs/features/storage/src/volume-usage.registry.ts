@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Sql, Tx } from '#platform/database';
 import type { VolumeKey } from './data/volumes.repository.js';
 
-/** Somebody who uses a volume. */
+/** Somebody who uses a volume. The server itself (`/1.0`) may: it keeps images or backups in it. */
 export interface VolumeUser {
   readonly url: string;
   /** By itself, not by way of a profile: what `used_by` shows. */

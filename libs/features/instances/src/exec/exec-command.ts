@@ -4,7 +4,7 @@ import { AppError, internal, Logger, messageOf } from '#kernel';
 import { ExecSessions, type ExecRequest, type ExecStarted } from '#ports';
 import type { Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { openGate, openReader, openTerminal, openWriter } from './byte-endpoints.js';
+import { openGate, openReader, openTerminal, openWriter } from '#platform/agent-client';
 import type { ExecChannels } from './exec-channels.js';
 import { OutputPump } from './output-pump.js';
 import { drain, pumpInput, pumpTerminal } from './websocket-pump.js';

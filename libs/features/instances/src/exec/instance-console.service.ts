@@ -9,7 +9,7 @@ import type { ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceLifecycleEvents } from '../instance-lifecycle-events.js';
 import { hostName, instanceResources } from '../instance-urls.js';
 import { PowerStates } from '../power-states.js';
-import { openTerminal } from './byte-endpoints.js';
+import { openTerminal } from '#platform/agent-client';
 import { ExecChannels } from './exec-channels.js';
 import { pumpTerminal } from './websocket-pump.js';
 

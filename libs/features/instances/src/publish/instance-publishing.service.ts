@@ -10,7 +10,7 @@ import { OperationsService, type OperationHandle, type RunningOperation } from '
 import { ImageIntake, ImagePublishers } from '#features/images';
 import { VolumesService } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
-import { openReader } from '../exec/byte-endpoints.js';
+import { openReader } from '#platform/agent-client';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName } from '../instance-urls.js';

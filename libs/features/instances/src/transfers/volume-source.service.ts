@@ -1,15 +1,13 @@
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { conflict, internalContext, notFound } from '#kernel';
 import { Peers, VolumeTransfer, type PeerCaller, type TransferFormat } from '#ports';
 import { Database } from '#platform/database';
 import { OperationsService } from '#platform/operations';
-import { VolumesService } from '#features/storage';
+import { VolumesService, VolumeCarrier } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { MemberVolatileStore, type MemberState } from '../data/member-volatile.store.js';
-import { openReader } from '../exec/byte-endpoints.js';
 import { InstanceLocks } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceConflictKey } from '../instance-urls.js';
@@ -48,6 +46,7 @@ export class VolumeSource {
     private readonly specs: InstanceSpecs,
     private readonly volumes: VolumesService,
     private readonly transfers: VolumeTransfer,
+    private readonly streams: VolumeCarrier,
     private readonly states: PowerStates,
     private readonly locks: InstanceLocks,
   ) {}
@@ -73,30 +72,10 @@ export class VolumeSource {
     try {
       await this.states.ready();
       if (request.snapshot === '' && this.states.isRunning(hostName(instance.row))) throw conflict(live);
-      await this.transfer(instance, request, stream, signal);
+      const { snapshot, snapshots, format } = request;
+      await this.streams.send({ volume: this.volumes.volumeSpec(this.specs.volumeKey(instance)), snapshots, sourceSnapshot: snapshot, format }, stream, signal);
     } finally {
       lock.release();
-    }
-  }
-
-  private async transfer(instance: ExpandedInstance, { snapshot, snapshots, format }: SendInstanceVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
-    const abort = new AbortController();
-    const giveUp = (): void => abort.abort();
-    signal.addEventListener('abort', giveUp, { once: true });
-    stream.once('close', giveUp);
-    const { sessionId, path } = await this.transfers.sendVolume({
-      volume: this.volumes.volumeSpec(this.specs.volumeKey(instance)), snapshots, sourceSnapshot: snapshot, format,
-      endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
-    });
-    try {
-      const reader = await openReader(path);
-      const pumped = pipeline(reader, stream, { end: false });
-      pumped.catch(giveUp);
-      await Promise.all([pumped, this.transfers.waitTransfer(sessionId, abort.signal)]);
-      // An end means that all of it was sent: a stream that fails is destroyed instead.
-      stream.end();
-    } finally {
-      signal.removeEventListener('abort', giveUp);
     }
   }
 

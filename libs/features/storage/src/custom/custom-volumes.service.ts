@@ -35,13 +35,12 @@ export class CustomVolumes {
   ) {}
 
   /** What has to be right whatever the volume is to be made from. */
-  checkNew(pool: string, project: string, request: Pick<StorageVolumesPost, 'name' | 'type' | 'content_type'>): void {
+  checkRequest(pool: string, request: Pick<StorageVolumesPost, 'name' | 'type' | 'content_type'>): void {
     checkVolumeName(request.name);
-    const contentType = contentTypeOf(request.content_type);
+    contentTypeOf(request.content_type);
     if (request.type === '') throw invalid('You must provide a storage volume type of the storage volume');
     if (request.type !== 'custom') throw invalid(`Currently not allowed to create storage volumes of type "${request.type}"`);
     this.pools.get(pool);
-    this.refuseTaken(this.database.read, { pool, project, name: request.name, memberId: this.member.id, contentType });
   }
 
   /** An empty one. */
@@ -60,10 +59,15 @@ export class CustomVolumes {
     }));
   }
 
+  /** @throws `conflict` where this member has a volume of that name. */
+  refuseTaken(pool: string, project: string, name: string, sql: Sql = this.database.read): void {
+    if (this.volumes.find(sql, volumeKeyOf({ pool, project, name, memberId: this.member.id })) !== undefined) throw conflict('Volume by that name already exists');
+  }
+
   /** The row of a volume an operation is about to make. */
   reserve(tx: Tx, params: VolumeParams, content: VolumeText): void {
     this.pools.specIn(tx, params.pool);
-    this.refuseTaken(tx.sql, params);
+    this.refuseTaken(params.pool, params.project, params.name, tx.sql);
     this.volumes.insert(tx, volumeKeyOf(params), { description: content.description, config: content.config, contentType: params.contentType, state: 'Creating' });
   }
 
@@ -98,6 +102,7 @@ export class CustomVolumes {
       resources: {},
       reserve: (tx) => {
         const current = this.get(tx.sql, key);
+        this.users.refuseOwn(tx.sql, current, 'Volume is used by LXD itself and cannot be renamed');
         this.users.refuseRunning(tx.sql, current, 'Volume is still in use by running instances');
         this.reserve(tx, { ...paramsOf(current), name: newName }, current);
       },
@@ -141,10 +146,6 @@ export class CustomVolumes {
     if (row.memberId !== this.member.id) throw internal(`The volume is on cluster member "${row.location}"`);
     return row;
   }
-
-  private refuseTaken(sql: Sql, params: VolumeParams): void {
-    if (this.volumes.find(sql, volumeKeyOf(params)) !== undefined) throw conflict('Volume by that name already exists');
-  }
 }
 
 export function paramsOf({ pool, project, name, memberId, contentType }: VolumeRow): VolumeParams {
@@ -152,7 +153,7 @@ export function paramsOf({ pool, project, name, memberId, contentType }: VolumeR
 }
 
 /** For answers that wait for the end. @throws `internal` with what went wrong. */
-async function settled(scheduled: Promise<OperationHandle>): Promise<void> {
+export async function settled(scheduled: Promise<OperationHandle>): Promise<void> {
   const { status, err } = await (await scheduled).wait();
   if (status !== 'Success') throw internal(err);
 }

@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { StorageVolumesPost } from '#api-types';
 import { describeOperation } from '#platform/operations/testing';
 import { VolumesRepository } from '../data/volumes.repository.js';
 import { PoolsService } from '../pools.service.js';
-import { StorageMember } from '../testing/storage-member.js';
+import { makeVolume, StorageMember, volumeOf } from '../testing/storage-member.js';
 import { VolumeRequests } from '../volume-requests.service.js';
 import { VolumeUsage, type VolumeUser } from '../volume-usage.registry.js';
 import { createVolume } from './create-volume.operation.js';
@@ -15,15 +14,9 @@ import { volumeKeyOf, type CreateVolumeParams, type RenameVolumeParams, type Upd
 
 const params: VolumeParams = { pool: 'p1', project: 'default', name: 'v1', memberId: 1, contentType: 'filesystem' };
 
-async function make(member: StorageMember, more: Partial<StorageVolumesPost> = {}, pool = 'p1', project = 'default'): Promise<void> {
-  const request = { name: 'v1', type: 'custom', content_type: '', description: '', ...more };
-  member.get(CustomVolumes).checkNew(pool, project, request);
-  await member.get(CustomVolumes).create(member.ctx(), pool, project, request);
-}
-
 function traces(member: StorageMember, name = 'v1') {
   const row = member.get(VolumesRepository).find(member.database.read, volumeKeyOf({ ...params, name }));
-  const volume = member.host.pools.get('p1')?.volumes.get(`custom/default_${name}`);
+  const volume = volumeOf(member, name);
   return { row: row?.state ?? 'none', size: row?.config['size'] ?? '', there: volume !== undefined, bytes: volume?.sizeBytes ?? 0 };
 }
 
@@ -48,7 +41,7 @@ describeOperation<VolumeParams>({
   definition: deleteVolume,
   harness: async () => {
     const member = await StorageMember.start();
-    await make(member);
+    await makeVolume(member);
     return member.harness(deleteVolume, {
       params,
       reserve: (tx) => {
@@ -69,7 +62,7 @@ describeOperation<RenameVolumeParams>({
   definition: renameVolume,
   harness: async () => {
     const member = await StorageMember.start();
-    await make(member);
+    await makeVolume(member);
     const rename: RenameVolumeParams = { ...params, newName: 'v2' };
     const expectMoved = (from: string, to: string): void => {
       expect(traces(member, from)).toEqual(absent);
@@ -88,7 +81,7 @@ describeOperation<UpdateVolumeParams>({
   definition: updateVolume,
   harness: async () => {
     const member = await StorageMember.start();
-    await make(member, { config: { size: '10MiB' } });
+    await makeVolume(member, { config: { size: '10MiB' } });
     const mib = 2 ** 20;
     return member.harness(updateVolume, {
       params: { ...params, wanted: { description: '', config: { size: '20MiB' } }, former: { description: '', config: { size: '10MiB' } }, sizeBytes: 20 * mib, formerSizeBytes: 10 * mib },
@@ -113,7 +106,7 @@ describe('custom volumes', () => {
     (name === 'v1' ? list.map((user) => ({ url: '/1.0/instances/c1', direct: true, running: false, ...user })) : []));
 
   it('are made, shown, changed, renamed and deleted, with an event each', async () => {
-    await make(member, { description: 'd', config: { size: '10MiB', 'user.a': 'b' } });
+    await makeVolume(member, { description: 'd', config: { size: '10MiB', 'user.a': 'b' } });
     expect(show()).toMatchObject({ name: 'v1', type: 'custom', content_type: 'filesystem', config: { size: '10MiB', 'user.a': 'b' }, description: 'd', used_by: [], project: 'default', location: 'none' });
 
     await volumes.update(member.ctx(), key(), { config: { 'user.c': 'd', size: '5MiB' } }, { merge: true, ifMatch: undefined });
@@ -143,24 +136,24 @@ describe('custom volumes', () => {
     [{ config: { size: 'x' } }, 'Invalid value for volume "default_v1" option "size": Invalid value: x'],
     [{ content_type: 'block', config: { 'security.shifted': 'true' } }, 'Invalid option for volume "default_v1" option "security.shifted"'],
   ])('refuse %j in the words of LXD', async (request, message) => {
-    await expect(make(member, request)).rejects.toThrow(message);
+    await expect(makeVolume(member, request)).rejects.toThrow(message);
     expect(traces(member)).toEqual(absent);
   });
 
   it('refuse a name that is taken, to be made and to be given', async () => {
-    await make(member);
-    await make(member, { name: 'v2' });
+    await makeVolume(member);
+    await makeVolume(member, { name: 'v2' });
 
-    await expect(make(member)).rejects.toMatchObject({ kind: 'conflict', message: 'Volume by that name already exists' });
+    await expect(makeVolume(member)).rejects.toMatchObject({ kind: 'conflict', message: 'Volume by that name already exists' });
     await expect(volumes.rename(member.ctx(), key(), 'v2')).rejects.toMatchObject({ kind: 'conflict', message: 'Volume by that name already exists' });
   });
 
   it('leave nothing when the host refuses, and stay when it refuses to change them', async () => {
     member.faults.fail('storage.createVolume');
-    await expect(make(member)).rejects.toThrow();
+    await expect(makeVolume(member)).rejects.toThrow();
     expect(traces(member)).toEqual(absent);
 
-    await make(member);
+    await makeVolume(member);
     member.faults.fail('storage.destroyVolume');
     await expect(volumes.delete(member.ctx(), key())).rejects.toThrow();
     expect(traces(member)).toEqual(present);
@@ -169,15 +162,15 @@ describe('custom volumes', () => {
   it('take the defaults of their pool', async () => {
     await member.get(PoolsService).update(member.ctx(), 'd1', { config: { ...member.get(PoolsService).get('d1').config, 'volume.size': '20MiB', 'volume.security.shifted': 'true' } }, { merge: false, ifMatch: undefined });
 
-    await make(member, { config: { 'user.a': 'b' } }, 'd1');
-    await make(member, { name: 'v2', content_type: 'block' }, 'd1');
+    await makeVolume(member, { config: { 'user.a': 'b' } }, 'd1');
+    await makeVolume(member, { name: 'v2', content_type: 'block' }, 'd1');
 
     expect(show('v1', 'd1').config).toEqual({ size: '20MiB', 'security.shifted': 'true', 'user.a': 'b' });
     expect(show('v2', 'd1')).toMatchObject({ content_type: 'block', config: { size: '20MiB' } });
   });
 
   it('are disks of ten GiB where nobody says otherwise, and grow only', async () => {
-    await make(member, { content_type: 'block' });
+    await makeVolume(member, { content_type: 'block' });
     expect(traces(member).bytes).toBe(10 * 2 ** 30);
 
     await expect(volumes.update(member.ctx(), key(), { config: { size: '1GiB' } }, { merge: true, ifMatch: undefined })).rejects.toThrow('Block volumes cannot be shrunk: Cannot be shrunk');
@@ -187,7 +180,7 @@ describe('custom volumes', () => {
   });
 
   it('are neither deleted while anybody uses them nor renamed under a running instance', async () => {
-    await make(member);
+    await makeVolume(member);
     users({ running: true, direct: false });
 
     expect(show().used_by).toEqual([]);
@@ -198,7 +191,7 @@ describe('custom volumes', () => {
   });
 
   it('are used by profiles, whose devices follow a new name', async () => {
-    await make(member);
+    await makeVolume(member);
     users({});
     const followed: string[] = [];
     member.get(VolumeUsage).registerFollower((_tx, from, to) => void followed.push(`${from.name} ${to.name}`));
@@ -213,13 +206,13 @@ describe('custom volumes', () => {
   });
 
   it('are not shown before they are there, nor while they go', async () => {
-    await make(member);
+    await makeVolume(member);
     const repository = member.get(VolumesRepository);
     for (const state of ['Creating', 'Deleting'] as const) {
       await member.transactions.run(member.ctx(), (tx) => repository.setState(tx, repository.get(tx.sql, volumeKeyOf(params)).id, state));
       expect(member.get(VolumeRequests).list('p1', { project: 'default', allProjects: false })).toEqual([]);
       expect(() => show()).toThrow('Storage pool volume not found');
-      await expect(make(member)).rejects.toThrow('Volume by that name already exists');
+      await expect(makeVolume(member)).rejects.toThrow('Volume by that name already exists');
     }
   });
 });

@@ -7,6 +7,8 @@ import { VolumesRepository, type VolumeKey } from '../data/volumes.repository.js
 import { ownerUrl } from '../pool-users.service.js';
 import { VolumeUsage } from '../volume-usage.registry.js';
 
+const serverUrl = '/1.0';
+
 type Devices = Record<string, Record<string, string>>;
 
 /** Who uses a volume: its instance or image, or the instances and profiles with a disk device that names a custom one. */
@@ -33,6 +35,11 @@ export class VolumeUsers {
   /** @throws `conflict` with this text where a running instance does. */
   refuseRunning(sql: Sql, volume: VolumeKey, message: string): void {
     if (this.usage.volumeUsers(sql, volume).some(({ running }) => running)) throw conflict(message);
+  }
+
+  /** @throws `invalid` with this text where the server itself does. */
+  refuseOwn(sql: Sql, volume: VolumeKey, message: string): void {
+    if (this.usage.volumeUsers(sql, volume).some(({ url }) => url === serverUrl)) throw invalid(message);
   }
 
   /** Devices that name the volume name it by its new name, or pool, from now on. */

@@ -37,10 +37,21 @@ export class VolumeSnapshotsRepository {
   }
 
   /** Volumes have their ids from the same counter, so that no volume and snapshot share one. */
-  insert(tx: Tx, volumeId: number, snapshot: { readonly name: string; readonly expiresAt: string | null; readonly createdAt: string; readonly config?: Config }): void {
+  insert(tx: Tx, volumeId: number, snapshot: { readonly name: string; readonly expiresAt: string | null; readonly createdAt: string; readonly config?: Config; readonly description?: string }): void {
     if (this.find(tx.sql, volumeId, snapshot.name) !== undefined) throw conflict('Volume by that name already exists');
-    tx.sql.run('INSERT INTO storage_volumes_snapshots (id, storage_volume_id, name, expiry_date, creation_date, config) VALUES (?, ?, ?, ?, ?, ?)',
-      tx.nextId('storage_volumes'), volumeId, snapshot.name, snapshot.expiresAt, snapshot.createdAt, JSON.stringify(snapshot.config ?? {}));
+    tx.sql.run('INSERT INTO storage_volumes_snapshots (id, storage_volume_id, name, description, expiry_date, creation_date, config) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      tx.nextId('storage_volumes'), volumeId, snapshot.name, snapshot.description ?? '', snapshot.expiresAt, snapshot.createdAt, JSON.stringify(snapshot.config ?? {}));
+  }
+
+  update(tx: Tx, id: number, content: { readonly description: string; readonly expiresAt: string | null }): void {
+    tx.sql.run('UPDATE storage_volumes_snapshots SET description = ?, expiry_date = ? WHERE id = ?', content.description, content.expiresAt, id);
+  }
+
+  /** Of a member's custom volumes: those whose time is over. */
+  listExpired(sql: Sql, memberId: number, now: string): { pool: string; project: string; volume: string; snapshot: string }[] {
+    return sql.all(`SELECT p.name AS pool, j.name AS project, v.name AS volume, s.name AS snapshot
+      FROM storage_volumes_snapshots s JOIN storage_volumes v ON v.id = s.storage_volume_id JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id
+      WHERE v.type = 'custom' AND v.state = 'Created' AND v.node_id = ? AND s.expiry_date IS NOT NULL AND julianday(s.expiry_date) <= julianday(?) ORDER BY s.id`, memberId, now);
   }
 
   rename(tx: Tx, volumeId: number, name: string, newName: string): void {

@@ -19,6 +19,13 @@ export function checkVolumeName(name: string): void {
   if (name.includes('\0')) throw invalid(`Invalid storage volume name "${name}"`);
 }
 
+/** LXD's checks of a snapshot's name, and besides none that leads elsewhere on the disk. */
+export function checkVolumeSnapshotName(name: string): void {
+  if (name.includes('/')) throw invalid('Storage name cannot contain "/"');
+  if (/\s/.test(name)) throw invalid('Storage name cannot contain white space');
+  if (name === '.' || name === '..' || name.includes('\0') || /^\.(roost|former)-/.test(name) || name.length > 255) throw invalid(`Invalid snapshot name "${name}"`);
+}
+
 /** Refuses unknown keys and bad values; `diskName` is how LXD's texts call the volume. */
 export function validateVolumeConfig(diskName: string, contentType: ContentType, config: Config): void {
   validate(contentType === 'block' ? blockVolumeKeys : customVolumeKeys, config,

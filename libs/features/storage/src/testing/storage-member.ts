@@ -2,18 +2,20 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Global, Module, type INestApplication, type Type } from '@nestjs/common';
+import type { StorageVolumesPost } from '#api-types';
 import { Clock, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, type RequestContext } from '#kernel';
 import { HostInfo, MemberLiveness, Peers, StorageDriver, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { FakePeers } from '#ports/testing';
-import { FakeFaults, FakeHostInfo, FakeStorageDriver, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
+import { FakeFaults, FakeHostInfo, FakeStorageDriver, FakeVolumeSnapshots, FakeVolumeTransfer, type FakeVolume } from '#drivers/fake';
 import { AuthModule } from '#platform/auth';
 import { ChangeFeed, Database, DatabaseModule, TransactionRunner } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type HttpServer } from '#platform/http';
-import { OperationsModule, OperationsService, type OperationDefinition, type Step, type StepClass } from '#platform/operations';
+import { OperationsModule, OperationsService, type OperationDefinition, type OperationHandle, type Step, type StepClass } from '#platform/operations';
 import type { OperationHarness } from '#platform/operations/testing';
 import { ReconcileModule } from '#platform/reconcile';
 import { ServerModule } from '#features/server';
+import { CustomVolumes } from '../custom/custom-volumes.service.js';
 import { PoolsService } from '../pools.service.js';
 import { StorageModule } from '../storage.module.js';
 
@@ -85,7 +87,7 @@ export class StorageMember {
   }
 
   /** What the generated tests of an operation need of this member. */
-  harness<P>(definition: OperationDefinition<P>, rest: Pick<OperationHarness<P>, 'params' | 'reserve' | 'assertDone' | 'assertClean'>): OperationHarness<P> {
+  harness<P>(definition: OperationDefinition<P>, rest: Pick<OperationHarness<P>, 'params' | 'reserve' | 'delegates' | 'assertDone' | 'assertClean'>): OperationHarness<P> {
     const steps = definition.steps.map((type: StepClass<P>) => this.get(type as unknown as abstract new () => Step<P, unknown>));
     return { steps, transactions: this.transactions, database: this.database, feed: this.get(ChangeFeed), close: () => this.close(), ...rest };
   }
@@ -95,4 +97,23 @@ export class StorageMember {
     await this.app.close();
     rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** An empty volume `v1`, unless told otherwise. */
+export async function makeVolume(member: StorageMember, more: Partial<StorageVolumesPost> = {}, pool = 'p1', project = 'default'): Promise<void> {
+  const request = { name: 'v1', type: 'custom', content_type: '', description: '', ...more };
+  member.get(CustomVolumes).checkRequest(pool, request);
+  member.get(CustomVolumes).refuseTaken(pool, project, request.name);
+  await member.get(CustomVolumes).create(member.ctx(), pool, project, request);
+}
+
+/** What the host has of a custom volume of the default project. */
+export function volumeOf(member: StorageMember, name = 'v1', pool = 'p1'): FakeVolume | undefined {
+  return member.host.pools.get(pool)?.volumes.get(`custom/default_${name}`);
+}
+
+/** Waits for an operation and throws its error. */
+export async function succeeded(scheduled: Promise<OperationHandle>): Promise<void> {
+  const { status, err } = await (await scheduled).wait();
+  if (status !== 'Success') throw new TypeError(err);
 }

@@ -15,6 +15,8 @@ export interface OperationHarness<P> extends DatabaseParts {
   readonly member?: LocalMember;
   /** Same as in production; undone by the first step. */
   readonly reserve?: (tx: Tx) => void | Promise<void>;
+  /** Operations this one leaves behind for others, which are carried out here too. */
+  readonly delegates?: readonly { readonly definition: OperationDefinition<any>; readonly steps: readonly Step<any, any>[] }[];
   /** Everything the operation promises is there. */
   assertDone(): Promise<void> | void;
   /** The world looks as before the operation. */
@@ -79,6 +81,7 @@ export function describeOperation<P>(options: OperationTestOptions<P>): void {
   const daemon = (world: OperationHarness<P>, faults: Faults<P> = {}): DetachedOperations => {
     const operations = new DetachedOperations(world, world.member === undefined ? settings : { ...settings, member: world.member });
     operations.registry.add(definition, world.steps.map((step) => new WrappedStep(step, faults) as unknown as Step<P, unknown>));
+    for (const { definition: left, steps: theirs } of world.delegates ?? []) operations.registry.add(left, theirs);
     return operations;
   };
   const schedule = (operations: DetachedOperations, world: OperationHarness<P>): Promise<OperationHandle> =>
@@ -198,6 +201,7 @@ export function describeOperation<P>(options: OperationTestOptions<P>): void {
         ...(index === 0 ? { undo: () => { reach(); return never; } } : {}),
       }));
       operations.registry.add(definition, steps);
+      for (const { definition: left, steps: theirs } of world.delegates ?? []) operations.registry.add(left, theirs);
       const handle = await schedule(operations, world);
       await reached;
       await operations.die();

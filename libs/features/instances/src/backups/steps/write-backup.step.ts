@@ -2,15 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { notFound, wrap } from '#kernel';
 import { VolumeArchives, VolumeTransfer } from '#ports';
 import { Step, type StepContext } from '#platform/operations';
-import { VolumesService } from '#features/storage';
+import { byteCounter, VolumesService } from '#features/storage';
 import { InstanceCatalog } from '../../data/instance.catalog.js';
-import { openReader } from '../../exec/byte-endpoints.js';
+import { openReader } from '#platform/agent-client';
 import { InstanceSpecs } from '../../instance-specs.js';
 import { toYaml } from '../../rules/yaml.rules.js';
 import { InstanceSnapshots } from '../../snapshots/instance-snapshots.service.js';
 import { BackupFiles } from '../backup-files.js';
 import { BackupYaml } from '../backup-yaml.service.js';
-import { byteCounter } from '../../transfers/byte-counter.js';
 import { InstanceDescription } from '../instance-description.service.js';
 import type { CreateBackupParams } from '../backup-operation.params.js';
 
