@@ -85,6 +85,13 @@ program.command('sql').description('Execute a SQL query against the local or glo
     await withApi((api) => runSql(api, database, text, (out) => process.stdout.write(out)));
   });
 
+program.command('recover').description('Recover missing instances and volumes from existing and unknown storage pools').action(async () => {
+  const { recover } = await import('./commands/recover.command.js');
+  const { Questions } = await import('./commands/init/questions.js');
+  const ask = new Questions();
+  await withApi((api) => recover(api, ask, (text) => process.stdout.write(text))).finally(() => ask.close());
+});
+
 const cluster = program.command('cluster').description('Low level administration tools for inspecting and recovering LXD clusters.');
 
 cluster.command('list-database').alias('ls').description('Print the addresses of the cluster members serving the database').action(async () => {

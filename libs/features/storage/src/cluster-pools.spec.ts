@@ -46,7 +46,7 @@ class Member {
     const users = new PoolUsers(volumes, member);
     this.parts = new PoolParts(database, runner, pools, this.host, member, logger, peers, feed);
     const cluster = new ClusterPools(database, runner, pools, users, peers, member, new EventBus());
-    this.pools = new PoolsService(database, pools, this.parts, cluster, users, peers, member, new EventBus());
+    this.pools = new PoolsService(database, runner, pools, this.parts, cluster, users, peers, member, new EventBus());
     this.volumes = new VolumesService(database, runner, volumes, this.pools, this.host, logger);
     const projects = ownVolumes(database);
     const volumeUsers = new VolumeUsers(volumes, new VolumeUsage(), projects);

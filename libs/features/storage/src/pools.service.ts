@@ -2,14 +2,14 @@ import { Injectable } from '@nestjs/common';
 import type { ResourcesStoragePool, StoragePool, StoragePoolPut, StoragePoolsPost } from '#api-types';
 import { conflict, invalid, LocalMember, type RequestContext } from '#kernel';
 import { Peers, type PoolResources, type PoolSpec, type StorageCapabilities } from '#ports';
-import { Database, type Tx } from '#platform/database';
+import { Database, TransactionRunner, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
 import { PoolsRepository, type PoolRow } from './data/pools.repository.js';
 import { ClusterPools, type PoolUpdate } from './cluster-pools.service.js';
 import { PoolParts, specOf } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
-import { compact, merged, refuseNewSource, splitConfig, validatePoolConfig } from './rules/pool-config.rules.js';
+import { compact, merged, refuseNewSource, splitConfig, validatePoolConfig, type Config } from './rules/pool-config.rules.js';
 import { validatePoolName } from './rules/names.rules.js';
 
 /**
@@ -20,6 +20,7 @@ import { validatePoolName } from './rules/names.rules.js';
 export class PoolsService {
   constructor(
     private readonly database: Database,
+    private readonly transactions: TransactionRunner,
     private readonly pools: PoolsRepository,
     private readonly parts: PoolParts,
     private readonly cluster: ClusterPools,
@@ -94,6 +95,21 @@ export class PoolsService {
         this.pools.setState(tx, id, 'Created');
         this.announce(tx, ctx, 'storage-pool-created', name);
       },
+    });
+  }
+
+  /** A pool that is on this host with all that is in it, and was mounted: only its rows are made. For recovery. */
+  async adopt(ctx: RequestContext, pool: { readonly name: string; readonly driver: string; readonly description: string; readonly config: Config }): Promise<void> {
+    const { name, driver, description } = pool;
+    validatePoolName(name);
+    const config = compact(pool.config);
+    validatePoolConfig(driver, config);
+    await this.transactions.run(ctx, (tx) => {
+      this.refuseExisting(this.pools.find(tx.sql, name));
+      const id = this.pools.insert(tx, { name, driver, description, config: splitConfig(config).common });
+      this.pools.insertPart(tx, id, { memberId: this.member.id, state: 'Created', config });
+      this.pools.setState(tx, id, 'Created');
+      this.announce(tx, ctx, 'storage-pool-created', name);
     });
   }
 

@@ -49,7 +49,7 @@ class World {
     const users = new PoolUsers(volumes, member);
     this.parts = new PoolParts(database, runner, pools, this.host, member, logger, peers, this.db.feed);
     const cluster = new ClusterPools(database, runner, pools, users, peers, member, this.events);
-    this.pools = new PoolsService(database, pools, this.parts, cluster, users, peers, member, this.events);
+    this.pools = new PoolsService(database, runner, pools, this.parts, cluster, users, peers, member, this.events);
     this.volumes = new VolumesService(database, runner, volumes, this.pools, this.host, logger);
     this.volumes.onModuleInit();
     const projects = ownVolumes(database);

@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
-import { LocalMember, Logger, messageOf, newUuid, StateDirectory } from '#kernel';
+import { Logger, messageOf, newUuid, StateDirectory } from '#kernel';
 import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
 
 const importPrefix = 'import-';
@@ -25,7 +25,6 @@ export class BackupFiles {
   constructor(
     private readonly state: StateDirectory,
     private readonly repository: InstanceBackupRepository,
-    private readonly self: LocalMember,
     private readonly logger: Logger,
   ) {}
 
@@ -75,11 +74,11 @@ export class BackupFiles {
     for (const name of await names(this.state.backups)) if (name.startsWith(importPrefix)) await this.forget(`${this.state.backups}/${name}`);
   }
 
-  /** Files that no row of this member's instances names. Whoever writes one has its row already. */
+  /** Files that no row names. Whoever writes one has its row already. */
   async removeOrphans(): Promise<void> {
     const files = await names(this.directory);
     if (files.length === 0) return;
-    const known = new Set(this.repository.idsOfMember(this.self.id).flatMap((id) => [String(id), `${id}.new`]));
+    const known = new Set(this.repository.ids().flatMap((id) => [String(id), `${id}.new`]));
     for (const name of files.filter((file) => !known.has(file))) {
       this.logger.info('Removing a backup that is no more', { file: name });
       await rm(`${this.directory}/${name}`, { force: true });

@@ -6,7 +6,7 @@ import { isUniqueViolation, TransactionRunner, type Tx } from '#platform/databas
 import { apiUrl, fileResponse, type ApiResponse } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { ServerConfig } from '#features/server';
-import { ProjectsService } from '#features/projects';
+import { ProjectLimits, ProjectsService } from '#features/projects';
 import { SnapshotVolumes } from '#features/storage';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceBackupRepository, type BackupRow } from '../data/instance-backup.repository.js';
@@ -33,6 +33,7 @@ export class BackupRequests {
     private readonly files: BackupFiles,
     private readonly config: ServerConfig,
     private readonly projects: ProjectsService,
+    private readonly limits: ProjectLimits,
     private readonly events: InstanceLifecycleEvents,
   ) {}
 
@@ -73,6 +74,7 @@ export class BackupRequests {
 
   async create(ctx: RequestContext, instance: ExpandedInstance, request: InstanceBackupsPost): Promise<OperationHandle> {
     const { row } = instance;
+    this.limits.assertMayKeep(row.project, 'backup');
     const name = request.name || nextBackupName(this.repository.listByInstance(row.id).map((backup) => backup.name));
     const expiresAt = requestedExpiry(request.expires_at) ?? null;
     checkBackupName(name);

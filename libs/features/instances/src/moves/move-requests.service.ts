@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { InstancePost } from '#api-types';
-import { AppError, forbidden, internal, invalid, LocalMember, notFound, unavailable, type RequestContext } from '#kernel';
+import { AppError, conflict, forbidden, internal, invalid, LocalMember, notFound, unavailable, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { ClusterMembers } from '#features/cluster';
 import { ProjectLimits } from '#features/projects';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
+import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
 import { InstanceLocks } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceResources, instanceUrl } from '../instance-urls.js';
@@ -29,6 +30,7 @@ export class MoveRequests {
     private readonly states: PowerStates,
     private readonly self: LocalMember,
     private readonly snapshots: InstanceSnapshots,
+    private readonly backups: InstanceBackupRepository,
     private readonly specs: InstanceSpecs,
     private readonly arriving: ArrivingInstance,
     private readonly locks: InstanceLocks,
@@ -76,6 +78,8 @@ export class MoveRequests {
       kind, class: 'task', description, resources: instanceResources(row),
       run: async ({ signal }) => {
         if (this.states.isRunning(hostName(row))) throw internal(request.live ? `Failed stopping instance "${row.name}": ${noCriu}` : 'Instance must be stopped to be moved statelessly');
+        // Their archives lie here and would be nobody's.
+        if (this.backups.listByInstance(row.id).length > 0) throw conflict('Instance has backups');
         await this.moves.move(ctx, instance, member.id, { signal, alone, ...(isSamePlace(place.from, place.to) ? {} : { to: place.to }) });
       },
     });

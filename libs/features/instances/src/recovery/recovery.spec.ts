@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PoolsService } from '#features/storage';
+import { BackupYaml } from '../backups/backup-yaml.service.js';
+import { InstanceCatalog } from '../data/instance.catalog.js';
+import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
+import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
+import { FakeMember, settled } from '../testing/fake-member.js';
+import { Recovery } from './recovery.service.js';
+
+let member: FakeMember;
+const find = (name: string) => member.get(InstanceCatalog).get('default', name);
+const known = { pools: [{ name: 'default', driver: '', description: '', config: {} }] };
+const lost = { name: 'c1', type: 'container', snapshotCount: 2, project: 'default', pool: 'default' };
+
+/** What a database that was lost has forgotten; the host has not. */
+async function forget(): Promise<void> {
+  await member.transactions.run(member.ctx(), (tx) => {
+    tx.sql.run("DELETE FROM instances WHERE name = 'c1'");
+    tx.sql.run("DELETE FROM storage_volumes WHERE name = 'c1'");
+  });
+  await member.host.instances.destroyInstance('c1');
+}
+
+beforeEach(async () => {
+  member = await FakeMember.start();
+  await member.create('c1', { config: { 'user.mark': 'yes' }, description: 'mine' });
+  for (const name of ['s1', 's0']) await settled(await member.get(SnapshotRequests).create(member.ctx(), find('c1'), { name }));
+  await member.get(BackupYaml).settle(new AbortController().signal);
+});
+afterEach(() => member.close());
+
+describe('recovery', () => {
+  it('finds nothing where nothing is lost', async () => {
+    expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: null, DependencyErrors: null });
+  });
+
+  it('makes an instance known again by what its volume says, snapshots included', async () => {
+    const [before, snapshots] = [find('c1').row, member.get(InstanceSnapshots).full(find('c1'), undefined)];
+    await forget();
+
+    expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: [lost], DependencyErrors: null });
+    await member.get(Recovery).import(member.ctx(), known);
+
+    expect({ ...find('c1').row, id: before.id }).toEqual(before);
+    expect(member.get(InstanceSnapshots).full(find('c1'), undefined)).toEqual(snapshots);
+    expect(member.host.instances.instances.has('c1')).toBe(true);
+    expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: null, DependencyErrors: null });
+  });
+
+  it('says what is missing, and makes nothing before it is there', async () => {
+    const files = member.host.archives.files;
+    const key = 'default/container/c1//backup.yaml';
+    files.set(key, files.get(key)!.replace('profiles:\n  - default', 'profiles:\n  - default\n  - extra'));
+    await forget();
+
+    expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: [lost], DependencyErrors: ['Profile "extra" in project "default"'] });
+    await expect(member.get(Recovery).import(member.ctx(), known)).rejects.toThrow('Profile "extra"');
+    expect(member.get(InstanceCatalog).find('default', 'c1')).toBeUndefined();
+  });
+
+  it('takes the pool itself back', async () => {
+    const { driver, config } = member.get(PoolsService).get('default');
+    await forget();
+    await member.transactions.run(member.ctx(), (tx) => { tx.sql.run("DELETE FROM storage_pools WHERE name = 'default'"); });
+    const request = { pools: [{ name: 'default', driver, description: '', config: { ...config } }] };
+
+    expect(await member.get(Recovery).validate(request)).toEqual({ UnknownVolumes: [lost], DependencyErrors: null });
+    await member.get(Recovery).import(member.ctx(), request);
+
+    expect(member.get(PoolsService).get('default')).toMatchObject({ driver, state: 'Created' });
+    expect(find('c1').row.description).toBe('mine');
+  });
+
+  it('leaves the volume alone when the host refuses, and finds it again', async () => {
+    await forget();
+    member.host.faults.fail('instance.createInstance');
+
+    await expect(member.get(Recovery).import(member.ctx(), known)).rejects.toThrow('instance.createInstance');
+
+    expect(member.get(InstanceCatalog).find('default', 'c1')).toBeUndefined();
+    expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: [lost], DependencyErrors: null });
+  });
+
+  it('passes over what does not say what it is, and refuses what cannot be read', async () => {
+    await forget();
+    member.host.archives.files.delete('default/container/c1//backup.yaml');
+    expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: null, DependencyErrors: null });
+    member.host.archives.files.set('default/container/c1//backup.yaml', 'a: [');
+    await expect(member.get(Recovery).validate(known)).rejects.toThrow('Failed reading "backup.yaml" of volume "c1" in pool "default"');
+  });
+});

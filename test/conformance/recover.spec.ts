@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { same, type CompareOptions } from '../support/compare.js';
+import { eventually } from '../support/member.js';
+import { must, Pair } from '../support/pair.js';
+
+/** Lost rows come back from what volumes say of themselves, question by question as with real LXD. */
+const pair = new Pair();
+
+beforeAll(async () => {
+  await pair.start();
+  pair.prepare();
+  for (const target of pair.both) {
+    must(target, 'lxc storage create bt btrfs size=1GiB; lxc profile create extra; lxc project create web -c features.images=false -c features.profiles=false');
+    must(target, 'lxc init bb c1 -q -c user.mark=yes; lxc snapshot c1 s1; lxc snapshot c1 s0; lxc init bb b1 -q -s bt -p default -p extra; lxc snapshot b1 s0; lxc init bb w1 -q --project web');
+    // Ours writes its descriptions a moment later.
+    await eventually(() => target.run('grep -c "name: s0" $LXD_DIR/storage-pools/default/containers/c1/backup.yaml; grep -l extra $LXD_DIR/storage-pools/bt/containers/b1/backup.yaml; ls $LXD_DIR/storage-pools/default/containers/web_w1/backup.yaml').code, (code) => code === 0, 20_000);
+  }
+});
+afterAll(() => pair.destroy());
+
+const options: CompareOptions = {
+  normalise: (text) => text.replaceAll(/^\s*"?volatile\.(apply_template|idmap\.current|last_state\.(idmap|power)).*\n/gm, '').replaceAll(/"Hostid":\d+/g, '"Hostid":<id>').replaceAll(/"Maprange":\d+/g, '"Maprange":<n>'),
+};
+
+const forget = `for t in instances storage_volumes; do for n in c1 b1 w1; do lxd sql global "delete from $t where name='$n'" >/dev/null; done; done`;
+
+describe('recover', () => {
+  it.each([
+    "printf 'no\\nyes\\n' | lxd recover",
+    `${forget}; lxc list -f csv`,
+    "printf 'no\\nno\\n' | lxd recover",
+    "printf 'no\\nyes\\nno\\n' | lxd recover",
+    'lxc profile delete extra; lxc query -X POST -d \'{"pools":[{"name":"default"},{"name":"bt"}]}\' /internal/recover/validate',
+    "lxc profile create extra; printf 'no\\nyes\\nyes\\n' | lxd recover",
+    'lxc list -f csv -c nsS --all-projects',
+    'lxc config show c1',
+    'lxc config show b1',
+    'lxc query /1.0/instances/c1/snapshots',
+    'lxc query /1.0/instances/b1/snapshots/s0 | grep -v created_at',
+    "printf 'no\\nyes\\n' | lxd recover",
+    'lxc start c1 b1 2>/dev/null; lxc exec c1 -- id; lxc exec b1 -- id; lxc stop -f c1 b1; lxc restore c1 s1; lxc delete c1 b1; lxc delete w1 --project web',
+    "printf 'yes\\nnew\\nfoo\\n' | lxd recover",
+    "printf 'maybe\\n' | lxd recover",
+  ])('%s', (command) => { same(pair.roost, pair.lxd, command, options); });
+});
