@@ -15,7 +15,7 @@ export const apiExtensions: readonly string[] = [
   'container_nic_routes', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
   'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
   'backup_compression_algorithm', 'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
-  'limits_hugepages', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
+  'limits_hugepages', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
   'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
   'backup_override_name', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
   'instance_bulk_state_change', 'instance_pool_move', 'storage_volume_state', 'disk_state_quota', 'projects_compression', 'projects_images_remote_cache_expiry', 'certificate_project',
@@ -41,7 +41,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'storage_rsync_compression',
   ],
   'snapshots': [
-    'snapshot_disk_usage', 'volume_snapshot_scheduling',
+    'snapshot_disk_usage',
     'storage_api_remote_volume_snapshots',
   ],
   'backups of custom volumes': [

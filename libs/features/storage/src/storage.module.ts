@@ -11,6 +11,7 @@ import { VolumeSnapshotsController } from './api/volume-snapshots.controller.js'
 import { ClusterPools } from './cluster-pools.service.js';
 import { AttachedVolumes } from './custom/attached-volumes.service.js';
 import { customVolumeOperations, customVolumeProviders } from './custom/index.js';
+import { VolumeSnapshotScheduleReconciler } from './custom/snapshots/volume-snapshot-schedule.reconciler.js';
 import { VolumeSnapshotExpiryReconciler } from './custom/snapshots/volume-snapshot-expiry.reconciler.js';
 import { CustomVolumeRoutes } from './custom/custom-volume-routes.js';
 import { PoolsRepository } from './data/pools.repository.js';
@@ -38,7 +39,7 @@ import { VolumesService } from './volumes.service.js';
     PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
     PoolJoin, VolumeCarrier, VolumeChanges, VolumeSnapshotViews, ...customVolumeProviders, ...customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[]),
   ],
-  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, PoolPartsReconciler, VolumeSnapshotExpiryReconciler],
+  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, PoolPartsReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler],
 })
 export class StorageModule implements OnModuleInit {
   constructor(

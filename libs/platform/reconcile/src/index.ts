@@ -1,3 +1,4 @@
 export { Reconciler } from './reconciler.js';
 export { ReconcileModule } from './reconcile.module.js';
 export { ReconcileRunner, type LastRun } from './reconcile-runner.js';
+export { isWithin, Minutes, type PassedMinute } from './minutes.js';

@@ -1,16 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { isScheduledAt } from '#config-schema';
 import { Clock, internalContext, isTrue, Logger, messageOf } from '#kernel';
-import { Reconciler } from '#platform/reconcile';
+import { isWithin, Minutes, Reconciler } from '#platform/reconcile';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceSnapshotRepository } from '../data/instance-snapshot.repository.js';
 import { hostName } from '../instance-urls.js';
 import { PowerStates } from '../power-states.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
-
-const minuteMs = 60_000;
-/** After a pause (the machine slept, a run took long) no more than this is made up for. */
-const mostMinutes = 5;
 
 /**
  * Snapshots by `snapshots.schedule`, of this member's instances alone, running ones unless `snapshots.schedule.stopped`. Every minute is looked at once,
@@ -20,8 +16,7 @@ const mostMinutes = 5;
 export class SnapshotScheduleReconciler extends Reconciler {
   override readonly name = 'snapshot-schedule';
   override readonly periodMs = 5000;
-  /** Of the last minute that was looked at, since the epoch. */
-  private last: number | undefined;
+  private readonly minutes = new Minutes();
 
   constructor(
     private readonly catalog: InstanceCatalog,
@@ -35,12 +30,8 @@ export class SnapshotScheduleReconciler extends Reconciler {
   }
 
   override async run(signal: AbortSignal): Promise<void> {
-    const now = Math.floor(this.clock.now().getTime() / minuteMs);
-    const first = this.last === undefined;
-    const from = Math.max((this.last ?? now - 1) + 1, now - mostMinutes + 1);
-    this.last = now;
-    for (let minute = from; minute <= now; minute++) {
-      const due = this.due(new Date(minute * minuteMs)).filter(({ row }) => !first || !this.wasTaken(row.id, minute));
+    for (const { at, first } of this.minutes.passed(this.clock.now())) {
+      const due = this.due(at).filter(({ row }) => !first || !this.wasTaken(row.id, at));
       for (const instance of due) {
         if (signal.aborted) return;
         await this.take(instance);
@@ -57,8 +48,8 @@ export class SnapshotScheduleReconciler extends Reconciler {
   }
 
   /** By a daemon that ended within this minute. */
-  private wasTaken(id: number, minute: number): boolean {
-    return this.rows.listByInstance(id).some(({ createdAt }) => Math.floor(Date.parse(createdAt) / minuteMs) === minute);
+  private wasTaken(id: number, minute: Date): boolean {
+    return this.rows.listByInstance(id).some(({ createdAt }) => isWithin(createdAt, minute));
   }
 
   private async take(instance: ExpandedInstance): Promise<void> {

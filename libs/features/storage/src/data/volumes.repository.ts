@@ -93,6 +93,11 @@ export class VolumesRepository {
       ORDER BY pool, name, location`, project, project);
   }
 
+  /** A member's custom volumes of which snapshots are taken by a schedule. */
+  scheduled(sql: Sql, memberId: number): VolumeRow[] {
+    return sql.all<RawVolume>(`${select} WHERE v.type = 'custom' AND v.state = 'Created' AND v.node_id = ? AND json_extract(v.config, '$."snapshots.schedule"') <> '' ORDER BY v.id`, memberId).map(toRow);
+  }
+
   /** Fingerprints of images unpacked in the pool on this member. */
   imagesInPool(sql: Sql, pool: string): string[] {
     return sql.all<{ name: string }>(`SELECT v.name FROM storage_volumes v JOIN storage_pools p ON p.id = v.storage_pool_id

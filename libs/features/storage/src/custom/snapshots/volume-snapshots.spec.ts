@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Clock, LocalMember, SilentLogger } from '#kernel';
 import { describeOperation } from '#platform/operations/testing';
 import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repository.js';
 import { VolumesRepository, type VolumeKey } from '../../data/volumes.repository.js';
@@ -11,8 +12,17 @@ import { deleteVolumeSnapshot } from './delete-volume-snapshot.operation.js';
 import { renameVolumeSnapshot } from './rename-volume-snapshot.operation.js';
 import { restoreVolume } from './restore-volume.operation.js';
 import { VolumeSnapshotExpiryReconciler } from './volume-snapshot-expiry.reconciler.js';
+import { CustomVolumes } from '../custom-volumes.service.js';
+import { VolumeSnapshotScheduleReconciler } from './volume-snapshot-schedule.reconciler.js';
 import { VolumeSnapshotRequests } from './volume-snapshot-requests.service.js';
 import type { CreateVolumeSnapshotParams, RenameVolumeSnapshotParams, RestoreVolumeParams, VolumeSnapshotParams } from './volume-snapshot.params.js';
+
+class SetClock extends Clock {
+  at = new Date();
+
+  override now(): Date { return this.at; }
+  override monotonicMs(): number { return this.at.getTime(); }
+}
 
 const volume: VolumeParams = { pool: 'p1', project: 'default', name: 'v1', memberId: 1, contentType: 'filesystem' };
 const params: VolumeSnapshotParams = { ...volume, snapshot: 's0' };
@@ -155,5 +165,25 @@ describe('snapshots of custom volumes', () => {
     await member.get(VolumeSnapshotExpiryReconciler).run(new AbortController().signal);
 
     expect(names()).toEqual(['v1/new', 'v1/kept']);
+  });
+
+  it('are taken by a schedule, each once in its minute, named by the pattern', async () => {
+    const clock = new SetClock();
+    const reconciler = () => new VolumeSnapshotScheduleReconciler(
+      member.database, member.get(VolumesRepository), member.get(VolumeSnapshotsRepository), requests, member.get(LocalMember), clock, new SilentLogger());
+    const first = reconciler();
+    const tick = async (time: string, by = first): Promise<string[]> => {
+      clock.at = new Date(`2026-03-01T${time}`);
+      await by.run(new AbortController().signal);
+      return names();
+    };
+    await member.get(CustomVolumes).update(member.ctx(), key, { config: { 'snapshots.schedule': '30 10 * * *', 'snapshots.pattern': 'auto%d' } }, { merge: true, ifMatch: undefined });
+
+    expect(await tick('10:29:50')).toEqual([]);
+    expect(await tick('10:30:05')).toEqual(['v1/auto0']);
+    expect(await tick('10:30:10')).toEqual(['v1/auto0']);
+    expect(await tick('10:31:10')).toEqual(['v1/auto0']);
+    expect(await tick('10:32:00', reconciler())).toEqual(['v1/auto0']);
+    expect(await tick('10:29:00', first)).toEqual(['v1/auto0']);
   });
 });
