@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ConfigMap, DeviceMap } from '#api-types';
 import { AppError, conflict, wrap } from '#kernel';
 import type { DiskVolume } from '#ports';
-import type { Sql, Tx } from '#platform/database';
+import { Database, type Sql, type Tx } from '#platform/database';
 import { ProjectsService } from '#features/projects';
 import { AttachedVolumes, renamedDisks, VolumeUsage, type VolumeDisk, type VolumeKey, type VolumeUser } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
@@ -15,7 +15,11 @@ type VolumeName = Pick<VolumeKey, 'pool' | 'project' | 'name' | 'memberId'>;
 /** Custom volumes that instances have as disks: which there are, who may have one, and what becomes of the devices when one is renamed. */
 @Injectable()
 export class InstanceDisks {
+  /** Expanded instances never change. */
+  private readonly known = new WeakMap<ExpandedInstance, [string, VolumeDisk][]>();
+
   constructor(
+    private readonly database: Database,
     private readonly repository: InstanceRepository,
     private readonly catalog: InstanceCatalog,
     private readonly projects: ProjectsService,
@@ -79,8 +83,9 @@ export class InstanceDisks {
   }
 
   private usersOf(sql: Sql, volume: VolumeName): VolumeUser[] {
-    const rows = this.repository.listAll(sql).map((row) => this.catalog.expand(row, sql));
-    return this.usingInstances(rows, volume).map(({ row }) => ({
+    // Lists ask for every volume they show; only a decision needs what its transaction sees.
+    const all = sql === this.database.read ? this.catalog.all() : this.repository.listAll(sql).map((row) => this.catalog.expand(row, sql));
+    return this.usingInstances(all, volume).map(({ row }) => ({
       url: instanceUrl(row), direct: volumeDisks({ row, expandedDevices: row.devices }).some(([, disk]) => names(disk, volume)), running: this.states.isRunning(hostName(row)),
     }));
   }
@@ -94,8 +99,14 @@ export class InstanceDisks {
   }
 
   private usingInstances(instances: readonly ExpandedInstance[], volume: VolumeName): ExpandedInstance[] {
-    return instances.filter((instance) => volumeDisks(instance).some(([, disk]) => names(disk, volume)) && instance.row.memberId === volume.memberId
+    return instances.filter((instance) => this.disksOf(instance).some(([, disk]) => names(disk, volume)) && instance.row.memberId === volume.memberId
       && this.projects.volumeProject(instance.row.project) === volume.project);
+  }
+
+  private disksOf(instance: ExpandedInstance): readonly [string, VolumeDisk][] {
+    let disks = this.known.get(instance);
+    if (disks === undefined) this.known.set(instance, (disks = volumeDisks(instance)));
+    return disks;
   }
 
   private keyOf({ pool, source, project, memberId }: VolumeDisk): VolumeName {
