@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { open, type FileHandle } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { ImageExportPost } from '#api-types';
 import { ApiClient } from '#client';
@@ -92,20 +92,21 @@ export class ImageExports {
     return body;
   }
 
+  /** A few calls that take microseconds, where a thread of the pool would take longer to wake up. */
   private async file(image: ImageRow, suffix: string): Promise<ImageFile> {
     const path = `${this.state.images}/${image.fingerprint}${suffix}`;
-    let handle: FileHandle | undefined;
+    let fd: number | undefined;
     try {
-      handle = await open(path, 'r');
-      const { size, mtime } = await handle.stat();
+      fd = openSync(path, 'r');
+      const { size, mtime } = fstatSync(fd);
       const head = Buffer.alloc(magicBytes);
-      const { bytesRead } = await handle.read(head, 0, magicBytes, 0);
+      const bytesRead = readSync(fd, head, 0, magicBytes, 0);
       return { path, sizeBytes: size, modifiedAt: mtime, ending: fileEnding(head.subarray(0, bytesRead)) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw notFound('Image files are not on this server');
       throw internal(`Failed to read image "${image.fingerprint}"`, { cause: error });
     } finally {
-      await handle?.close();
+      if (fd !== undefined) closeSync(fd);
     }
   }
 }

@@ -1,10 +1,13 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { closeSync, openSync, read } from 'node:fs';
 import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { unavailable } from '#kernel';
+import { readCached } from './cached-read.js';
 
 /** A piece of a body: bytes as they are, or a part of a file. */
 export type BodyPart = Buffer | { readonly path: string; readonly first: number; readonly bytes: number };
 
+const readByThread = promisify(read);
 const chunkBytes = 512 * 1024;
 /** At most one chunk waits here, one is with the socket, and one small one (a last piece) may be there too. */
 const buffers = 4;
@@ -22,7 +25,8 @@ export class FileStream extends Readable {
   private part = 0;
   /** Bytes of the current part that were read. */
   private done = 0;
-  private handle: FileHandle | null = null;
+  private fd: number | null = null;
+  private reading: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly parts: readonly BodyPart[]) {
     // One byte: the next chunk is read when the last one has been taken.
@@ -30,13 +34,14 @@ export class FileStream extends Readable {
   }
 
   override _read(): void {
-    this.next().then((chunk) => this.push(chunk), (error: Error) => this.destroy(error));
+    const next = this.next();
+    this.reading = next;
+    next.then((chunk) => this.push(chunk), (error: Error) => this.destroy(error));
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    const close = this.handle?.close() ?? Promise.resolve();
-    this.handle = null;
-    close.then(() => done(error), () => done(error));
+    // A thread may be reading still; the descriptor's number must not be another's by then.
+    this.reading.then(() => this.close(), () => this.close()).then(() => done(error), () => done(error));
   }
 
   private async next(): Promise<Buffer | null> {
@@ -48,17 +53,24 @@ export class FileStream extends Readable {
         return part;
       }
       if (this.done < part.bytes) return this.readChunk(part);
-      await this.handle?.close();
-      this.handle = null;
+      this.close();
       this.done = 0;
       this.part++;
     }
   }
 
+  private close(): void {
+    const { fd } = this;
+    this.fd = null;
+    if (fd !== null) closeSync(fd);
+  }
+
   private async readChunk(part: Exclude<BodyPart, Buffer>): Promise<Buffer> {
-    this.handle ??= await open(part.path, 'r');
+    // Opening takes microseconds; a thread of the pool would take longer to wake up.
+    const fd = (this.fd ??= openSync(part.path, 'r'));
     const buffer = this.ring[this.turn++ % buffers]!;
-    const { bytesRead } = await this.handle.read(buffer, 0, Math.min(chunkBytes, part.bytes - this.done), part.first + this.done);
+    const [wanted, position] = [Math.min(chunkBytes, part.bytes - this.done), part.first + this.done];
+    const bytesRead = readCached(fd, buffer, wanted, position) ?? (await readByThread(fd, buffer, 0, wanted, position)).bytesRead;
     if (bytesRead === 0) throw unavailable(`"${part.path}" became shorter while it was sent`);
     this.done += bytesRead;
     return buffer.subarray(0, bytesRead);
