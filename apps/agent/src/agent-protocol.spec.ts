@@ -31,7 +31,7 @@ const networkInterface = {
   vlan: { lowerDevice: 'eth9', vid: 7 },
 };
 const usage = {
-  projectName: 'web_c1', power: 'Running', pid: 42, processes: 3, cpuUsageNs: 5_000_000_000_000, cpuUserNs: 1, cpuSystemNs: 2, effectiveCpus: 2,
+  projectName: 'web_c1', power: 'Running', pid: 42, processes: 3, cpuUsageNs: 5_000_000_000_000, cpuTimes: [{ cpu: 3, userNs: 1, systemNs: 2 }], effectiveCpus: 2,
   memoryUsageBytes: 10_000_000_000, memoryUsagePeakBytes: 11, memoryTotalBytes: 12, swapUsageBytes: 13, swapUsagePeakBytes: 14,
   memoryStat: { cache: 15 }, oomKills: 16, interfaces: [networkInterface], disks: [{ device: 'root', usedBytes: -1, totalBytes: 17 }],
   io: [{ device: 'vda', readBytes: 1, writtenBytes: 2, reads: 3, writes: 4 }],

@@ -96,9 +96,8 @@ export interface InstanceUsage {
   readonly processes: number;
   /** Nanoseconds of CPU time since start. */
   readonly cpuUsageNs: number;
-  /** Per-CPU times for metrics, nanoseconds by mode (`user`, `system`), where the kernel has them. */
-  readonly cpuUserNs: number;
-  readonly cpuSystemNs: number;
+  /** Of each CPU of the host where the kernel tells them apart, else all as CPU 0. */
+  readonly cpuTimes: CpuTimes[];
   readonly effectiveCpus: number;
   readonly memoryUsageBytes: number;
   readonly memoryUsagePeakBytes: number;
@@ -113,6 +112,13 @@ export interface InstanceUsage {
   readonly disks: DiskUsage[];
   /** Block I/O per device for metrics. */
   readonly io: IoCounters[];
+}
+
+/** Nanoseconds one CPU spent on an instance. */
+export interface CpuTimes {
+  readonly cpu: number;
+  readonly userNs: number;
+  readonly systemNs: number;
 }
 
 export interface DiskUsage {

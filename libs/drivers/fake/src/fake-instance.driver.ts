@@ -172,7 +172,7 @@ export class FakeInstanceDriver extends InstanceDriver {
     };
     return {
       projectName, power: instance?.power ?? 'Stopped', pid: instance?.pid ?? 0, processes: runs ? 1 : 0, cpuUsageNs: runs ? 7_000_000 : 0,
-      cpuUserNs: runs ? 3_000_000 : 0, cpuSystemNs: runs ? 4_000_000 : 0, effectiveCpus: 2,
+      cpuTimes: runs ? [{ cpu: 0, userNs: 3_000_000, systemNs: 4_000_000 }] : [], effectiveCpus: 2,
       memoryUsageBytes: runs ? 688_128 : 0, memoryUsagePeakBytes: runs ? 1_355_776 : 0, memoryTotalBytes: 2 ** 30,
       swapUsageBytes: 0, swapUsagePeakBytes: 0, memoryStat: runs ? { anon: 57_344, file: 4096 } : {}, oomKills: 0,
       interfaces: runs ? [lo] : [], disks: [{ device: rootDevice, usedBytes: 16_384, totalBytes: 0 }], io: [],

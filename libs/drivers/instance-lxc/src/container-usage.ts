@@ -3,13 +3,13 @@ import {
   IFF_BROADCAST, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_UP, parseCpuList, parseFlatKeys, readCgroupFile, readCgroupNumber,
   type CgroupDirectories, type NamespaceNetwork, type Netlink,
 } from '#host';
-import type { DiskUsage, InstanceUsage, InterfaceState, IoCounters, PowerState } from '#ports';
+import type { CpuTimes, DiskUsage, InstanceUsage, InterfaceState, IoCounters, PowerState } from '#ports';
 import { memoryTotalBytes } from './host-memory.js';
 import type { RunningContainer } from './running-containers.js';
 
 type CgroupUsage = Pick<
   InstanceUsage,
-  'processes' | 'cpuUsageNs' | 'cpuUserNs' | 'cpuSystemNs' | 'effectiveCpus' | 'memoryUsageBytes' | 'memoryUsagePeakBytes' | 'memoryTotalBytes'
+  'processes' | 'cpuUsageNs' | 'cpuTimes' | 'effectiveCpus' | 'memoryUsageBytes' | 'memoryUsagePeakBytes' | 'memoryTotalBytes'
   | 'swapUsageBytes' | 'swapUsagePeakBytes' | 'memoryStat' | 'oomKills' | 'io'
 >;
 
@@ -18,7 +18,7 @@ const deviceNames = new Map<string, string>();
 
 export function stoppedUsage(projectName: string, disks: DiskUsage[]): InstanceUsage {
   return {
-    projectName, power: 'Stopped', pid: 0, processes: 0, cpuUsageNs: 0, cpuUserNs: 0, cpuSystemNs: 0, effectiveCpus: 0, memoryUsageBytes: 0,
+    projectName, power: 'Stopped', pid: 0, processes: 0, cpuUsageNs: 0, cpuTimes: [], effectiveCpus: 0, memoryUsageBytes: 0,
     memoryUsagePeakBytes: 0, memoryTotalBytes: 0, swapUsageBytes: 0, swapUsagePeakBytes: 0, memoryStat: {}, oomKills: 0, interfaces: [], disks, io: [],
   };
 }
@@ -36,6 +36,7 @@ export function runningUsage(container: RunningContainer, power: PowerState, net
 function usageV1(cgroups: CgroupDirectories): CgroupUsage {
   const file = (controller: string, name: string): string => `${cgroups[controller]}/${name}`;
   const number = (controller: string, name: string): number => readCgroupNumber(file(controller, name)) ?? 0;
+  const times = parseCpuTimes(readCgroupFile(file('cpuacct', 'cpuacct.usage_all')));
   const ticks = parseFlatKeys(readCgroupFile(file('cpuacct', 'cpuacct.stat')));
   const memory = number('memory', 'memory.usage_in_bytes');
   const peak = number('memory', 'memory.max_usage_in_bytes');
@@ -43,7 +44,7 @@ function usageV1(cgroups: CgroupDirectories): CgroupUsage {
   const totalPeak = readCgroupNumber(file('memory', 'memory.memsw.max_usage_in_bytes'));
   return {
     processes: number('pids', 'pids.current'), cpuUsageNs: number('cpuacct', 'cpuacct.usage'),
-    cpuUserNs: (ticks['user'] ?? 0) * userTickNs, cpuSystemNs: (ticks['system'] ?? 0) * userTickNs,
+    cpuTimes: times.length > 0 ? times : [{ cpu: 0, userNs: (ticks['user'] ?? 0) * userTickNs, systemNs: (ticks['system'] ?? 0) * userTickNs }],
     effectiveCpus: parseCpuList(readCgroupFile(file('cpuset', 'cpuset.cpus')) ?? '')?.length ?? 0,
     memoryUsageBytes: memory, memoryUsagePeakBytes: peak, memoryTotalBytes: limitOrAll(number('memory', 'memory.limit_in_bytes')),
     swapUsageBytes: total === null ? 0 : Math.max(total - memory, 0), swapUsagePeakBytes: totalPeak === null ? 0 : Math.max(totalPeak - peak, 0),
@@ -69,8 +70,8 @@ function usageV2(directory: string): CgroupUsage {
   const memory = number('memory.current') ?? 0;
   const swap = number('memory.swap.current') ?? 0;
   return {
-    processes: number('pids.current') ?? 0, cpuUsageNs: (cpu['usage_usec'] ?? 0) * 1000, cpuUserNs: (cpu['user_usec'] ?? 0) * 1000,
-    cpuSystemNs: (cpu['system_usec'] ?? 0) * 1000,
+    processes: number('pids.current') ?? 0, cpuUsageNs: (cpu['usage_usec'] ?? 0) * 1000,
+    cpuTimes: [{ cpu: 0, userNs: (cpu['user_usec'] ?? 0) * 1000, systemNs: (cpu['system_usec'] ?? 0) * 1000 }],
     effectiveCpus: parseCpuList(readCgroupFile(`${directory}/cpuset.cpus.effective`) ?? '')?.length ?? 0,
     memoryUsageBytes: memory, memoryUsagePeakBytes: number('memory.peak') ?? 0, memoryTotalBytes: limitOrAll(number('memory.max') ?? Infinity),
     swapUsageBytes: swap, swapUsagePeakBytes: number('memory.swap.peak') ?? 0,
@@ -83,6 +84,14 @@ function usageV2(directory: string): CgroupUsage {
 function limitOrAll(limit: number): number {
   const total = memoryTotalBytes();
   return limit > 0 && limit < total ? limit : total;
+}
+
+/** A heading, then `CPU USER SYSTEM` lines, nanoseconds. */
+export function parseCpuTimes(text: string | null): CpuTimes[] {
+  return (text ?? '').split('\n').flatMap((line) => {
+    const [, cpu, userNs, systemNs] = /^(\d+) (\d+) (\d+)$/.exec(line) ?? [];
+    return cpu === undefined ? [] : [{ cpu: Number(cpu), userNs: Number(userNs), systemNs: Number(systemNs) }];
+  });
 }
 
 /** `254:0 Read 4096` lines of two files. */

@@ -1,21 +1,30 @@
-import { Injectable } from '@nestjs/common';
-import { Clock, Logger, messageOf } from '#kernel';
+import { readFileSync } from 'node:fs';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Clock, Logger, messageOf, StateDirectory } from '#kernel';
 import { InstanceDriver } from '#ports';
 import { PoolsService } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName } from './instance-urls.js';
 import { PowerStates } from './power-states.js';
-import { metricsText, type MeasuredInstance } from './rules/metrics.rules.js';
+import { fileSystemType, metricsText, type MeasuredInstance } from './rules/metrics.rules.js';
 
-/** As long as LXD's, so that several scrapers cost as much as one. */
-const freshMs = 8000;
+/** Between two looks at the host. */
+const periodMs = 8000;
+/** Without a scrape for so long nobody is interested any more. */
+const idleMs = 120_000;
 
-/** `GET /1.0/metrics`: one call to the agent for everything that runs here. */
+/**
+ * `GET /1.0/metrics`: one call to the agent for everything that runs here. The first scrape measures; from then on that is done in the background for
+ * as long as somebody scrapes, so that a scrape takes the same short time however much runs.
+ */
 @Injectable()
-export class InstanceMetrics {
-  private measured: Promise<readonly MeasuredInstance[]> | undefined;
+export class InstanceMetrics implements OnModuleDestroy {
+  private measured: readonly MeasuredInstance[] | undefined;
+  private measuring: Promise<readonly MeasuredInstance[]> | undefined;
   private measuredAtMs = -Infinity;
+  private askedAtMs = -Infinity;
+  private timer: NodeJS.Timeout | undefined;
   /** What was measured as text, encoded, by project: several scrapers ask for the same. */
   private readonly texts = new Map<string | null, Buffer>();
 
@@ -25,24 +34,43 @@ export class InstanceMetrics {
     private readonly specs: InstanceSpecs,
     private readonly driver: InstanceDriver,
     private readonly pools: PoolsService,
+    private readonly state: StateDirectory,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
+  onModuleDestroy(): void {
+    clearInterval(this.timer);
+  }
+
   /** Of one project, or of all with null. */
   async text(project: string | null): Promise<Buffer> {
-    const nowMs = this.clock.monotonicMs();
-    if (this.measured === undefined || nowMs - this.measuredAtMs > freshMs) {
-      this.measuredAtMs = nowMs;
-      this.measured = this.measure();
-      this.measured.catch(() => { this.measured = undefined; });
-      this.texts.clear();
-    }
-    const { measured } = this;
-    const all = await measured;
+    this.askedAtMs = this.clock.monotonicMs();
+    this.timer ??= setInterval(() => this.sampleAgain(), periodMs).unref();
+    // A sample that should have been replaced by now is one nobody may be shown.
+    const all = this.measured !== undefined && this.askedAtMs - this.measuredAtMs <= 2 * periodMs ? this.measured : await this.sample();
     const text = this.texts.get(project) ?? Buffer.from(metricsText(project === null ? all : all.filter((instance) => instance.project === project)));
-    if (measured === this.measured) this.texts.set(project, text);
+    if (all === this.measured) this.texts.set(project, text);
     return text;
+  }
+
+  private sampleAgain(): void {
+    if (this.clock.monotonicMs() - this.askedAtMs > idleMs) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+      return;
+    }
+    this.sample().catch((error: unknown) => this.logger.warn('Failed measuring the instances', { error: messageOf(error) }));
+  }
+
+  private sample(): Promise<readonly MeasuredInstance[]> {
+    this.measuring ??= this.measure().then((measured) => {
+      this.measured = measured;
+      this.measuredAtMs = this.clock.monotonicMs();
+      this.texts.clear();
+      return measured;
+    }).finally(() => { this.measuring = undefined; });
+    return this.measuring;
   }
 
   private async measure(): Promise<readonly MeasuredInstance[]> {
@@ -64,10 +92,11 @@ export class InstanceMetrics {
   private async describePools(running: readonly ExpandedInstance[]): Promise<Map<string, NonNullable<MeasuredInstance['filesystem']>>> {
     const names = new Set(running.map((instance) => this.specs.rootOf(instance).pool));
     const found = new Map<string, NonNullable<MeasuredInstance['filesystem']>>();
+    const mounts = readFileSync('/proc/self/mounts', 'utf8');
     await Promise.all([...names].map(async (name) => {
       try {
         const { space } = await this.pools.resources(name);
-        found.set(name, { type: this.pools.get(name).driver, sizeBytes: space.total ?? 0, freeBytes: (space.total ?? 0) - (space.used ?? 0) });
+        found.set(name, { type: fileSystemType(mounts, this.state.pool(name)), sizeBytes: space.total ?? 0, freeBytes: (space.total ?? 0) - (space.used ?? 0) });
       } catch (error) {
         this.logger.warn('Failed measuring a storage pool', { pool: name, error: messageOf(error) });
       }

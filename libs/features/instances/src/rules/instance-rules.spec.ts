@@ -5,7 +5,7 @@ import { execDirectory, execEnvironment } from './exec-environment.rules.js';
 import { checkInstanceName, makeUpName } from './instance-name.rules.js';
 import { limitsOfSize } from './instance-size.rules.js';
 import { checkLogName, checkLogRemoval } from './log-names.rules.js';
-import { goFloat, metricsText } from './metrics.rules.js';
+import { fileSystemType, goFloat, metricsText } from './metrics.rules.js';
 import { allocateVolatile, dropsIdmapKeys, isHostDerived, mergeVolatile, newMacAddress, separateVolatile, staleLocalKeys } from './volatile.rules.js';
 
 describe('names', () => {
@@ -132,14 +132,19 @@ describe('metrics', () => {
 
   it('writes labels in order, the type where LXD has it', () => {
     const usage = {
-      projectName: 'c1', power: 'Running', pid: 1, processes: 3, cpuUsageNs: 0, cpuUserNs: 8e6, cpuSystemNs: 0, effectiveCpus: 1, memoryUsageBytes: 10, memoryUsagePeakBytes: 10,
+      projectName: 'c1', power: 'Running', pid: 1, processes: 3, cpuUsageNs: 0, cpuTimes: [{ cpu: 1, userNs: 8e6, systemNs: 0 }], effectiveCpus: 1, memoryUsageBytes: 10, memoryUsagePeakBytes: 10,
       memoryTotalBytes: 100, swapUsageBytes: 0, swapUsagePeakBytes: 0, memoryStat: { anon: 5, file: 20 }, oomKills: 0, interfaces: [], disks: [], io: [],
     } as const;
-    const text = metricsText([{ name: 'c1', project: 'default', type: 'container', usage: { ...usage, interfaces: [], disks: [], io: [] }, filesystem: { type: 'btrfs', sizeBytes: 1e9, freeBytes: 5 } }]);
+    const text = metricsText([{ name: 'c1', project: 'default', type: 'container', usage: { ...usage, cpuTimes: [...usage.cpuTimes], interfaces: [], disks: [], io: [] }, filesystem: { type: 'btrfs', sizeBytes: 1e9, freeBytes: 5 } }]);
 
-    expect(text).toContain('lxd_cpu_seconds_total{cpu="0",mode="user",name="c1",project="default",type="container"} 0.008\n');
+    expect(text).toContain('lxd_cpu_seconds_total{cpu="1",mode="user",name="c1",project="default",type="container"} 0.008\n');
     expect(text).toContain('lxd_filesystem_size_bytes{device="",fstype="btrfs",mountpoint="/",name="c1",project="default"} 1e+09\n');
     expect(text).toContain('lxd_memory_MemAvailable_bytes{name="c1",project="default",type="container"} 110\n');
     expect(text).not.toContain('lxd_disk_');
+  });
+
+  it('names the file system a pool lies in', () => {
+    const mounts = 'none / rootfs rw\n/dev/vda /var ext4 rw\n/dev/loop0 /var/lib/a\\040b/pool btrfs rw\nx /var/lib/a tmpfs rw\n';
+    expect(['/var/lib/a b/pool', '/var/lib/a b/pool/x', '/var/lib/a b', '/home'].map((path) => fileSystemType(mounts, path))).toEqual(['btrfs', 'btrfs', 'ext4', 'rootfs']);
   });
 });

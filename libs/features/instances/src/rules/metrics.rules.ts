@@ -10,6 +10,18 @@ export interface MeasuredInstance {
   readonly filesystem: { readonly type: string; readonly sizeBytes: number; readonly freeBytes: number } | null;
 }
 
+/** Type of the file system a path lies in, by the text of /proc/self/mounts; empty where it is not told. */
+export function fileSystemType(mounts: string, path: string): string {
+  let [longest, type] = ['', ''];
+  for (const line of mounts.split('\n')) {
+    const [, mounted, found] = line.split(' ');
+    if (mounted === undefined || found === undefined || mounted.length < longest.length) continue;
+    const directory = mounted.replace(/\\(\d{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    if (path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`)) [longest, type] = [mounted, found];
+  }
+  return type;
+}
+
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
 
@@ -23,7 +35,9 @@ interface Family {
 const seconds = (ns: number): number => ns / 1e9;
 
 function cpu({ usage }: MeasuredInstance): Sample[] {
-  return [[{ cpu: '0', mode: 'system' }, seconds(usage.cpuSystemNs)], [{ cpu: '0', mode: 'user' }, seconds(usage.cpuUserNs)]];
+  return usage.cpuTimes.flatMap(({ cpu: number, userNs, systemNs }): Sample[] => [
+    [{ cpu: String(number), mode: 'system' }, seconds(systemNs)], [{ cpu: String(number), mode: 'user' }, seconds(userNs)],
+  ]);
 }
 
 const io = (pick: (counters: InstanceUsage['io'][number]) => number) => ({ usage }: MeasuredInstance): Sample[] =>
