@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { same, type CompareOptions } from '../support/compare.js';
-import { buildGuestCall } from '../support/guest-call.js';
+import { buildForGuests } from '../support/guest-programs.js';
 import { must, Pair } from '../support/pair.js';
 import type { Target } from '../support/target.js';
 
@@ -12,7 +12,7 @@ beforeAll(async () => {
   await pair.start();
   pair.prepare({ bridge: true });
   for (const target of pair.both) {
-    buildGuestCall(join(target.root, 'tools'));
+    buildForGuests(join(target.root, 'tools'), 'guest-call');
     must(target, `lxc profile device add default tools disk source=${join(target.root, 'tools')} path=/tools`);
     must(target, 'lxc launch bb c1 -q -c user.foo=bar -c cloud-init.vendor-data=x -c user.user-data="#cloud-config" -c boot.autostart.delay=0 2>/dev/null');
   }

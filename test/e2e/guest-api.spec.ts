@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildGuestCall } from '../support/guest-call.js';
+import { buildForGuests } from '../support/guest-programs.js';
 import { eventually, Member } from '../support/member.js';
 import { must } from '../support/pair.js';
 import { UnixApi } from '../support/unix-api.js';
@@ -11,7 +11,7 @@ const member = new Member();
 
 beforeAll(async () => {
   await member.startWith();
-  buildGuestCall(join(member.root, 'tools'));
+  buildForGuests(join(member.root, 'tools'), 'guest-call');
   must(member, `lxc profile device add default tools disk source=${join(member.root, 'tools')} path=/tools`);
   must(member, 'lxc launch bb c1 -c user.me=c1 -c security.nesting=true');
   must(member, 'lxc launch bb c2 -c user.me=c2 -c security.privileged=true');

@@ -105,6 +105,8 @@ export class LxcFixture {
       projectName: name, command, environment: {}, user: 0, group: 0, cwd: '', interactive: false, ends: 'all', width: 0, height: 0, endpointUid: 0, endpointGid: 0, ...options,
     });
     const exit = this.host.exec.waitExec(started.sessionId, new AbortController().signal);
+    // Awaited below, after the outputs.
+    exit.catch(() => {});
     if (started.stdinPath !== '') {
       const stdin = new net.Socket({ fd: openSync(started.stdinPath, constants.O_WRONLY | constants.O_NONBLOCK), writable: true, readable: false });
       stdin.on('error', () => {});

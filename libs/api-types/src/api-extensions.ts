@@ -3,7 +3,7 @@
  * for, so one is here only when it works; what of LXD 5.0.2 is missing stands in `extensionsToCome`, by what it waits for.
  */
 export const apiExtensions: readonly string[] = [
-  'container_host_shutdown_timeout', 'container_stop_priority', 'auth_pki', 'container_last_used_at', 'etag', 'patch', 'usb_devices',
+  'container_syscall_filtering', 'container_host_shutdown_timeout', 'container_stop_priority', 'auth_pki', 'container_last_used_at', 'etag', 'patch', 'usb_devices',
   'https_allowed_credentials', 'image_compression_algorithm', 'directory_manipulation', 'container_cpu_time', 'network', 'profile_usedby', 'container_push',
   'container_exec_recording', 'certificate_update', 'container_exec_signal_handling', 'gpu_devices', 'container_image_properties', 'id_map',
   'network_firewall_filtering', 'network_routes', 'storage', 'file_delete', 'file_append', 'network_dhcp_expiry', 'image_create_aliases', 'container_stateless_copy', 'container_only_migration', 'unix_device_rename',
@@ -12,9 +12,9 @@ export const apiExtensions: readonly string[] = [
   'event_lifecycle', 'container_mount_propagation', 'container_local_cross_pool_handling', 'proxy_unix', 'proxy_udp', 'clustering_join', 'proxy_tcp_udp_multi_port_handling', 'network_state', 'proxy_unix_dac_properties', 'container_protection_delete', 'unix_priv_drop', 'pprof_http', 'proxy_haproxy_protocol', 'network_hwaddr', 'proxy_nat',
   'network_nat_order', 'container_full', 'backup_compression', 'storage_api_volume_snapshots', 'storage_unmapped', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'snapshot_scheduling', 'snapshot_schedule_aliases', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'container_backup_override_pool', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
-  'container_nic_routes', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
-  'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
-  'backup_compression_algorithm', 'compression_squashfs', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
+  'container_nic_routes', 'seccomp_notify', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
+  'container_syscall_intercept', 'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
+  'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
   'limits_hugepages', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
   'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
   'backup_override_name', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
@@ -24,7 +24,7 @@ export const apiExtensions: readonly string[] = [
   'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'storage_volume_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full',
   'event_project', 'storage_volume_api_filtering', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'projects_restricted_intercept', 'metrics_authentication',
   'images_target_project', 'storage_volume_state_total', 'instance_file_head', 'resources_pci_vpd', 'storage_volumes_all_projects', 'cluster_join_token_expiry', 'remote_token_expiry',
-  'init_preseed', 'cloud_init',
+  'container_syscall_intercept_sched_setscheduler', 'init_preseed', 'cloud_init',
   // Later ones.
   'instances_rebuild', 'instance_create_start',
 ];
@@ -63,11 +63,6 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
   ],
   'graphical consoles': [
     'console_vga_type',
-  ],
-  'system call interception': [
-    'seccomp_notify', 'container_syscall_intercept', 'container_syscall_intercept_mount', 'container_syscall_intercept_mount_fuse',
-    'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'container_syscall_intercept_sched_setscheduler',
-    'container_syscall_filtering',
   ],
   'virtual machines': [
     'virtual-machines', 'vm_boot_priority', 'qemu_metrics', 'qemu_raw_conf', 'vsock_api', 'agent_nic_config', 'cpu_hotplug',

@@ -5,6 +5,7 @@
  *   roost-helper notify FIFO NAME              post-stop hook: tell the agent, never block
  *   roost-helper sessions                      start sessions (commands inside containers, consoles) asked for on standard input
  *   roost-helper guests SOCKET DAEMON-SOCKET CGROUP-ROOT DAEMON-UID   the door of the guest API, until the end of standard input
+ *   roost-helper syscalls SOCKET DIRECTORY      carry out system calls of containers as their settings in DIRECTORY allow
  *   roost-helper mount PID SOURCE TARGET OPTIONS UID GID
  *   roost-helper umount PID TARGET             both inside a running container
  *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
@@ -72,6 +73,8 @@ int main(int argc, char **argv)
 		return serve_sessions();
 	if (strcmp(verb, "guests") == 0 && argc == 6)
 		return serve_guests(argv[2], argv[3], argv[4], atoi(argv[5]));
+	if (strcmp(verb, "syscalls") == 0 && argc == 4)
+		return serve_syscalls(argv[2], argv[3]);
 	if (strcmp(verb, "mount") == 0 && argc == 8)
 		return mount_inside(atoi(argv[2]), argv[3], argv[4], argv[5], atoi(argv[6]), atoi(argv[7]));
 	if (strcmp(verb, "umount") == 0 && argc == 4)

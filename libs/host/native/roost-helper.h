@@ -12,6 +12,8 @@ int exec_session(const struct session *session);
 int serve_sessions(void);
 /* Listens for callers inside containers and passes them on to the daemon, until the end of standard input. */
 int serve_guests(const char *socket_path, const char *daemon_socket, const char *cgroup_root, uid_t daemon_uid);
+/* Carries out system calls that LXC's monitors send, until the end of standard input. */
+int serve_syscalls(const char *socket_path, const char *settings_directory);
 int mount_inside(pid_t pid, const char *source, const char *target, const char *options, uid_t uid, gid_t gid);
 int umount_inside(pid_t pid, const char *target);
 int probe_idmap(const char *path);

@@ -38,7 +38,7 @@ export * from './cgroup/cgroup-layout.js';
 export * from './cgroup/cgroup-files.js';
 export * from './roost-helper/roost-helper.js';
 export * from './roost-helper/session-server.js';
-export * from './roost-helper/guest-door.js';
+export * from './roost-helper/helper-service.js';
 export * from './file-server/file-server.js';
 export * from './lxc/lxc-tools.js';
 export * from './liblxc/lxc-library.js';

@@ -16,7 +16,7 @@ import { planNics, type NicPlan } from './nic-devices.rules.js';
 import type { NicRules } from './nic-rules.js';
 import type { RootfsOwner } from './rootfs-owner.js';
 import type { RunningContainers } from './running-containers.js';
-import { seccompPolicy } from './seccomp-policy.rules.js';
+import { interceptedCalls, interceptionSettings, seccompPolicy } from './seccomp-policy.rules.js';
 
 const lxcfsRoot = '/var/lib/lxcfs';
 const openFilesWanted = 1_048_576;
@@ -124,11 +124,12 @@ export class ContainerStarter {
     const { projectName } = spec;
     const seccomp = paths.seccomp(projectName);
     mkdirSync(`${paths.state.root}/security/seccomp`, { recursive: true, mode: 0o700 });
+    writeFileSync(paths.syscallSettings(projectName), interceptionSettings(spec.config), { mode: 0o600 });
     writeFileSync(seccomp, seccompPolicy(spec.config, spec.architecture), { mode: 0o600 });
     const others = running.names().filter((name) => name !== projectName).map((name) => ({ projectName: name, limit: records.get(name)?.spec?.config['limits.cpu'] ?? '' }));
     const pins = limits.pins([...others, { projectName, limit: spec.config['limits.cpu'] ?? '' }]);
     const config = lxcConfig({
-      spec, rootfs: rootfs.path, rootfsIdmapped: rootfs.idmapped, seccomp, nics,
+      spec, rootfs: rootfs.path, rootfsIdmapped: rootfs.idmapped, seccomp, nics, syscallSocket: interceptedCalls(spec.config).length > 0 ? paths.syscallSocket : '',
       log: paths.log(projectName), consoleLog: paths.consoleLog(projectName),
       payloadCgroup: paths.payloadCgroup(projectName), monitorCgroup: paths.monitorCgroup(projectName), pivotCgroup: paths.pivotCgroup(projectName),
       postStop: `${helperPath} notify ${paths.hookFifo} ${projectName}`,

@@ -6,7 +6,7 @@ import { checkDiskSource, checkRawLxc, policyForPlainDaemon, policyForRootDaemon
 import { parseHookLine } from './hook-fifo.js';
 import { formatIdmap, hostId, parseIdmap } from './idmap.rules.js';
 import { planNics } from './nic-devices.rules.js';
-import { seccompPolicy } from './seccomp-policy.rules.js';
+import { interceptionSettings, seccompPolicy } from './seccomp-policy.rules.js';
 import { signalNumber } from './container-stopper.js';
 import { diskMountPoint } from './disk-devices.js';
 import { parseIoV1, parseIoV2 } from './container-usage.js';
@@ -79,7 +79,11 @@ describe('seccompPolicy', () => {
     expect(seccompPolicy({ 'security.syscalls.deny_default': 'false', 'security.syscalls.deny': 'mknod errno 0' }, 'x86_64')).toBe('2\ndenylist\n[all]\nmknod errno 0\n');
     expect(seccompPolicy({ 'security.syscalls.allow': 'read' }, 'x86_64')).toBe('2\nallowlist\n[all]\nread\n');
     expect(seccompPolicy({ 'raw.seccomp': 'mine' }, 'x86_64')).toBe('mine');
-    expect(() => seccompPolicy({ 'security.syscalls.intercept.mknod': 'true' }, 'x86_64')).toThrow('interception');
+    const intercepted = { 'security.syscalls.intercept.mknod': 'true', 'security.syscalls.intercept.mount': 'true', 'security.syscalls.intercept.mount.fuse': 'ext4=fuse2fs, xfs=x', 'security.syscalls.intercept.mount.allowed': 'hugetlbfs' };
+    expect(seccompPolicy(intercepted, 'x86_64')).toContain('seccomp errno 22 [1,8,SCMP_CMP_MASKED_EQ,8]\nmknod notify [1,8192,SCMP_CMP_MASKED_EQ,61440]\n');
+    expect(seccompPolicy({ ...intercepted, 'security.privileged': 'true' }, 'x86_64')).not.toContain('notify');
+    expect(interceptionSettings(intercepted)).toBe('allowed hugetlbfs\nfuse ext4 fuse2fs\nfuse xfs x\n');
+    expect(interceptionSettings({ ...intercepted, 'security.syscalls.intercept.mount': '', 'security.syscalls.intercept.bpf.devices': 'true' })).toBe('bpf-devices\n');
   });
 });
 

@@ -9,7 +9,7 @@ const spec: InstanceSpec = {
   rootVolume: { pool: { name: 'p', driver: 'dir', config: {} }, kind: 'container', name: 'c1' },
 };
 const input: LxcConfigInput = {
-  spec, rootfs: '/pool/c1/rootfs', rootfsIdmapped: true, log: '/logs/lxc.log', consoleLog: '/logs/console.log', seccomp: '/seccomp/c1',
+  spec, rootfs: '/pool/c1/rootfs', rootfsIdmapped: true, log: '/logs/lxc.log', consoleLog: '/logs/console.log', seccomp: '/seccomp/c1', syscallSocket: '',
   payloadCgroup: 'roost-1/c1/payload', monitorCgroup: 'roost-1/c1/monitor', pivotCgroup: 'roost-1/c1/pivot', postStop: '/helper notify /fifo c1', nics: [], disks: [], devices: { files: [], rules: [] }, limits: [],
   cpus: null, cpusetUnified: false, appArmor: false, lxcfs: [], lxcfsRoot: '/var/lib/lxcfs', guestDirectory: '/state/devlxd', devicesUnified: false, openFiles: 1024,
 };

@@ -14,6 +14,8 @@ export interface LxcConfigInput {
   readonly log: string;
   readonly consoleLog: string;
   readonly seccomp: string;
+  /** Where calls that the policy names go; empty where it names none. */
+  readonly syscallSocket: string;
   readonly payloadCgroup: string;
   readonly monitorCgroup: string;
   readonly pivotCgroup: string;
@@ -69,6 +71,7 @@ function bookkeeping(input: LxcConfigInput): string[] {
 function isolation(input: LxcConfigInput, privileged: boolean): string[] {
   const nesting = isTrue(input.spec.config['security.nesting']);
   const lines = [`lxc.seccomp.profile = ${input.seccomp}`];
+  if (input.syscallSocket !== '') lines.push(`lxc.seccomp.notify.proxy = unix:${input.syscallSocket}`, `lxc.seccomp.notify.cookie = ${input.spec.projectName}`);
   if (input.appArmor) {
     lines.push('lxc.apparmor.profile = generated', `lxc.apparmor.allow_nesting = ${nesting ? 1 : 0}`);
     for (const rule of (input.spec.config['raw.apparmor'] ?? '').split('\n')) if (rule.trim() !== '') lines.push(`lxc.apparmor.raw = ${rule}`);

@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { claimMemoryDirectory, GuestDoor, LxcTools, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
+import { claimMemoryDirectory, HelperService, LxcTools, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
@@ -58,7 +58,7 @@ export class LxcHost {
   private readonly running: RunningContainers;
   private readonly cgroups: ContainerCgroups;
   private readonly fifo: HookFifo;
-  private readonly door: GuestDoor;
+  private readonly helpers: readonly HelperService[];
   private readonly netlink = new Netlink();
   private readonly devices: ContainerDevices;
   private readonly watch: HostWatch;
@@ -85,7 +85,9 @@ export class LxcHost {
     this.watch = new HostWatch(new UeventReader(commands, helper.path, logger), () => void devices.follow());
     this.fifo = new HookFifo(paths.hookFifo, (line) => running.onHook(line));
     const guests = { socket: `${state.devlxd}/sock`, daemonSocket: state.guestSocket, cgroupRoot: paths.cgroupRoot, daemonUid: options.daemon.uid };
-    this.door = new GuestDoor(commands, helper.path, guests, logger);
+    this.helpers = [
+      HelperService.guests(commands, helper.path, guests, logger), HelperService.syscalls(commands, helper.path, paths.syscallSocket, paths.syscallSettingsDirectory, logger),
+    ];
     this.files = new LxcInstanceFiles(paths, running, commands);
     running.onEnd = (projectName) => this.files.end(projectName);
     this.instances = new LxcInstanceDriver({
@@ -103,7 +105,7 @@ export class LxcHost {
   /** Makes what is missing and takes up what runs. Call it once, before the ports are used. */
   async open(): Promise<void> {
     const { paths } = this;
-    for (const [path, mode] of [[paths.run, 0o711], [paths.lxcPath, 0o711], [paths.state.devlxd, 0o755]] as const) {
+    for (const [path, mode] of [[paths.run, 0o711], [paths.lxcPath, 0o711], [paths.state.devlxd, 0o755], [paths.syscallSettingsDirectory, 0o700]] as const) {
       mkdirSync(path, { recursive: true, mode });
       const status = lstatSync(path);
       if (!status.isDirectory() || status.uid !== 0) throw invalid(`${path} is not root's own directory: refusing to work through it`);
@@ -113,7 +115,7 @@ export class LxcHost {
     await this.running.adopt();
     this.exec.adopt();
     this.files.open();
-    this.door.open();
+    for (const service of this.helpers) service.open();
     await this.devices.adopt(this.watch);
   }
 
@@ -130,7 +132,7 @@ export class LxcHost {
     if (this.running.names().length === 0) this.cgroups.removeRoot();
     this.devices.close();
     this.fifo.close();
-    this.door.close();
+    for (const service of this.helpers) service.close();
     this.running.close();
     this.files.close();
     this.exec.close();

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, chownSync, chmodSync, renameSync, rmSync, rmdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, chownSync, chmodSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import type { Netlink } from '#host';
 import type { NicRules } from './nic-rules.js';
 import { conflict, invalid, KeyedMutex, messageOf, type Logger } from '#kernel';
@@ -19,6 +19,7 @@ import type { InstanceEvents } from './instance-events.js';
 import type { InstanceRecords } from './instance-records.js';
 import type { LxcInstanceFiles } from './lxc-instance-files.driver.js';
 import type { LxcPaths } from './lxc-paths.js';
+import { interceptionSettings } from './seccomp-policy.rules.js';
 import type { RunningContainer, RunningContainers } from './running-containers.js';
 
 export interface LxcInstanceDriverDependencies {
@@ -112,6 +113,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       let volatile: Readonly<Record<string, string>> = {};
       this.deps.disks.checkAdded(before, after);
       if (container !== undefined) {
+        writeFileSync(this.deps.paths.syscallSettings(after.projectName), interceptionSettings(after.config), { mode: 0o600 });
         const change = await this.deps.update.apply(container, before, after);
         await this.deps.nicRules.apply(after, change.hostNames, { spec: before, hostNames: container.record.hostNames });
         volatile = change.volatile;
@@ -244,6 +246,7 @@ export class LxcInstanceDriver extends InstanceDriver {
   private removeLxcFiles(projectName: string): void {
     const { paths } = this.deps;
     rmSync(paths.containerDirectory(projectName), { recursive: true, force: true });
+    rmSync(paths.syscallSettings(projectName), { force: true });
     rmSync(`${paths.lockDirectory()}/.${projectName}`, { force: true });
     removeEmpty(paths.lockDirectory(), '/run/lxc/lock');
   }

@@ -35,6 +35,12 @@ export class LxcPaths {
   get files(): string { return `${this.sessionRun}/files`; }
   exec(sessionId: string): string { return `${this.execs}/${sessionId}`; }
 
+  /** LXC's monitors bring calls of their containers here. */
+  get syscallSocket(): string { return `${this.run}/syscalls.socket`; }
+  get syscallSettingsDirectory(): string { return `${this.run}/syscalls`; }
+  /** What may be done for a container that it may not do itself. */
+  syscallSettings(projectName: string): string { return `${this.syscallSettingsDirectory}/${projectName}`; }
+
   logs(projectName: string): string { return this.state.logs(projectName); }
   config(projectName: string): string { return `${this.logs(projectName)}/lxc.conf`; }
   log(projectName: string): string { return `${this.logs(projectName)}/lxc.log`; }

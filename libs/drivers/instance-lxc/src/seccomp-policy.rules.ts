@@ -1,4 +1,4 @@
-import { isFalse, isTrue, notImplemented } from '#kernel';
+import { isFalse, isTrue } from '#kernel';
 
 /** System calls that no container needs and that reach the whole host; LXD's default list. */
 const defaultDenied = [
@@ -14,22 +14,57 @@ const compatDenied = [
 ];
 const ENOSYS = 38;
 
-/**
- * LXC's seccomp policy file for an instance, from `raw.seccomp` or the `security.syscalls.*` keys (with their older names).
- * `security.syscalls.intercept.*` needs a process that answers for the kernel: `not-implemented`.
- */
-export function seccompPolicy(config: Readonly<Record<string, string>>, machine: string): string {
+/** What the filter lets no container of intercepted calls do: add filters that would be asked first. */
+const noFiltersAbove = ['seccomp errno 22 [1,2146435072,SCMP_CMP_MASKED_EQ,2146435072]', 'seccomp errno 22 [1,8,SCMP_CMP_MASKED_EQ,8]'];
+/** Rules by `security.syscalls.intercept.*`, in LXD's order: character and block devices, attributes of one byte, mounts that are new. */
+const interceptions: Readonly<Record<string, readonly string[]>> = {
+  mknod: [
+    'mknod notify [1,8192,SCMP_CMP_MASKED_EQ,61440]', 'mknod notify [1,24576,SCMP_CMP_MASKED_EQ,61440]',
+    'mknodat notify [2,8192,SCMP_CMP_MASKED_EQ,61440]', 'mknodat notify [2,24576,SCMP_CMP_MASKED_EQ,61440]',
+  ],
+  sched_setscheduler: ['sched_setscheduler notify'],
+  setxattr: ['setxattr notify [3,1,SCMP_CMP_EQ]'],
+  mount: [
+    'mount notify [3,0,SCMP_CMP_MASKED_EQ,18446744070422410016]',
+    ...['fsopen', 'fsconfig', 'fsinfo', 'fsmount', 'fspick', 'open_tree', 'move_mount', 'openat2'].map((name) => `${name} errno 38`),
+  ],
+  bpf: ['bpf notify [0,5,SCMP_CMP_EQ]', 'bpf notify [0,8,SCMP_CMP_EQ]', 'bpf notify [0,9,SCMP_CMP_EQ]'],
+};
+
+type Config = Readonly<Record<string, string>>;
+
+/** Rules that send calls to a process of ours; none for a privileged container, for which the kernel does them itself. */
+export function interceptedCalls(config: Config): string[] {
+  if (isTrue(config['security.privileged']) || config['raw.seccomp']) return [];
+  const rules = Object.keys(interceptions).filter((name) => isTrue(config[`security.syscalls.intercept.${name}`])).flatMap((name) => interceptions[name]!);
+  return rules.length === 0 ? [] : [...noFiltersAbove, ...rules];
+}
+
+/** What the helper that carries calls out may do for an instance, a line each (libs/host/native/syscalls-mount.c). */
+export function interceptionSettings(config: Config): string {
+  const list = (name: string): string[] => (config[`security.syscalls.intercept.${name}`] ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+  const mounts = isTrue(config['security.syscalls.intercept.mount']) ? [
+    ...list('mount.allowed').map((type) => `allowed ${type}`),
+    ...list('mount.fuse').map((pair) => `fuse ${pair.replace('=', ' ')}`),
+    ...(isTrue(config['security.syscalls.intercept.mount.shift']) ? ['shift'] : []),
+  ] : [];
+  const lines = [...mounts, ...(isTrue(config['security.syscalls.intercept.bpf.devices']) ? ['bpf-devices'] : [])];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** LXC's seccomp policy file for an instance, from `raw.seccomp` or the `security.syscalls.*` keys (with their older names). */
+export function seccompPolicy(config: Config, machine: string): string {
   const raw = config['raw.seccomp'];
   if (raw) return raw;
-  const intercepted = Object.keys(config).find((key) => key.startsWith('security.syscalls.intercept.') && isTrue(config[key]));
-  if (intercepted !== undefined) throw notImplemented(`System call interception ("${intercepted}") is not supported`);
   const either = (key: string, older: string): string => config[`security.syscalls.${key}`] ?? config[`security.syscalls.${older}`] ?? '';
+  const intercepted = interceptedCalls(config);
   const allow = either('allow', 'whitelist');
-  if (allow !== '') return `2\nallowlist\n[all]\n${allow}\n`;
+  if (allow !== '') return `${['2', 'allowlist', '[all]', allow.trimEnd(), ...intercepted].join('\n')}\n`;
   const lines = ['2', 'denylist', '[all]'];
   if (!isFalse(either('deny_default', 'blacklist_default'))) {
     lines.push(...defaultDenied, '[all]', ...defaultDeniedWithErrno.map((name) => `${name} errno ${ENOSYS}`));
   }
+  lines.push(...intercepted);
   if (isTrue(either('deny_compat', 'blacklist_compat'))) lines.push(...compatDenied.map((line) => line.replace('%arch%', machine)));
   const deny = either('deny', 'blacklist');
   if (deny !== '') lines.push(deny);
