@@ -2,13 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { cgroupLimits, type LimitHost } from './cgroup-limits.rules.js';
 
 const gib = 2 ** 30;
-const v1: LimitHost = { memoryBytes: 16 * gib, v1: new Set(['memory', 'cpu', 'pids', 'hugetlb']), v2Controllers: new Set(), swapAccounting: true };
-const v2: LimitHost = { memoryBytes: 16 * gib, v1: new Set(), v2Controllers: new Set(['memory', 'cpu', 'pids']), swapAccounting: true };
+const v1: LimitHost = { memoryBytes: 16 * gib, v1: new Set(['memory', 'cpu', 'pids', 'hugetlb', 'blkio']), v2Controllers: new Set(), swapAccounting: true, diskWeight: true };
+const v2: LimitHost = { memoryBytes: 16 * gib, v1: new Set(), v2Controllers: new Set(['memory', 'cpu', 'pids', 'io']), swapAccounting: true, diskWeight: true };
 
 const values = (config: Record<string, string>, host: LimitHost): Record<string, string> =>
   Object.fromEntries(cgroupLimits(config, host).filter(({ unset }) => !unset).map(({ file, value }) => [file, value]));
 
 describe('cgroupLimits', () => {
+  it('refuses to weigh block I/O where the kernel does not', () => {
+    expect(() => cgroupLimits({ 'limits.disk.priority': '3' }, { ...v1, diskWeight: false })).toThrow('blkio.weight cgroup controller is missing');
+    expect(cgroupLimits({}, { ...v1, diskWeight: false }).map(({ file }) => file)).not.toContain('blkio.weight');
+    expect(values({ 'limits.disk.priority': '3' }, v2)).toEqual({ 'io.weight': '300' });
+  });
+
   it('limits nothing without keys, but names every file so that a limit can be taken away', () => {
     expect(values({}, v1)).toEqual({});
     expect(values({}, v2)).toEqual({});
@@ -26,6 +32,8 @@ describe('cgroupLimits', () => {
     [{ 'limits.cpu.allowance': '20%' }, { 'cpu.shares': '204' }],
     [{ 'limits.cpu.allowance': '20%', 'limits.cpu.priority': '3' }, { 'cpu.shares': '197' }],
     [{ 'limits.processes': '50' }, { 'pids.max': '50' }],
+    [{ 'limits.disk.priority': '7' }, { 'blkio.weight': '700' }],
+    [{ 'limits.disk.priority': '0' }, { 'blkio.weight': '10' }],
     [{ 'limits.hugepages.2MB': '4MB' }, { 'hugetlb.2MB.limit_in_bytes': '4000000' }],
   ])('writes %j on v1', (config, expected) => {
     expect(values(config, v1)).toEqual(expected);

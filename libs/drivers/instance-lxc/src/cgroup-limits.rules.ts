@@ -1,4 +1,4 @@
-import { invalid, isFalse, isTrueOrEmpty, parseByteSize } from '#kernel';
+import { internal, invalid, isFalse, isTrueOrEmpty, parseByteSize } from '#kernel';
 
 export interface LimitHost {
   readonly memoryBytes: number;
@@ -7,6 +7,8 @@ export interface LimitHost {
   readonly v2Controllers: { has(controller: string): boolean };
   /** Whether the kernel accounts swap (`memory.memsw.*` on v1, `memory.swap.max` on v2). */
   readonly swapAccounting: boolean;
+  /** Whether block I/O can be weighed (`blkio.weight` on v1, `io.weight` on v2): that takes a scheduler that does it. */
+  readonly diskWeight: boolean;
 }
 
 /** One control file to be written: `lxc.cgroup.FILE` on v1, `lxc.cgroup2.FILE` on v2. */
@@ -26,6 +28,7 @@ const defaultSwappiness = 60;
 /** kernel.org: cpu.weight 100 is what 1024 cpu.shares were. */
 const sharesDefault = 1024;
 const weightDefault = 100;
+const defaultDiskWeight = 500;
 const quotaPeriodUs = 100_000;
 
 type Config = Readonly<Record<string, string>>;
@@ -35,7 +38,7 @@ type Config = Readonly<Record<string, string>>;
  * too, so that unsetting it on a running container takes the limit away. `limits.cpu` is not here, it depends on other containers.
  */
 export function cgroupLimits(config: Config, host: LimitHost): CgroupSetting[] {
-  return [...memoryLimits(config, host), ...cpuLimits(config, host), ...processLimits(config, host), ...hugepageLimits(config, host)];
+  return [...memoryLimits(config, host), ...cpuLimits(config, host), ...processLimits(config, host), ...hugepageLimits(config, host), ...diskPriority(config, host)];
 }
 
 function memoryLimits(config: Config, host: LimitHost): CgroupSetting[] {
@@ -131,6 +134,18 @@ function hugepageLimits(config: Config, host: LimitHost): CgroupSetting[] {
     if (host.v1.has('hugetlb')) return [v1('hugetlb', `hugetlb.${size}.limit_in_bytes`, bytes, false)];
     return host.v2Controllers.has('hugetlb') ? [unified('hugetlb', `hugetlb.${size}.max`, bytes, false)] : [];
   });
+}
+
+/** Ten times as much for each step; 0 is as little as there is. */
+function diskPriority(config: Config, host: LimitHost): CgroupSetting[] {
+  const priority = config['limits.disk.priority'] ?? '';
+  if (!host.diskWeight) {
+    if (priority === '') return [];
+    throw internal('Initialize LXC: Cannot apply limits.disk.priority as blkio.weight cgroup controller is missing');
+  }
+  const weight = `${priority === '' ? defaultDiskWeight : Math.max(10, integer(priority, 'limits.disk.priority') * 100)}`;
+  if (host.v1.has('blkio')) return [v1('blkio', 'blkio.weight', weight, priority === '')];
+  return [unified('io', 'io.weight', priority === '' ? `${weightDefault}` : weight, priority === '')];
 }
 
 function integer(text: string, key: string): number {

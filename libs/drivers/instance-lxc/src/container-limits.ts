@@ -16,10 +16,12 @@ export class ContainerLimits {
 
   constructor(private readonly layout: CgroupLayout, private readonly logger: Logger) {
     const memory = layout.v1.get('memory');
+    const blkio = layout.v1.get('blkio');
     this.host = {
       memoryBytes: memoryTotalBytes(), v1: layout.v1, v2Controllers: layout.v2Controllers,
       // The root cgroup of v2 has no such file; where the controller is there, swap is accounted unless the kernel was told not to.
       swapAccounting: memory === undefined ? layout.v2Controllers.has('memory') : existsSync(`${memory}/memory.memsw.limit_in_bytes`),
+      diskWeight: blkio === undefined ? layout.v2Controllers.has('io') && existsSync(`${layout.v2}/io.cost.qos`) : existsSync(`${blkio}/blkio.weight`),
     };
     this.cpusetUnified = !layout.v1.has('cpuset');
   }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readCgroupFile, type CgroupLayout, type LxcTools } from '#host';
-import { conflict, forbidden, internal, wrap } from '#kernel';
+import { conflict, forbidden, internal, isTrue, wrap } from '#kernel';
 import type { InstanceSpec, StartResult } from '#ports';
 import type { ContainerCgroups } from './container-cgroups.js';
 import type { ContainerLimits } from './container-limits.js';
@@ -19,6 +19,7 @@ import type { RunningContainers } from './running-containers.js';
 import { interceptedCalls, interceptionSettings, seccompPolicy } from './seccomp-policy.rules.js';
 
 const lxcfsRoot = '/var/lib/lxcfs';
+const nvidiaTool = '/usr/bin/nvidia-container-cli';
 const openFilesWanted = 1_048_576;
 const lxcfsFiles = [
   'proc/cpuinfo', 'proc/diskstats', 'proc/loadavg', 'proc/meminfo', 'proc/slabinfo', 'proc/stat', 'proc/swaps', 'proc/uptime',
@@ -57,6 +58,8 @@ export class ContainerStarter {
     this.checkEpoch(spec);
     if (spec.idmap.length === 0 && !policy.privilegedInstances) throw forbidden("The host's policy does not allow privileged instances");
     checkRawLxc(spec.config['raw.lxc'] ?? '', policy);
+    this.deps.limits.settings(spec.config);
+    if (isTrue(spec.config['nvidia.runtime']) && !existsSync(nvidiaTool)) throw internal("Load go-lxc struct: The NVIDIA container tools couldn't be found");
     await this.clearPayload(spec.projectName);
     const rootfsPath = `${paths.state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name)}/rootfs`;
     const rootfs = await this.deps.rootfs.prepare(spec, rootfsPath);

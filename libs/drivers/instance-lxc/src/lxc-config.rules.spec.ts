@@ -40,6 +40,12 @@ describe('lxcConfig', () => {
     expect(lxcConfig({ ...input, spec: { ...spec, config: { 'security.devlxd': 'false' } } })).not.toContain('dev/lxd');
   });
 
+  it("asks LXC's hook for the NVIDIA runtime", () => {
+    expect(lines({ spec: { ...spec, config: { 'nvidia.runtime': 'true', 'nvidia.require.cuda': '>=9.0' } } })).toEqual(expect.arrayContaining([
+      'lxc.environment = NVIDIA_VISIBLE_DEVICES=none', 'lxc.environment = NVIDIA_DRIVER_CAPABILITIES=compute,utility', 'lxc.environment = NVIDIA_REQUIRE_CUDA=>=9.0', 'lxc.hook.mount = /usr/share/lxc/hooks/nvidia',
+    ]));
+  });
+
   it('passes keys of the instance on', () => {
     const config = { 'environment.A': 'b c', 'linux.sysctl.net.x': '1', 'limits.kernel.nofile': '5', 'security.nesting': 'true', 'raw.lxc': 'lxc.signal.halt = SIGTERM\n\n' };
 

@@ -103,8 +103,18 @@ function mounts(input: LxcConfigInput, privileged: boolean): string[] {
   }
   // Read-only concerns the directory, not who may talk: a privileged container must not put its own socket before the others.
   if (!isFalse(input.spec.config['security.devlxd'])) lines.push(`lxc.mount.entry = ${escapeMountPath(input.guestDirectory)} dev/lxd none bind,ro,create=dir 0 0`);
+  if (isTrue(input.spec.config['nvidia.runtime'])) lines.push(...nvidiaRuntime(input.spec.config));
   for (const path of input.lxcfs) lines.push(`lxc.mount.entry = ${input.lxcfsRoot}/${path} ${path} none bind,optional 0 0`);
   return lines;
+}
+
+/** LXC's own hook brings libraries and tools of the host's driver in; it reads its wishes from the environment. Devices come as such. */
+function nvidiaRuntime(config: Readonly<Record<string, string>>): string[] {
+  const wishes = [
+    ['NVIDIA_VISIBLE_DEVICES', 'none'], ['NVIDIA_DRIVER_CAPABILITIES', config['nvidia.driver.capabilities'] || 'compute,utility'],
+    ['NVIDIA_REQUIRE_CUDA', config['nvidia.require.cuda'] ?? ''], ['NVIDIA_REQUIRE_DRIVER', config['nvidia.require.driver'] ?? ''],
+  ] as const;
+  return [...wishes.filter(([, value]) => value !== '').map(([name, value]) => `lxc.environment = ${name}=${value}`), 'lxc.hook.mount = /usr/share/lxc/hooks/nvidia'];
 }
 
 function identity({ name, architecture, config }: InstanceSpec): string[] {

@@ -1,7 +1,7 @@
 import { chownSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { RoostHelper } from '#host';
-import { conflict, isTrue } from '#kernel';
+import { conflict, internal, isTrue } from '#kernel';
 import type { IdmapEntry, InstanceSpec } from '#ports';
 import { formatIdmap, hostId, parseIdmap } from './idmap.rules.js';
 
@@ -24,7 +24,10 @@ export class RootfsOwner {
     const mapped = spec.idmap.length > 0 && (await this.supportsIdmap(rootfs));
     const onDisk = parseIdmap(spec.config['volatile.last_state.idmap']);
     const wanted: readonly IdmapEntry[] = mapped ? [] : spec.idmap;
-    if (formatIdmap(onDisk) !== formatIdmap(wanted)) await this.helper.shiftTree(rootfs, onDisk, wanted, signal);
+    if (formatIdmap(onDisk) !== formatIdmap(wanted)) {
+      if (isTrue(spec.config['security.protection.shift'])) throw internal('Failed to handle idmapped storage: Container is protected against filesystem shifting');
+      await this.helper.shiftTree(rootfs, onDisk, wanted, signal);
+    }
     giveVolume(dirname(rootfs), hostId(spec.idmap, 0, 'uid') ?? 0);
     return {
       idmapped: mapped,
