@@ -43,6 +43,67 @@ print('pylxd done')
   expect(must(member, `/usr/bin/python3 ${script}`)).toContain('pylxd done');
 });
 
+it("serves pylxd's wider API: snapshots, files, images, profiles, pools, volumes, networks, projects, operations", () => {
+  const script = join(member.root, 'wide.py');
+  writeFileSync(script, `
+import pylxd
+client = pylxd.Client()
+assert client.has_api_extension('instances')
+client.profiles.create('pp', config={'user.mark': 'p'}, devices={})
+profile = client.profiles.get('pp')
+profile.description = 'changed'
+profile.save(wait=True)
+assert client.profiles.get('pp').description == 'changed'
+instance = client.instances.create({'name': 'py2', 'source': {'type': 'image', 'alias': 'bb'}, 'profiles': ['default', 'pp']}, wait=True)
+instance.start(wait=True)
+instance.files.put('/root/greeting', b'hello', mode='0640', uid=0, gid=0)
+assert instance.files.get('/root/greeting') == b'hello'
+instance.files.mk_dir('/root/dir', mode='0750')
+assert 'dir' in instance.execute(['ls', '/root']).stdout
+assert instance.files.delete_available()
+instance.files.delete('/root/greeting')
+assert instance.execute(['cat', '/root/greeting']).exit_code == 1
+snapshot = instance.snapshots.create('s0', wait=True) or instance.snapshots.get('s0')
+assert [s.name for s in instance.snapshots.all()] == ['s0']
+instance.execute(['touch', '/root/later'])
+instance.stop(force=True, wait=True)
+instance.restore_snapshot('s0', wait=True)
+instance.start(wait=True)
+assert instance.execute(['ls', '/root/later']).exit_code == 1
+instance.freeze(wait=True)
+instance.unfreeze(wait=True)
+instance.config['user.later'] = 'yes'
+instance.save(wait=True)
+assert client.instances.get('py2').config['user.later'] == 'yes'
+instance.stop(force=True, wait=True)
+instance.snapshots.get('s0').rename('s1', wait=True)
+instance.snapshots.get('s1').delete(wait=True)
+instance.rename('py3', wait=True)
+image = client.instances.get('py3').publish(wait=True)
+image.add_alias('from-py', 'made by pylxd')
+assert client.images.get_by_alias('from-py').fingerprint == image.fingerprint
+assert len(image.export().read()) > 1000
+image.delete(wait=True)
+client.instances.get('py3').delete(wait=True)
+profile.delete()
+pool = client.storage_pools.get('default')
+assert pool.resources.get().space['total'] > 0
+volume = pool.volumes.create({'name': 'vol', 'type': 'custom', 'config': {}}, wait=True)
+assert 'vol' in [v.name for v in pool.volumes.all()]
+pool.volumes.get('custom', 'vol').delete(wait=True)
+network = client.networks.create('pybr-r', config={'ipv4.address': '10.98.79.1/24', 'ipv6.address': 'none'})
+assert client.networks.get('pybr-r').managed
+client.networks.get('pybr-r').delete(wait=True)
+client.projects.create('pyproj', description='by pylxd', config={'features.images': 'false'})
+assert client.projects.get('pyproj').description == 'by pylxd'
+client.projects.get('pyproj').delete()
+assert client.resources['cpu']['total'] > 0
+print('wide done')
+`);
+
+  expect(must(member, `/usr/bin/python3 ${script}`)).toContain('wide done');
+});
+
 it('is added as a remote over HTTPS, by password and by token', () => {
   must(member, 'lxc config set core.https_address 127.0.88.1:8443');
   must(member, 'lxc config set core.trust_password sesame');
