@@ -46,8 +46,20 @@ export function validateInstanceKey(name: string, value: string, scope: Instance
  */
 export function validateInstanceConfig(config: Config, scope: InstanceConfigScope): void {
   for (const [name, value] of Object.entries(config)) validateInstanceKey(name, value, scope);
-  if (scope.type !== 'virtual-machine') validateSeccomp(config);
+  if (scope.type !== 'virtual-machine') {
+    validateSeccomp(config);
+    validateFuse(config);
+  }
   if (isTrue(config['security.privileged']) && isTrue(config['nvidia.runtime'])) throw invalid('nvidia.runtime is incompatible with privileged containers');
+}
+
+/** `ext4=fuse2fs`, several separated by commas; looked at only where mounts are intercepted, as by LXD. */
+function validateFuse(config: Config): void {
+  const name = 'security.syscalls.intercept.mount.fuse';
+  if (!isTrue(config['security.syscalls.intercept.mount']) || !config[name]) return;
+  for (const pair of config[name].split(',')) {
+    if (!/^[^=\s]+=[^=\s]+$/.test(pair.trim())) throw invalid(`${name} is not of the form 'filesystem=fuse-binary': ${pair.trim()}`);
+  }
 }
 
 function validateSeccomp(config: Config): void {
