@@ -40,8 +40,8 @@ lines('limits on control groups', `
   ${cgroup('cpu', 'cpu.cfs_quota_us', 'cpu.shares')}
   lxc config set c1 limits.processes=abc
   lxc config set c1 limits.memory=1
-  lxc config unset c1 limits.memory.enforce
   lxc config unset c1 limits.memory
+  lxc config unset c1 limits.memory.enforce
   lxc config unset c1 limits.memory.swap
   lxc config unset c1 limits.processes
   lxc config unset c1 limits.cpu
@@ -65,13 +65,6 @@ lines('limits, parameters and environment of its processes', `
   lxc exec c1 -- sh -c 'echo $GREETING'
   lxc config set c1 limits.kernel.nofile=5000
   lxc config set c1 limits.kernel.nosuch=1
-  lxc config set c1 linux.sysctl.nosuch.thing=1
-  lxc stop -f c1
-  lxc start c1 2>&1 | head -1 | cut -c1-20
-  lxc config unset c1 linux.sysctl.nosuch.thing
-  lxc config unset c1 limits.kernel.nosuch
-  lxc config set c1 linux.kernel_modules=nosuchmodule
-  lxc start c1 2>&1 | head -1 | cut -c1-60
   lxc delete -f c1
 `);
 
@@ -84,8 +77,6 @@ lines('ids', `
   lxc delete -f c1
   lxc launch bb c1 -q -c security.idmap.isolated=true -c security.idmap.base=2000000 2>/dev/null
   lxc exec c1 -- cat /proc/self/uid_map
-  lxc delete -f c1
-  lxc launch bb c1 -q -c raw.idmap="both 1000 1000" 2>&1 | head -1 | cut -c1-40
   lxc delete -f c1
 `);
 
@@ -116,14 +107,19 @@ lines('security', `
 `);
 
 describe('what this host cannot do', () => {
+  let tried = 0;
   it.each([
+    ['linux.sysctl.nosuch.thing=1', 'Failed to'], ['limits.kernel.nosuch=1', 'Failed to'], ['linux.kernel_modules=nosuchmodule', "Failed to load kernel module 'nosuchmodule'"],
+    ['raw.idmap="both 1000 1000"', 'Failed to'],
     ['nvidia.runtime=true', "The NVIDIA container tools couldn't be found"],
     ['limits.disk.priority=5', 'Cannot apply limits.disk.priority as blkio.weight cgroup controller is missing'],
   ])('%s is refused at the start at the latest, in the same words', (setting, words) => {
+    // LXD holds on to an instance whose start failed for a while, so each has its own.
+    const name = `h${++tried}`;
     for (const target of pair.both) {
-      const refused = target.run(`lxc init bb h1 -q -c ${setting} 2>&1; lxc start h1 2>&1`).stdout;
+      const refused = target.run(`lxc init bb ${name} -q -c ${setting} 2>&1; lxc start ${name} 2>&1`).stdout;
       expect(refused, target.kind).toContain(words);
-      must(target, 'lxc delete -f h1 2>/dev/null; true');
+      expect(must(target, 'lxc list -f csv -c s')).not.toContain('RUNNING');
     }
   });
 });
