@@ -28,7 +28,7 @@ const sizes: Readonly<Record<string, Size>> = {
   'gce:n1-standard-1': { cpu: 1, memory: 3.75 },
 };
 
-/** Limits of a size: a name of the table, or `cN`, `mN`, `cN-mN` (CPUs, GiB). `invalid` for another name. */
+/** Limits of a size: a name of the table, or `cN`, `mN`, `cN-mN` in any order (CPUs, GiB). `invalid` for another name. */
 export function limitsOfSize(text: string): ConfigMap {
   const size = parseSize(text) ?? sizes[text] ?? Object.entries(sizes).find(([name]) => name.split(':')[1] === text)?.[1];
   if (size === undefined) throw invalid(`Provided instance type doesn't exist: ${text}`);
@@ -42,7 +42,12 @@ export function limitsOfSize(text: string): ConfigMap {
 }
 
 function parseSize(text: string): Size | undefined {
-  const match = /^(?:c(\d+(?:\.\d+)?))?(?:(?:^|-)m(\d+(?:\.\d+)?))?$/.exec(text);
-  if (!match || (match[1] === undefined && match[2] === undefined)) return undefined;
-  return { cpu: Number(match[1] ?? 0), memory: Number(match[2] ?? 0) };
+  let [cpu, memory] = [0, 0];
+  for (const part of text.split('-')) {
+    const [, kind, amount] = /^([cm])(\d+(?:\.\d+)?)$/.exec(part) ?? [];
+    if (kind === undefined) return undefined;
+    if (kind === 'c') cpu = Number(amount);
+    else memory = Number(amount);
+  }
+  return { cpu, memory };
 }
