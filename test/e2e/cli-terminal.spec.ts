@@ -44,7 +44,7 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
     chmodSync(editor, 0o755);
     tmux('new-session', '-d', '-s', 'main', '-x', '90', '-y', '30', 'bash --norc --noprofile');
     type("PS1='ready> '");
-    await shows(/^ready> $/m);
+    await shows(/^ready>\s*$/m);
   });
   afterAll(async () => {
     tmux('kill-server');
@@ -55,7 +55,7 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
   it('gives a command the size of the terminal, and tells it when that changes', async () => {
     await clear();
     type('roost exec c1 -- sh');
-    await shows(/# $/m);
+    await shows(/#\s*$/m);
     type('stty size');
     await shows(/30 90/);
     tmux('resize-window', '-t', 'main', '-x', '100', '-y', '35');
@@ -63,7 +63,7 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
     type('stty size');
     await shows(/35 100/);
     type('exit 7');
-    await shows(/^ready> $/m);
+    await shows(/^ready>\s*$/m);
     type('echo "code $?"');
     await shows(/code 7/);
   });
@@ -71,14 +71,14 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
   it('hands Ctrl-C to the command, and leaves the terminal as it was', async () => {
     await clear();
     type('roost exec c1 -- sh');
-    await shows(/# $/m);
+    await shows(/#\s*$/m);
     type('sleep 1000');
     await new Promise((done) => setTimeout(done, 500));
     press('C-c');
     type('echo still-$((40 + 2))');
     await shows(/still-42/);
     type('exit');
-    await shows(/^ready> $/m);
+    await shows(/^ready>\s*$/m);
     type('stty -a | grep -o " -\\?icanon\\| -\\?echo "');
     await shows(/^ icanon\n echo/m);
   });
@@ -91,7 +91,7 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
     await shows(/login:/);
     press('C-a');
     press('q');
-    await shows(/ready> $/m);
+    await shows(/ready>\s*$/m);
   });
 
   it('opens the editor, which has the terminal', async () => {
@@ -131,6 +131,6 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
     await shows(/1 running[\s\S]*NAME[\s\S]*c1/);
     press('n');
     press('q');
-    await shows(/ready> $/m);
+    await shows(/ready>\s*$/m);
   });
 });

@@ -51,7 +51,7 @@ async function raw(onConnection: (socket: Socket) => void): Promise<void> {
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
-const info = { type: 'sync', metadata: { api_extensions: [], auth: 'trusted', environment: {} } };
+const info = { type: 'sync', metadata: { api_extensions: ['projects'], auth: 'trusted', environment: {} } };
 const send = (response: ServerResponse, body: unknown, status = 200): void => { response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)); };
 
 /** A server that is honest until somebody asks for more than who it is. */

@@ -78,7 +78,8 @@ async function dispatch(root: Command, invocation: Invocation): Promise<void> {
     const unknown = args[0];
     if (unknown !== undefined && !command.lax) throw invalid(unknownCommand(unknown, command, path));
     if (path.length > 1) await greet(invocation);
-    return terminal.out(path.length === 1 || unknown !== undefined ? renderHelp(path, command, options) : `${renderUsage(path, command, options)}\n`);
+    if (path.length === 1 || unknown !== undefined || command.lax) return terminal.out(renderHelp(path, command, options));
+    return terminal.err(`${renderUsage(path, command, options)}\n`);
   }
   await greet(invocation);
   const [least, most] = command.args;
@@ -101,7 +102,7 @@ function help(root: Command, invocation: Invocation, options: { all: boolean; su
 
 function unknownCommand(word: string, command: Command, path: readonly string[]): string {
   const text = `unknown command ${JSON.stringify(word)} for ${JSON.stringify(path.join(' '))}`;
-  const near = path.length > 1 ? [] : suggestions(word, command.commands.filter((one) => !one.hidden).map((one) => one.name));
+  const near = path.length > 1 ? [] : suggestions(word, command.commands.filter((one) => !one.hidden && !(one.beyond && path[0] === 'lxc')).map((one) => one.name));
   return near.length === 0 ? text : `${text}\n\nDid you mean this?\n${near.map((name) => `\t${name}\n`).join('')}`;
 }
 

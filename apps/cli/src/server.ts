@@ -1,5 +1,5 @@
 import type { ApiClient } from '#client';
-import { conflict, forbidden } from '#kernel';
+import { requireExtension } from './extensions.js';
 
 /** `GET /1.0`, as far as commands look at it. */
 export interface ServerInfo {
@@ -18,21 +18,14 @@ export class Server {
 
   static async connect(remote: string, api: ApiClient, project: string): Promise<Server> {
     const answer = await api.call<ServerInfo>('GET', '/1.0');
+    const extensions = answer.metadata.api_extensions;
+    api.guardWith((method, path, body) => requireExtension(extensions, method, path, body));
     return new Server(remote, api, answer.metadata, project, answer.etag);
   }
 
   get clustered(): boolean { return this.info.environment?.server_clustered === true; }
 
   has(extension: string): boolean { return this.info.api_extensions.includes(extension); }
-
-  /** Throws `conflict` unless the server can do it. */
-  requires(extension: string, complaint: string): void {
-    if (!this.has(extension)) throw conflict(complaint);
-  }
-
-  requireTrust(): void {
-    if (this.info.auth !== 'trusted') throw forbidden('not authorized');
-  }
 
   get<T>(path: string): Promise<T> { return this.api.get<T>(path); }
 

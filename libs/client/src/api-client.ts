@@ -59,6 +59,8 @@ export interface EventMessage {
   readonly project?: string;
 }
 
+export type Guard = (method: string, path: string, body: unknown) => void;
+
 interface Envelope {
   readonly type?: string;
   readonly operation?: string;
@@ -78,11 +80,15 @@ const kindOfStatus: Readonly<Record<number, ErrorKind>> = {
 export class ApiClient {
   private readonly transport: HttpTransport;
   private readonly base: string;
+  private guard: Guard | undefined;
 
   constructor(endpoint: ApiEndpoint, private readonly options: ApiClientOptions = {}) {
     this.base = 'socketPath' in endpoint ? 'http://unix.socket' : endpoint.url.replace(/\/+$/, '');
     this.transport = new HttpTransport(endpoint, options.userAgent);
   }
+
+  /** From now on `guard` sees each request before it is sent, and may throw: what a server is known not to have need not be asked for. */
+  guardWith(guard: Guard): void { this.guard = guard; }
 
   async get<T>(path: string, request: ApiRequest = {}): Promise<T> {
     return (await this.call<T>('GET', path, request)).metadata;
@@ -195,7 +201,8 @@ export class ApiClient {
     return done.metadata as T;
   }
 
-  private send(method: string, path: string, request: ApiRequest): Promise<IncomingMessage> {
+  private async send(method: string, path: string, request: ApiRequest): Promise<IncomingMessage> {
+    this.guard?.(method, path, request.body);
     const raw = isStream(request.body) || Buffer.isBuffer(request.body);
     const body = raw || request.body === undefined ? (request.body as Readable | Buffer | undefined) : JSON.stringify(request.body);
     const type = typeof body === 'string' ? { 'content-type': 'application/json' } : {};

@@ -1,4 +1,4 @@
-export { ApiClient, type ApiAnswer, type ApiClientOptions, type ApiEndpoint, type ApiRequest, type EventMessage } from './api-client.js';
+export { ApiClient, type ApiAnswer, type ApiClientOptions, type ApiEndpoint, type ApiRequest, type EventMessage, type Guard } from './api-client.js';
 export { HttpTransport, readText, type HttpRequest } from './http-transport.js';
 export { proxyFor, type ConnectionSettings, type ProxySettings } from './connections.js';
 export { fingerprintOf, resolveJoinToken, shownCertificate, whyNoToken, type ResolvedToken } from './join-token.js';

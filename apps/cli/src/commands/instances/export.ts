@@ -1,6 +1,6 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import type { Run } from '../../invocation.js';
-import { invalid } from '#kernel';
+import { invalid, wrap } from '#kernel';
 import { nameOf, url } from '../../server.js';
 import { receiveFile, sendCounted } from '../../terminal/transfers.js';
 
@@ -9,13 +9,14 @@ export const exportInstance: Run = async (invocation) => {
   const { server, name } = await invocation.place(invocation.arg(0));
   const path = url(['instances', name, 'backups']);
   const body = { name: '', expires_at: new Date(new Date().getTime() + 24 * 3600 * 1000).toISOString(), instance_only: flags.bool('instance-only'), container_only: flags.bool('instance-only'), optimized_storage: flags.bool('optimized-storage'), compression_algorithm: flags.text('compression') };
-  const operation = await invocation.run(server, 'POST', path, body, 'Backing up instance');
+  const answer = await server.api.call('POST', path, { body }).catch((error: unknown) => { throw wrap(error, 'Create instance backup'); });
+  const operation = await invocation.wait(server, answer, 'Backing up instance');
   const backup = nameOf((operation.resources?.['backups'] ?? [''])[0]!);
   const where = url(['instances', name, 'backups', backup]);
   const target = invocation.arg(1) === '' ? 'backup.tar.gz' : invocation.arg(1);
   try {
-    const answer = await server.api.download(`${where}/export`);
-    await receiveFile(invocation, 'Exporting the backup', Number(answer.headers['content-length'] ?? 0), answer, target);
+    const content = await server.api.download(`${where}/export`);
+    await receiveFile(invocation, 'Exporting the backup', Number(content.headers['content-length'] ?? 0), content, target);
   } finally {
     // It was made for this only.
     await invocation.run(server, 'DELETE', where).catch(() => undefined);

@@ -1,5 +1,5 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
-import { invalid } from '#kernel';
+import { invalid, wrap } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import { nameOf, url } from '../../server.js';
 import { receiveFile, sendCounted } from '../../terminal/transfers.js';
@@ -62,7 +62,8 @@ export const exportVolume: Run = async (invocation) => {
   const { server, pool } = await poolOf(invocation);
   const volume = parseVolume(invocation.arg(1));
   const body = { name: '', expires_at: new Date(new Date().getTime() + 24 * 3600 * 1000).toISOString(), volume_only: flags.bool('volume-only'), optimized_storage: flags.bool('optimized-storage'), compression_algorithm: flags.text('compression') };
-  const operation = await invocation.run(server, 'POST', volumeUrl(invocation, pool, volume, ['backups']), body, 'Backing up storage volume');
+  const asked = await server.api.call('POST', volumeUrl(invocation, pool, volume, ['backups']), { body }).catch((error: unknown) => { throw wrap(error, 'Failed to create storage volume backup'); });
+  const operation = await invocation.wait(server, asked, 'Backing up storage volume');
   const backup = nameOf((operation.resources?.['backups'] ?? [''])[0]!);
   const file = invocation.arg(2) === '' ? 'backup.tar.gz' : invocation.arg(2);
   try {
