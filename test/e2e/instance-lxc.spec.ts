@@ -40,6 +40,16 @@ describe.skipIf(unmet('containers by LXC', whyNoContainers()))('containers by LX
       await expect(lxc.fixture.host.instances.startInstance({ ...spec, placementEpoch: 6 })).rejects.toMatchObject({ kind: 'conflict' });
     });
 
+    it('refuses to start what has left until it is made known again', async () => {
+      const { spec } = await start('c1');
+      await kill('c1');
+      await lxc.fixture.host.instances.destroyInstance('c1');
+
+      await expect(lxc.fixture.host.instances.startInstance(spec)).rejects.toMatchObject({ kind: 'conflict' });
+      await lxc.fixture.host.instances.createInstance(spec);
+      await lxc.fixture.host.instances.startInstance(spec);
+    });
+
     it('leaves nothing behind when a start fails', async () => {
       const spec = await lxc.fixture.create('c1', { 'raw.lxc': 'lxc.net.0.type = veth\nlxc.net.0.link = nosuchbridge' });
 

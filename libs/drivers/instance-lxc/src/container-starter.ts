@@ -101,7 +101,7 @@ export class ContainerStarter {
   }
 
   private checkEpoch(spec: InstanceSpec): void {
-    const seen = this.deps.records.get(spec.projectName)?.placementEpoch ?? 0;
+    const seen = this.deps.records.lowestEpoch(spec);
     if (spec.placementEpoch < seen) {
       throw conflict(`Instance "${spec.projectName}" was moved: its placement ${spec.placementEpoch} is older than ${seen}`);
     }

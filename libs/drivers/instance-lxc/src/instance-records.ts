@@ -23,15 +23,22 @@ export interface InstanceRecord {
   readonly running: RunningRecord | null;
 }
 
+/** No record's: those end with `.json`. */
+const departedFile = 'departed';
+const mostDeparted = 1000;
+
 /** One JSON file per local instance below the run directory, so that a restarted agent knows what the last one knew. */
 export class InstanceRecords {
   private readonly records = new Map<string, InstanceRecord>();
+  /** By the instance's id: the lowest placement that is believed of one that was taken apart here. */
+  private readonly departed = new Map<number, number>();
 
   constructor(private readonly paths: LxcPaths) {}
 
   /** Reads all records. One that cannot be read is dropped: what runs is found again through its cgroup. */
   load(): void {
     mkdirSync(this.paths.records, { recursive: true, mode: 0o700 });
+    this.loadDeparted();
     for (const file of readdirSync(this.paths.records)) {
       if (!file.endsWith('.json')) continue;
       try {
@@ -40,6 +47,31 @@ export class InstanceRecords {
         rmSync(`${this.paths.records}/${file}`, { force: true });
       }
     }
+  }
+
+  /**
+   * The lowest placement epoch a specification may have. One that was taken apart here comes back with a higher one, by a move, or by being made known again:
+   * whoever slept while it left must not start it (hazards B1).
+   */
+  lowestEpoch({ id, projectName }: Pick<InstanceSpec, 'id' | 'projectName'>): number {
+    return Math.max(this.records.get(projectName)?.placementEpoch ?? 0, this.departed.get(id) ?? 0);
+  }
+
+  /** Made known again, by a daemon that has seen where it is. */
+  arrived(id: number): void {
+    if (this.departed.delete(id)) this.writeDeparted();
+  }
+
+  /** Taken apart: forgotten but for its placement. */
+  depart(projectName: string): void {
+    const record = this.records.get(projectName);
+    this.delete(projectName);
+    if (record?.spec === undefined || record.spec === null) return;
+    this.departed.delete(record.spec.id);
+    this.departed.set(record.spec.id, record.placementEpoch + 1);
+    const [oldest] = this.departed.keys();
+    if (this.departed.size > mostDeparted && oldest !== undefined) this.departed.delete(oldest);
+    this.writeDeparted();
   }
 
   names(): string[] {
@@ -60,5 +92,19 @@ export class InstanceRecords {
   delete(projectName: string): void {
     rmSync(this.paths.record(projectName), { force: true });
     this.records.delete(projectName);
+  }
+
+  private loadDeparted(): void {
+    try {
+      for (const [id, epoch] of JSON.parse(readFileSync(`${this.paths.records}/${departedFile}`, 'utf8')) as [number, number][]) this.departed.set(id, epoch);
+    } catch {
+      // None has left yet, or the file is of no use; rows say where instances are, this only guards against who has not read them.
+    }
+  }
+
+  private writeDeparted(): void {
+    const path = `${this.paths.records}/${departedFile}`;
+    writeFileSync(`${path}.new`, JSON.stringify([...this.departed]), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
   }
 }

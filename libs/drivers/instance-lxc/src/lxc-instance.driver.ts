@@ -68,6 +68,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       linkTo(state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name), state.instanceLink('container', spec.projectName));
       directory(paths.logs(spec.projectName), 0o2750, daemonGid);
       directory(paths.devices(spec.projectName), 0o711);
+      this.deps.records.arrived(spec.id);
       this.remember(spec);
     });
   }
@@ -155,7 +156,7 @@ export class LxcInstanceDriver extends InstanceDriver {
       for (const path of [paths.logs(projectName), paths.devices(projectName), paths.seccomp(projectName)]) rmSync(path, { recursive: true, force: true });
       this.removeLxcFiles(projectName);
       cgroups.remove(projectName);
-      records.delete(projectName);
+      records.depart(projectName);
       if (records.names().length === 0) cgroups.removeRoot();
     });
   }
