@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync } from 'node:fs';
+import { chmodSync, createReadStream, createWriteStream, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
 import type { PoolSpec, VolumeSpec } from '#ports';
@@ -116,6 +117,50 @@ for (const name of ['dir', 'btrfs'] as const) {
   describeVolumeSnapshots(`a real ${name} pool`, fixture);
   describeVolumeTransfer(`a real ${name} pool`, fixture);
 }
+
+describe('subvolumes inside a container’s', () => {
+  let host: Host;
+  beforeEach(() => { host = new Host(); });
+  afterEach(() => host.close());
+
+  it('go along with snapshots, restores, copies and transfers', async () => {
+    const { driver, snapshots, transfers } = routed(host);
+    const pool = await driver.createPool(host.pool('btrfs'));
+    const c1: VolumeSpec = { pool, kind: 'container', name: 'c1' };
+    const at = (name: string, file = 'sub/inner/f'): string => join(host.state.pool('p1'), name, 'rootfs', file);
+    await driver.createVolume({ volume: c1, imageFingerprint: '', sizeBytes: 0 });
+    const subvolumes = new BtrfsSubvolumes();
+    await subvolumes.create(at('containers/c1', 'sub'));
+    await subvolumes.create(at('containers/c1', 'sub/inner'));
+    writeFileSync(at('containers/c1'), 'one');
+    // A link on the way to one must lead nowhere.
+    mkdirSync(at('containers/c1', 'dir'));
+    await subvolumes.create(at('containers/c1', 'dir/odd name'));
+
+    await snapshots.createSnapshot(c1, 's0');
+    expect(readFileSync(at('containers-snapshots/c1/s0'), 'utf8')).toBe('one');
+    writeFileSync(at('containers/c1'), 'two');
+    await snapshots.restoreSnapshot(c1, 's0', 'abc');
+    await snapshots.finishRestore(c1, 'abc');
+    expect(readFileSync(at('containers/c1'), 'utf8')).toBe('one');
+    writeFileSync(at('containers/c1'), 'three');
+    await snapshots.copyVolume({ source: c1, sourceSnapshot: '', target: { ...c1, name: 'c2' }, snapshots: ['s0'], sizeBytes: 0 });
+    expect([readFileSync(at('containers/c2'), 'utf8'), readFileSync(at('containers-snapshots/c2/s0'), 'utf8')]).toEqual(['three', 'one']);
+
+    for (const format of await transfers.transferFormats(pool)) {
+      const [endpointUid, endpointGid] = [0, 0];
+      const target = { ...c1, name: `by-${format}` };
+      const sent = await transfers.sendVolume({ volume: c1, snapshots: ['s0'], format, sourceSnapshot: '', endpointUid, endpointGid });
+      const received = await transfers.receiveVolume({ volume: target, snapshots: ['s0'], format, sizeBytes: 0, endpointUid, endpointGid });
+      const { signal } = new AbortController();
+      await Promise.all([pipeline(createReadStream(sent.path), createWriteStream(received.path)), transfers.waitTransfer(sent.sessionId, signal), transfers.waitTransfer(received.sessionId, signal)]);
+      expect([format, readFileSync(at(`containers/${target.name}`), 'utf8'), readFileSync(at(`containers-snapshots/${target.name}/s0`), 'utf8')]).toEqual([format, 'three', 'one']);
+    }
+    for (const name of ['c1', 'c2', 'by-btrfs', 'by-tar']) await driver.destroyVolume({ ...c1, name });
+    expect(readdirSync(join(host.state.pool('p1'), 'containers'))).toEqual([]);
+    expect(readdirSync(join(host.state.pool('p1'), 'containers-snapshots'))).toEqual([]);
+  });
+});
 
 describe('storage on a real host', () => {
   let host: Host;

@@ -2,6 +2,7 @@ export * from './command.errors.js';
 export * from './command.js';
 export * from './ioctl/ioctl.js';
 export * from './btrfs/btrfs-subvolumes.js';
+export * from './btrfs/nested-subvolumes.js';
 export * from './btrfs/btrfs-tools.js';
 export * from './btrfs/btrfs-stream.js';
 export * from './loop/loop-devices.js';

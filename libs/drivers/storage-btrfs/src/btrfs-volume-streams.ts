@@ -1,4 +1,5 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { internal, randomHex, type StateDirectory } from '#kernel';
 import { BtrfsStream, BtrfsTools, exists, RemoveTree, TarStream, TransferTrees, type BtrfsSubvolumes, type CommandRunner } from '#host';
 import {
@@ -64,17 +65,36 @@ export class BtrfsVolumeStreams extends VolumeStreams {
     const pieces = await this.places.pieces(volume, snapshots, sourceSnapshot);
     const clone = this.places.scratchToSend(volume, randomHex(8));
     const scratch = this.places.scratchToSend(volume, randomHex(8));
+    const flats = this.places.scratchToSend(volume, randomHex(8));
     try {
-      await this.options.subvolumes.snapshot(pieces.volume, clone, { readOnly: true });
+      await this.flat(pieces.volume, clone);
       await mkdir(scratch, { mode: 0o700 });
-      const lent = { ...pieces, volume: clone };
+      await mkdir(flats, { mode: 0o700 });
+      const lent = { snapshots: await Promise.all(pieces.snapshots.map((path) => this.withoutNested(path, flats))), volume: clone };
       const verify = await this.places.watch(lent);
       await use(lent, scratch);
       await verify();
     } finally {
       await this.options.subvolumes.destroy(clone);
+      for (const name of await readdir(flats).catch(() => [])) await this.options.subvolumes.destroy(`${flats}/${name}`);
+      await this.removal.remove(flats);
       await this.removal.remove(scratch);
     }
+  }
+
+  /** A snapshot as it is sent: with subvolumes inside it a clone, under the same name, in which they are directories. Neither format knows them. */
+  private async withoutNested(path: string, flats: string): Promise<string> {
+    if ((await this.options.subvolumes.nested(path)).length === 0) return path;
+    const clone = `${flats}/${basename(path)}`;
+    await this.flat(path, clone);
+    return clone;
+  }
+
+  private async flat(path: string, clone: string): Promise<void> {
+    const { volumes, subvolumes } = this.options;
+    if ((await subvolumes.nested(path)).length === 0) return subvolumes.snapshot(path, clone, { readOnly: true });
+    await volumes.nested.flatten(path, clone);
+    await subvolumes.setReadOnly(clone, true);
   }
 
   override async build(request: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, rename } from 'node:fs/promises';
 import { KeyedMutex, notFound, type StateDirectory } from '#kernel';
-import { blockFileBytes, BtrfsSubvolumes, CopyTree, exists, ImageUnpacker, PoolDirectories, RemoveTree, sizeBlockFile, SnapshotTrees, type CommandRunner } from '#host';
+import { blockFileBytes, BtrfsSubvolumes, type CommandRunner, CopyTree, exists, ImageUnpacker, NestedSubvolumes, PoolDirectories, RemoveTree, sizeBlockFile, SnapshotTrees } from '#host';
 import type { CreateVolumeRequest, PoolSpec, VolumeSpec, VolumeUsage } from '#ports';
 
 /** Only root may look into a volume from the host; the container's own root gets it when it starts. */
@@ -21,6 +21,7 @@ export interface BtrfsVolumesOptions {
 export class BtrfsVolumes {
   readonly snapshotTrees: SnapshotTrees;
   private readonly state: StateDirectory;
+  readonly nested: NestedSubvolumes;
   private readonly subvolumes: BtrfsSubvolumes;
   private readonly images: ImageUnpacker;
   private readonly trees: RemoveTree;
@@ -33,11 +34,12 @@ export class BtrfsVolumes {
     this.images = new ImageUnpacker(options.command);
     this.trees = new RemoveTree(options.command);
     const copies = new CopyTree(options.command);
-    const clone = (source: string, target: string, { readOnly }: { readOnly: boolean }): Promise<void> => this.subvolumes.snapshot(source, target, { readOnly });
+    this.nested = new NestedSubvolumes(options.subvolumes, copies);
+    const clone = (source: string, target: string, { readOnly }: { readOnly: boolean }): Promise<void> => this.nested.snapshot(source, target, { readOnly });
     const fill = async (source: string, target: string, { readOnly, like }: { readOnly: boolean; like: string | null }): Promise<void> => {
       if (like !== null && (await this.subvolumes.isSubvolume(like))) {
         // What both hold stays shared; only what differs is written.
-        await this.subvolumes.snapshot(like, target);
+        await this.nested.flatten(like, target);
         await copies.mirror(source, target);
       } else {
         await this.subvolumes.create(target);

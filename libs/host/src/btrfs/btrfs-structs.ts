@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { invalid } from '#kernel';
 import { ioctlNumber } from '../ioctl/ioctl.js';
 
@@ -23,6 +24,16 @@ export const requests = {
 export const rootInode = 256;
 export const trees = { root: 1n, quota: 8n } as const;
 export const itemTypes = { rootRef: 156, qgroupInfo: 242, qgroupLimit: 244 } as const;
+
+/** Name in a `struct btrfs_root_ref`: a directory's inode, a sequence, the length of the name, the name. */
+export function rootRefName(data: Buffer): string | null {
+  return textOf(data.subarray(18, 18 + data.readUInt16LE(16)));
+}
+
+/** Null for what is no UTF-8. */
+export function textOf(bytes: Buffer): string | null {
+  return isUtf8(bytes) ? bytes.toString('utf8') : null;
+}
 
 const readOnlyFlag = 2n;
 const byIdFlag = 16n;

@@ -2,11 +2,17 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errnoName, ioctl, withDirectory } from '../ioctl/ioctl.js';
 import {
-  itemTypes, qgroupLimitArguments, qgroupUsage, requests, rootInode, searchArguments, searchResults, trees, volumeArguments, volumeByIdArguments,
+  itemTypes, qgroupLimitArguments, qgroupUsage, requests, rootInode, rootRefName, searchArguments, searchResults, textOf, trees, volumeArguments, volumeByIdArguments,
   type QgroupUsage, type SearchItem, type SearchKey,
 } from './btrfs-structs.js';
 
 const quotaEnable = 1n;
+
+export interface NestedSubvolume {
+  readonly id: bigint;
+  /** Relative to the subvolume it was looked for in. */
+  readonly path: string;
+}
 
 /**
  * Subvolumes and quota groups through the kernel's own calls: no process is started, which is what keeps creating an instance
@@ -51,6 +57,8 @@ export class BtrfsSubvolumes {
           await destroy();
         } catch (error) {
           if (errnoName(error) !== 'ENOTEMPTY') throw error;
+          // Nothing is taken out of a read-only one.
+          await this.setReadOnly(path, false);
           for (const id of await this.nestedDeepestFirst(await this.id(path), fd)) {
             await ioctl(fd, requests.subvolumeDestroy, volumeByIdArguments(id), `Failed to delete subvolume ${id} in "${path}"`);
           }
@@ -112,6 +120,46 @@ export class BtrfsSubvolumes {
     const args = Buffer.alloc(16);
     args.writeBigUInt64LE(id, 8);
     await withDirectory(poolPath, (fd) => ioctl(fd, requests.qgroupCreate, args, 'Failed to remove quota group')).catch(() => undefined);
+  }
+
+  /** Subvolumes inside one, outer ones first, by their place in it. Those with names that are no text are left out. */
+  async nested(path: string): Promise<NestedSubvolume[]> {
+    const id = await this.id(path);
+    return withDirectory(path, (fd) => this.nestedBelow(fd, id, ''));
+  }
+
+  /** Id of the subvolume an open directory lies in. */
+  async idOf(fd: number): Promise<bigint> {
+    const args = Buffer.alloc(4096);
+    args.writeBigUInt64LE(BigInt(rootInode), 8);
+    await ioctl(fd, requests.inodeLookup, args, 'Failed to look up a subvolume');
+    return args.readBigUInt64LE(0);
+  }
+
+  /** Clones the subvolume open as `sourceFd` into the directory open as `fd`. */
+  async snapshotInto(sourceFd: number, fd: number, name: string): Promise<void> {
+    await ioctl(fd, requests.snapshotCreate, volumeArguments(name, { sourceFd }), `Failed to snapshot to "${name}"`);
+  }
+
+  private async nestedBelow(fd: number, parent: bigint, place: string): Promise<NestedSubvolume[]> {
+    const found: NestedSubvolume[] = [];
+    for (const { offset: id, data } of await this.search(fd, { tree: trees.root, objectId: parent, type: itemTypes.rootRef, offset: [0n, 2n ** 64n - 1n] })) {
+      const name = rootRefName(data);
+      const directory = await this.placeOf(fd, parent, data.readBigUInt64LE(0));
+      if (name === null || directory === null) continue;
+      const path = `${place}${directory}${name}`;
+      found.push({ id, path }, ...(await this.nestedBelow(fd, id, `${path}/`)));
+    }
+    return found;
+  }
+
+  /** Path of a directory in its subvolume, ending with a slash; empty for its root. */
+  private async placeOf(fd: number, subvolume: bigint, directory: bigint): Promise<string | null> {
+    const args = Buffer.alloc(4096);
+    args.writeBigUInt64LE(subvolume, 0);
+    args.writeBigUInt64LE(directory, 8);
+    await ioctl(fd, requests.inodeLookup, args, 'Failed to look up a directory');
+    return textOf(args.subarray(16, args.indexOf(0, 16)));
   }
 
   private async nestedDeepestFirst(id: bigint, fd: number): Promise<bigint[]> {
