@@ -47,6 +47,22 @@ describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members',
     }, 120_000);
   }
 
+  it('reach files, metadata and templates of each other’s instances', () => {
+    const [first, second] = [cluster.member(1), cluster.member(2)];
+    must(first, 'lxc launch bb there --target m1 -q');
+    must(second, 'head -c 20000000 /dev/urandom >big; lxc file push big there/root/big --uid=7 --mode=0640 -q; lxc file pull there/root/big back; cmp big back');
+    expect(must(first, 'lxc exec there -- stat -c "%s %u %a" /root/big')).toBe('20000000 7 640\n');
+    must(second, 'mkdir -p tree/sub; echo leaf >tree/sub/leaf; lxc file push -r tree there/root/ -q; lxc file delete there/root/big');
+    expect(must(first, 'lxc exec there -- sh -c "ls /root; cat /root/tree/sub/leaf"')).toBe('tree\nleaf\n');
+    const mounted = must(second, `mkdir -p mnt; lxc file mount there/root mnt >mount.log 2>&1 & mount=$!
+      for i in $(seq 100); do mountpoint -q mnt && break; sleep 0.1; done; cat mnt/tree/sub/leaf; cp big mnt/big; cmp big mnt/big && echo same; fusermount3 -u mnt; wait $mount`);
+    expect(mounted).toBe('leaf\nsame\n');
+    must(second, "printf 'made for {{ container.name }}' | lxc config template create there f.tpl; lxc query -X PATCH -d '{\"templates\":{\"/made\":{\"when\":[\"start\"],\"template\":\"f.tpl\"}}}' /1.0/instances/there/metadata");
+    must(second, 'lxc restart -f there');
+    expect(must(second, 'lxc file pull there/made -; lxc config template list there -f csv')).toBe('made for theref.tpl\n');
+    must(second, 'lxc delete -f there');
+  }, 120_000);
+
   it('leave nothing of all that', () => {
     for (const member of cluster.members) {
       const left = must(member, `cd ${member.dir} && ls -A storage-pools/*/containers storage-pools/*/containers-snapshots containers snapshots run/transfer | grep -v ':$' | sort -u`);

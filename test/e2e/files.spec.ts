@@ -62,7 +62,9 @@ function ownedByUs(pid: number): boolean {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     const state = readFileSync(join(target.dir, 'state-id'), 'utf8').trim();
-    return words[0]!.endsWith('/roost-files') && words[1]!.includes(state);
+    // A connection has a process of its own below the server.
+    const parent = readFileSync(`/proc/${/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]}/cmdline`, 'utf8');
+    return words[0]!.endsWith('/roost-files') && words[1]!.includes(state) && !parent.includes('/roost-files');
   } catch {
     return false;
   }
@@ -254,10 +256,10 @@ describe.skipIf(skip !== '')('a client that speaks SFTP', () => {
   });
 
   it('needs no more memory for a large file than for a small one', async () => {
-    must('truncate -s 1G sparse');
+    must('truncate -s 300M sparse');
     const before = memoryOf(target.pid);
     must('lxc file push sparse stopped/root/sparse -q; lxc file pull stopped/root/sparse - | tail -c 1 >/dev/null; lxc file delete stopped/root/sparse');
-    expect(memoryOf(target.pid) - before).toBeLessThan(150 * 1024);
+    expect(memoryOf(target.pid) - before).toBeLessThan(100 * 1024);
   });
 });
 

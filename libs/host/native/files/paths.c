@@ -110,8 +110,8 @@ int open_file(const char *given, int flags, mode_t mode)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	/* No file is made by such a name, whatever is there. */
-	if ((flags & O_CREAT) && *path != '\0' && path[strlen(path) - 1] == '/') {
+	/* No file is written by such a name, whatever is there. */
+	if ((flags & (O_CREAT | O_WRONLY | O_RDWR)) && *path != '\0' && path[strlen(path) - 1] == '/') {
 		errno = EISDIR;
 		return -1;
 	}

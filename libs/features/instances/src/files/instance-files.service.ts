@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
-import { AppError, internal, invalid, notFound } from '#kernel';
+import { AppError, internal, invalid, notFound, unavailable } from '#kernel';
 import { emptyResponse, streamResponse, syncResponse, type ApiResponse, type RawRequestBody } from '#platform/http';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceLifecycleEvents } from '../instance-lifecycle-events.js';
@@ -12,6 +12,8 @@ import { InstanceFileSessions } from './instance-file-sessions.js';
 import type { SftpClient } from './sftp-client.js';
 import { sftpOpen, type FileAttributes } from './sftp-packets.js';
 
+/** Less than this goes in one message, and leaves the connection for the next request. */
+const smallBytes = 128 * 1024;
 /** Longest target of a link that Linux knows. */
 const linkBytesMax = 4096;
 
@@ -38,15 +40,19 @@ export class InstanceFilesService {
   async read(instance: ExpandedInstance, given: Buffer, headers: IncomingHttpHeaders): Promise<ApiResponse> {
     const path = absolute(given, 'lstat');
     const answer = await this.sessions.use(instance, 'instance', async (client, keep) => {
+      // Asked together; what opens or not is looked at only for what is a file.
+      const opening = client.open(path, sftpOpen.read);
+      opening.catch(() => undefined);
       const attributes = await client.lstat(path);
       const type = fileType(attributes);
       if (type === 'directory') return syncResponse(await client.readdir(path), { headers: fileHeaders(attributes) });
       if (type === 'symlink') return bytesResponse(await client.readlink(path), { path, headers }, attributes);
-      const handle = await client.open(path, sftpOpen.read);
+      const handle = await opening;
       // What was opened is what is described: the name may stand for something else by now.
-      const opened = await client.fstat(handle);
+      const [opened, front] = await Promise.all([client.fstat(handle), client.readBytes(handle, 0, smallBytes)]);
       // Files of /proc and the like do not say how long they are.
-      if (opened.size === 0) return bytesResponse(await readAll(client, handle), { path, headers }, opened);
+      if (opened.size === 0 && front.length > 0) return bytesResponse(await readAll(client, handle), { path, headers }, opened);
+      if (front.length >= opened.size) return bytesResponse(front, { path, headers }, opened);
       return fileResponse({ path, headers }, opened, async (first, length) => {
         const body = await client.get(handle, first, length);
         keep();
@@ -63,7 +69,7 @@ export class InstanceFilesService {
     await this.sessions.use(instance, 'instance', async (client) => {
       if (request.type === 'directory') await makeDirectory(client, path, request);
       else if (request.type === 'symlink') await client.symlink(await readTarget(body.stream), path);
-      else await writeFile(client, path, request, body.stream);
+      else await writeFile(client, path, request, body);
     });
     this.events.send('file-pushed', instance.row, { context: { path: path.toString('utf8') } });
     return emptyResponse();
@@ -93,9 +99,22 @@ async function makeDirectory(client: SftpClient, path: Buffer, { uid, gid, mode 
 }
 
 /** A new file belongs to whom it is meant for before the first byte is in it; one that was there keeps owner and mode. */
-async function writeFile(client: SftpClient, path: Buffer, { append, uid, gid, mode }: PushRequest, source: Readable): Promise<void> {
-  const handle = append ? await client.open(path, sftpOpen.write | sftpOpen.append) : (await createFile(client, path, { uid, gid, mode })) ?? (await client.open(path, sftpOpen.write | sftpOpen.create | sftpOpen.truncate));
-  await client.put(handle, 0, source);
+async function writeFile(client: SftpClient, path: Buffer, { append, uid, gid, mode }: PushRequest, { size, stream }: RawRequestBody): Promise<void> {
+  const handle = append ? await client.open(path, sftpOpen.write | sftpOpen.append)
+    : (await openThere(client, path)) ?? (await createFile(client, path, { uid, gid, mode })) ?? (await client.open(path, sftpOpen.write | sftpOpen.create | sftpOpen.truncate));
+  if (size === null || size > smallBytes) return client.put(handle, 0, stream);
+  const bytes = await readSmall(stream);
+  if (bytes.length > 0) await client.writeBytes(handle, 0, bytes);
+}
+
+/** Null when nothing is. */
+async function openThere(client: SftpClient, path: Buffer): Promise<Buffer | null> {
+  try {
+    return await client.open(path, sftpOpen.write | sftpOpen.truncate);
+  } catch (error) {
+    if (AppError.is(error, 'not-found')) return null;
+    throw error;
+  }
 }
 
 /** Null when something of that name is there. */
@@ -110,6 +129,17 @@ async function createFile(client: SftpClient, path: Buffer, { uid, gid, mode }: 
   }
   await client.fsetstat(handle, { owner: { uid, gid }, mode });
   return handle;
+}
+
+/** No longer than the client said: the server sees to that. */
+async function readSmall(source: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of source as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch (error) {
+    throw unavailable('The sender went away', { cause: error });
+  }
+  return Buffer.concat(chunks);
 }
 
 async function readTarget(source: Readable): Promise<Buffer> {

@@ -1,7 +1,9 @@
 import http from 'node:http';
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FakeMember } from '../testing/fake-member.js';
+import { InstanceStateChanges } from '../instance-state.service.js';
+import { InstancesService } from '../instances.service.js';
+import { anyTree, FakeMember, settled } from '../testing/fake-member.js';
 import { byteRange } from './byte-range.rules.js';
 import { dispositionName, fileHeaders, parseGoInteger, pushRequest } from './file-headers.rules.js';
 import { goQuote } from './go-quote.rules.js';
@@ -84,8 +86,25 @@ describe('files of an instance', () => {
     expect(JSON.parse(answer.text)).toMatchObject({ error });
   });
 
+  it('of a running one are served by one connection, until it stops', async () => {
+    const instance = await member.get(InstancesService).get('default', 'c1', anyTree);
+    const change = async (action: 'start' | 'stop'): Promise<unknown> => settled(await member.get(InstanceStateChanges).change(member.ctx(), instance, { action, force: true }));
+    await change('start');
+    const before = member.host.files.opened.length;
+    await push('/small', 'small');
+    for (let i = 0; i < 5; i++) expect((await pull('/small')).text).toBe('small');
+    expect(await pull('/none')).toMatchObject({ status: 404 });
+    expect(member.host.files.opened.length).toBe(before + 1);
+    member.host.files.disconnect();
+    await expect.poll(async () => (await pull('/small')).text).toBe('small');
+    await change('stop');
+    await pull('/small');
+    await pull('/small');
+    expect(member.host.files.opened.length).toBe(before + 4);
+  });
+
   it('are not written further when the sender goes away', async () => {
-    const request = http.request({ socketPath: member.host.state.socket, method: 'POST', path: '/1.0/instances/c1/files?path=/half', headers: { 'Content-Length': 1000 } });
+    const request = http.request({ socketPath: member.host.state.socket, method: 'POST', path: '/1.0/instances/c1/files?path=/half', headers: { 'Content-Length': 1_000_000 } });
     request.on('error', () => undefined);
     request.write('half');
     await expect.poll(() => member.host.files.tree('c1').get('/half')?.content.toString()).toBe('half');

@@ -32,6 +32,9 @@ export class SftpClient {
   private readonly splitter = new PacketSplitter();
   private nextId = 1;
   private failure: AppError | undefined;
+  private usedUp = false;
+  /** Files that are open. */
+  private readonly handles = new Set<FileHandle>();
   private readonly onData = (chunk: Buffer): void => this.read(chunk);
 
   private constructor(readonly socket: net.Socket) {
@@ -53,6 +56,22 @@ export class SftpClient {
     this.socket.destroy();
   }
 
+  /** Whether somebody else may use the connection. */
+  get isUsable(): boolean {
+    return !this.usedUp && this.failure === undefined;
+  }
+
+  /** Called once the connection is lost. */
+  onceLost(listener: () => void): void {
+    this.socket.once('close', listener);
+  }
+
+  /** Closes what was opened, for the next user. */
+  release(): void {
+    for (const handle of this.handles) this.ask(sftp.close, sftp.status, (packet) => packet.bytes(handle)).catch(() => undefined);
+    this.handles.clear();
+  }
+
   /** Of the name itself, not of what a link leads to. */
   async lstat(path: SftpPath): Promise<FileAttributes> {
     return (await this.ask(sftp.lstat, sftp.attrs, (packet) => packet.text(path))).attributes();
@@ -64,7 +83,7 @@ export class SftpClient {
 
   /** `flags` of `sftpOpen`. A file that is made has `mode` from the first moment. */
   async open(path: SftpPath, flags: number, mode?: number): Promise<FileHandle> {
-    return Buffer.from((await this.ask(sftp.open, sftp.handle, (packet) => packet.text(path).number(flags).change(mode === undefined ? {} : { mode }))).bytes());
+    return this.remember(await this.ask(sftp.open, sftp.handle, (packet) => packet.text(path).number(flags).change(mode === undefined ? {} : { mode })));
   }
 
   async fsetstat(handle: FileHandle, change: AttributeChange): Promise<void> {
@@ -107,7 +126,7 @@ export class SftpClient {
 
   /** Names in a directory, in its own order. */
   async readdir(path: SftpPath): Promise<string[]> {
-    const handle = Buffer.from((await this.ask(sftp.opendir, sftp.handle, (packet) => packet.text(path))).bytes());
+    const handle = this.remember(await this.ask(sftp.opendir, sftp.handle, (packet) => packet.text(path)));
     const names: string[] = [];
     for (;;) {
       const reader = await this.ask(sftp.readdir, sftp.name, (packet) => packet.bytes(handle), sftpStatus.eof);
@@ -132,6 +151,7 @@ export class SftpClient {
 
   /** That many bytes from `offset` on; the stream fails when the file became shorter meanwhile. Ends the connection. */
   async get(handle: FileHandle, offset: number, length: number): Promise<Readable> {
+    this.usedUp = true;
     await this.ask(sftp.extended, sftp.status, (packet) => packet.text('get@roost').bytes(handle).long(offset).long(length), undefined, () => {
       // What comes from here on is the file.
       this.socket.pause();
@@ -147,6 +167,7 @@ export class SftpClient {
 
   /** All of `source`, written from `offset` on (or appended, as it was opened). Ends the connection. */
   async put(handle: FileHandle, offset: number, source: Readable): Promise<void> {
+    this.usedUp = true;
     await this.ask(sftp.extended, sftp.status, (packet) => packet.text('put@roost').bytes(handle).long(offset));
     const outcome = this.answer();
     // A sender that goes away in the middle: what came so far is written, as with any copy that is broken off.
@@ -160,6 +181,12 @@ export class SftpClient {
       source.unpipe(this.socket);
       source.off('error', abandon);
     }
+  }
+
+  private remember(reader: PacketReader): FileHandle {
+    const handle = Buffer.from(reader.bytes());
+    this.handles.add(handle);
+    return handle;
   }
 
   private async ask(type: number, wanted: number, fill: (packet: PacketWriter) => void): Promise<PacketReader>;

@@ -35,6 +35,7 @@ export class FakeInstanceFiles extends InstanceFiles {
   readonly opened: string[] = [];
   private directory = '';
   private readonly servers = new Map<string, net.Server>();
+  private readonly sockets = new Set<net.Socket>();
 
   tree(projectName: string, view: FilesRequest['view'] = 'instance'): Map<string, FakeNode> {
     const key = `${projectName}/${view}`;
@@ -48,11 +49,20 @@ export class FakeInstanceFiles extends InstanceFiles {
     const path = join(this.directory, `${spec.projectName}-${view}`);
     this.opened.push(`${spec.projectName}/${view}`);
     if (!this.servers.has(path)) {
-      const server = net.createServer({ allowHalfOpen: true }, (socket) => new FakeConnection(socket, this.tree(spec.projectName, view)));
+      const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+        this.sockets.add(socket);
+        socket.once('close', () => this.sockets.delete(socket));
+        return new FakeConnection(socket, this.tree(spec.projectName, view));
+      });
       await new Promise<void>((resolve) => server.listen(path, resolve));
       this.servers.set(path, server.unref());
     }
     return { path };
+  }
+
+  /** As when what was served is gone. */
+  disconnect(): void {
+    for (const socket of this.sockets) socket.destroy();
   }
 
   dispose(): void {
@@ -64,7 +74,7 @@ export class FakeInstanceFiles extends InstanceFiles {
 /** Answers one request after the other, as the real one does. */
 class FakeConnection {
   private readonly splitter = new PacketSplitter();
-  private readonly handles: { path: string; offset: number; listed: boolean }[] = [];
+  private readonly handles: { readonly path: string; readonly appends: boolean; listed: boolean }[] = [];
   /** Where bytes go once the connection is for one file alone. */
   private sink: { node: FakeNode; id: number } | undefined;
 
@@ -106,12 +116,13 @@ class FakeConnection {
       case sftp.opendir: return this.answerHandle(id, reader.text());
       case sftp.readdir: return this.list(id, this.handle(reader));
       case sftp.read: return this.bytes(id, this.handle(reader).path, reader.long(), reader.number());
-      case sftp.write: return this.write(id, this.handle(reader).path, reader.long(), reader.bytes());
+      case sftp.write: return this.write(id, this.handle(reader), reader.long(), reader.bytes());
       case sftp.fsetstat: return this.change(id, this.handle(reader).path, reader.change());
       case sftp.mkdir: return void this.make(id, 'mkdir', reader.text(), directoryBits | (reader.change().mode ?? 0o755));
       case sftp.symlink: return this.link(id, reader.bytes(), reader.text());
       case sftp.readlink: return this.name(id, this.node('readlink', reader.text()).content);
       case sftp.remove: case sftp.rmdir: return this.remove(id, reader.text());
+      case sftp.close: return this.status(id, sftpStatus.ok, '');
       default: return this.extended(id, reader);
     }
   }
@@ -152,12 +163,12 @@ class FakeConnection {
     const node = this.node('open', path);
     if ((node.mode & directoryBits) !== 0 && (node.mode & fileBits) === 0) throw new Refused(sftpStatus.failure, `open ${path}: is a directory`);
     if (flags & sftpOpen.truncate) node.content = Buffer.alloc(0);
-    this.answerHandle(id, path);
+    this.answerHandle(id, path, (flags & sftpOpen.append) !== 0);
   }
 
-  private answerHandle(id: number, path: string): void {
+  private answerHandle(id: number, path: string, appends = false): void {
     this.node('open', path);
-    this.handles.push({ path, offset: 0, listed: false });
+    this.handles.push({ path, appends, listed: false });
     this.socket.write(new PacketWriter(sftp.handle).number(id).text(`${this.handles.length - 1}`).finish());
   }
 
@@ -183,9 +194,9 @@ class FakeConnection {
     this.socket.write(new PacketWriter(sftp.data).number(id).bytes(bytes).finish());
   }
 
-  private write(id: number, path: string, offset: number, bytes: Buffer): void {
+  private write(id: number, { path, appends }: { path: string; appends: boolean }, offset: number, bytes: Buffer): void {
     const node = this.node('write', path);
-    node.content = Buffer.concat([node.content.subarray(0, offset), bytes]);
+    node.content = Buffer.concat([node.content.subarray(0, appends ? node.content.length : offset), bytes]);
     this.status(id, sftpStatus.ok, '');
   }
 
