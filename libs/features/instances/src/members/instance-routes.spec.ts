@@ -19,8 +19,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
-const route = (url: string, method = 'GET', project = 'default') =>
-  router.memberFor({ method, url, headers: {}, identity: { protocol: 'unix', username: 'root', trusted: true } as never, project });
+const route = (url: string, method = 'GET', project = 'default', headers: Record<string, string> = {}) =>
+  router.memberFor({ method, url, headers, identity: { protocol: 'unix', username: 'root', trusted: true } as never, project });
 
 describe('a request about an instance', () => {
   it.each([
@@ -28,6 +28,12 @@ describe('a request about an instance', () => {
     ['/1.0/instances/c2/snapshots/s0', 2], ['/1.0/instances/c1/state', null], ['/1.0/instances/nope', null], ['/1.0/instances', null],
   ])('%s is answered by member %s', (url, member) => {
     expect(route(url)).toBe(member);
+  });
+
+  it('goes to the member a backup is to be imported on, whichever is asked', () => {
+    const archive = (target: string, type = 'application/octet-stream') => route(`/1.0/instances?target=${target}`, 'POST', 'default', { 'content-type': type });
+    expect([archive('m2'), archive('m1'), archive(''), archive('m2', 'application/json'), route('/1.0/instances/c2/backups/b/export')]).toEqual([2, null, null, null, 2]);
+    expect(() => archive('m9')).toThrow('Cluster member not found');
   });
 
   it('goes by the project it names', () => {
