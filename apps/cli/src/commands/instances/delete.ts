@@ -1,33 +1,48 @@
 import { invalid, wrap } from '#kernel';
-import type { Run } from '../../invocation.js';
-import { url } from '../../server.js';
+import type { Invocation, Run } from '../../invocation.js';
+import { url, type Server } from '../../server.js';
 import { mustConfirm } from '../../terminal/confirm.js';
 import type { InstanceView } from '../instance-shape.js';
 
+/** What is to be deleted, known to be there. */
+interface Doomed {
+  readonly server: Server;
+  readonly name: string;
+  readonly path: string;
+  /** Undefined for a snapshot. */
+  readonly instance: InstanceView | undefined;
+}
+
+/** Nothing is deleted unless all that was named is there. */
 export const remove: Run = async (invocation) => {
-  const { flags, args } = invocation;
-  for (const text of args) {
-    const { remote, name } = invocation.parse(text);
-    const server = await invocation.server(remote);
-    const confirm = async (): Promise<void> => { if (flags.bool('interactive')) await mustConfirm(invocation.terminal, `Remove ${name} (yes/no): `, 'User aborted delete operation'); };
-    const [parent = '', snapshot] = name.split('/');
-    if (snapshot !== undefined) {
-      const path = url(['instances', parent, 'snapshots', snapshot]);
-      await server.get(path).catch((error: unknown) => { throw wrap(error, `Failed checking instance snapshot exists "${remote}:${name}"`); });
-      await confirm();
-      await invocation.run(server, 'DELETE', path);
-      continue;
-    }
-    const path = url(['instances', name]);
-    const instance = await server.get<InstanceView>(path).catch((error: unknown) => { throw wrap(error, `Failed checking instance exists "${remote}:${name}"`); });
-    await confirm();
-    if (instance.status_code !== 0 && instance.status_code !== 102 && instance.status_code !== 112) {
-      if (!flags.bool('force')) throw invalid(`The instance is currently ${instance.status.toLowerCase()}, stop it first or pass --force`);
-      await invocation.run(server, 'PUT', url(['instances', name, 'state']), { action: 'stop', timeout: -1, force: true, stateful: false })
-        .catch((error: unknown) => { throw wrap(error, `Stopping the instance failed`); });
-      // It deletes itself.
-      if (instance.ephemeral) continue;
-    }
-    await invocation.run(server, 'DELETE', path);
-  }
+  const doomed: Doomed[] = [];
+  for (const text of invocation.args) doomed.push(await find(invocation, text));
+  for (const one of doomed) await removeOne(invocation, one);
 };
+
+async function find(invocation: Invocation, text: string): Promise<Doomed> {
+  const { remote, name } = invocation.parse(text);
+  const server = await invocation.server(remote);
+  const [parent = '', snapshot] = name.split('/');
+  if (snapshot !== undefined) {
+    const path = url(['instances', parent, 'snapshots', snapshot]);
+    await server.get(path).catch((error: unknown) => { throw wrap(error, `Failed checking instance snapshot exists "${remote}:${name}"`); });
+    return { server, name, path, instance: undefined };
+  }
+  const path = url(['instances', name]);
+  const instance = await server.get<InstanceView>(path).catch((error: unknown) => { throw wrap(error, `Failed checking instance exists "${remote}:${name}"`); });
+  return { server, name, path, instance };
+}
+
+async function removeOne(invocation: Invocation, { server, name, path, instance }: Doomed): Promise<void> {
+  const { flags, terminal } = invocation;
+  if (flags.bool('interactive')) await mustConfirm(terminal, `Remove ${name} (yes/no): `, 'User aborted delete operation');
+  if (instance !== undefined && ![0, 102, 112].includes(instance.status_code)) {
+    if (!flags.bool('force')) throw invalid(`The instance is currently ${instance.status.toLowerCase()}, stop it first or pass --force`);
+    await invocation.run(server, 'PUT', url(['instances', name, 'state']), { action: 'stop', timeout: -1, force: true, stateful: false })
+      .catch((error: unknown) => { throw wrap(error, 'Stopping the instance failed'); });
+    // It deletes itself.
+    if (instance.ephemeral) return;
+  }
+  await invocation.run(server, 'DELETE', path);
+}
