@@ -99,6 +99,45 @@ lines('nodes', `
   lxc config device remove c1 u1 h1 no
 `);
 
+lines('disks', `
+  mkdir -p share && touch share/file
+  lxc config device add c1 d disk source=/no/such path=/mnt
+  lxc config device add c1 d disk source=/no/such path=/mnt required=false
+  lxc config device remove c1 d
+  lxc config device add c1 d disk source=$PWD/share path=/mnt propagation=banana
+  lxc config device add c1 d disk source=$PWD/share path=/mnt readonly=true raw.mount.options=nosuid
+  lxc exec c1 -- sh -c 'ls /mnt; touch /mnt/new; grep " /mnt " /proc/mounts | cut -d " " -f 4 | cut -d , -f 1'
+  lxc config device set c1 d readonly=false
+  lxc exec c1 -- sh -c 'grep " /mnt " /proc/mounts | cut -d " " -f 4 | cut -d , -f 1'
+  lxc config device set c1 d limits.read=1MB
+  lxc config device set c1 d limits.read=banana
+  lxc config device set c1 d limits.max=xiops
+  lxc config device get c1 d limits.read
+  lxc config device set c1 d path=/data/deep
+  lxc exec c1 -- ls /data/deep /mnt
+  lxc config device set c1 d path=relative
+  lxc exec c1 -- ls /relative
+  lxc config device set c1 d recursive=true
+  lxc config device set c1 d readonly=true
+  lxc config device set c1 d size=1GiB
+  lxc config device set c1 d source=relative
+  lxc config device remove c1 d
+  lxc config device add c1 d disk source=$PWD/share/file path=/etc/motd
+  lxc exec c1 -- stat -c %F /etc/motd
+  lxc config device remove c1 d
+  lxc config device add c1 d disk source=ceph:p/v path=/mnt
+  lxc config device add c1 d disk source=cephfs:p/v path=/mnt ceph.cluster_name=other
+  lxc config device add c1 d disk source=cloud-init:config path=/mnt
+  lxc config device add c1 d disk source=cloud-init:config
+  lxc config device add c1 d disk source=/dev/loop-control path=/mnt
+  lxc config device remove c1 d
+  lxc config set c1 limits.disk.priority 5
+  lxc config set c1 limits.disk.priority 11
+  lxc config get c1 limits.disk.priority
+  lxc config set c1 limits.network.priority 5
+  lxc config unset c1 limits.network.priority
+`);
+
 lines('starting with devices that are not there', `
   lxc stop -f c1
   lxc config device add c1 d unix-char source=/dev/no/such path=/dev/nope
@@ -107,6 +146,15 @@ lines('starting with devices that are not there', `
   lxc config device remove c1 d
   lxc config device add c1 d gpu vendorid=fff0
   lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d disk source=cloud-init:config path=/mnt
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d disk source=ceph:p/v path=/mnt
+  lxc start c1
+  lxc config device remove c1 d
+  mkdir gone; lxc config device add c1 d disk source=$PWD/gone path=/mnt; rmdir gone
+  lxc start c1 2>&1 | sed "s,$PWD,<dir>,g"
   lxc config device remove c1 d
   lxc config device add c1 d usb vendorid=fff0 required=true
   lxc start c1

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readProcessStat } from '#host';
 import { unmet } from '../support/needs.js';
@@ -54,6 +54,46 @@ describe.skipIf(unmet('devices of containers by LXC', whyNoContainers()))('devic
 
       await lxc.fixture.host.instances.updateInstance(after, lxc.fixture.spec('c1', {}, first.slice(1)));
       expect((await lxc.fixture.run('c1', ['ls', '/a/b'])).stdout).toBe('');
+    });
+
+    it('mounts block devices of the host, and takes them away', async () => {
+      const image = `${lxc.fixture.root}/image`;
+      shell('truncate', '-s', '16M', image);
+      shell('mkfs.ext4', '-q', '-E', 'root_owner=1000000:1000000', image);
+      const device = shell('losetup', '-f', '--show', image).trim();
+      try {
+        const disk = (path: string, extra: Record<string, string> = {}) => ({ name: 'd1', config: { type: 'disk', source: device, path, ...extra } });
+        const { spec } = await start('c1', {}, [disk('/cold')]);
+        expect((await lxc.fixture.run('c1', ['sh', '-c', 'echo kept >/cold/file; ls /cold'])).stdout).toBe('file\nlost+found\n');
+        const hot = lxc.fixture.spec('c1', {}, [disk('/hot', { readonly: 'true', 'raw.mount.options': 'noatime' })]);
+        await lxc.fixture.host.instances.updateInstance(spec, hot);
+        expect((await lxc.fixture.run('c1', ['sh', '-c', 'cat /hot/file; grep " /hot " /proc/mounts'])).stdout).toMatch(/^kept\n\S+ \/hot ext4 ro,noatime/);
+        await lxc.fixture.host.instances.updateInstance(hot, lxc.fixture.spec('c1'));
+        expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(device);
+        shell('wipefs', '-qa', device);
+        await expect(lxc.fixture.host.instances.updateInstance(lxc.fixture.spec('c1'), hot)).rejects.toMatchObject({
+          message: `Failed to start device "d1": Failed detecting source path "${device}" block device filesystem: Failed to run: blkid -s TYPE -o value ${device}: exit status 2`,
+        });
+      } finally {
+        await kill('c1');
+        shell('losetup', '-d', device);
+      }
+    });
+
+    it('slows disks down, at the start and live', async () => {
+      const share = `${lxc.fixture.root}/share`;
+      mkdirSync(share);
+      const disk = (limits: Record<string, string>) => [{ name: 'd1', config: { type: 'disk', source: share, path: '/mnt', ...limits } }];
+      const { spec, pid } = await start('c1', {}, disk({ 'limits.read': '1MB' }));
+      if (!existsSync('/sys/fs/cgroup/blkio')) return;
+      const limit = (file: string) => readCgroup(pid, 'blkio', `blkio.throttle.${file}`).replace(/^\d+:\d+ /, '');
+      expect(limit('read_bps_device')).toBe('1000000');
+      const faster = lxc.fixture.spec('c1', {}, disk({ 'limits.max': '20iops' }));
+      await lxc.fixture.host.instances.updateInstance(spec, faster);
+      expect([limit('read_bps_device'), limit('read_iops_device'), limit('write_iops_device')]).toEqual(['', '20', '20']);
+      await expect(lxc.fixture.host.instances.updateInstance(faster, lxc.fixture.spec('c1', {}, disk({ 'limits.max': 'much' })))).rejects.toMatchObject({ message: 'Failed to update device "d1": Invalid value: much' });
+      await lxc.fixture.host.instances.updateInstance(faster, lxc.fixture.spec('c1', {}, disk({})));
+      expect([limit('read_iops_device'), limit('write_iops_device')]).toEqual(['', '']);
     });
 
     it('changes nothing when a part of an update fails', async () => {

@@ -13,8 +13,8 @@ export const apiExtensions: readonly string[] = [
   'network_nat_order', 'container_full', 'backup_compression', 'storage_api_volume_snapshots', 'storage_unmapped', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'snapshot_scheduling', 'snapshot_schedule_aliases', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'container_backup_override_pool', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'seccomp_notify', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
-  'container_syscall_intercept', 'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
-  'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
+  'container_syscall_intercept', 'container_disk_shift', 'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
+  'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_raw_mount', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
   'limits_hugepages', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
   'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
   'backup_override_name', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
@@ -59,7 +59,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'storage_block_filesystem_btrfs',
   ],
   'devices of hardware, and the rest of disks': [
-    'gpu_mig', 'gpu_mdev', 'gpu_sriov', 'gpu_mig_uuid', 'infiniband', 'nvidia_runtime', 'nvidia_runtime_config', 'tpm_device_type', 'pci_device_type', 'container_raw_mount', 'container_disk_shift',
+    'gpu_mig', 'gpu_mdev', 'gpu_sriov', 'gpu_mig_uuid', 'infiniband', 'nvidia_runtime', 'nvidia_runtime_config', 'tpm_device_type', 'pci_device_type', 
   ],
   'graphical consoles': [
     'console_vga_type',

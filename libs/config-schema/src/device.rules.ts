@@ -253,7 +253,7 @@ function checkDisk(config: Config, all: Devices): void {
   if ((has('ceph.cluster_name') || has('ceph.user_name')) && !remote) throw invalid(`Invalid options ceph.cluster_name/ceph.user_name for source "${source}"`);
   if (!root && has('size')) throw invalid('Only the root disk may have a size quota');
   if (!root && has('size.state')) throw invalid('Only the root disk may have a migration size quota');
-  if (isTrue(config['recursive']) && (root || has('pool'))) throw invalid('The recursive option is only supported for additional bind-mounted paths');
+  if (isTrue(config['recursive']) && (root || has('pool') || !source.startsWith('/'))) throw invalid('The recursive option is only supported for additional bind-mounted paths');
   if (isTrue(config['recursive']) && isTrue(config['readonly'])) throw invalid("Recursive read-only bind-mounts aren't currently supported by the kernel");
   if (has('path') && Object.values(all).filter((other) => other['type'] === 'disk' && other['path'] === config['path']).length > 1) {
     throw invalid(`More than one disk device uses the same path "${config['path']}"`);

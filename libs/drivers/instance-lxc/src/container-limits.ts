@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { parseCpuList, readCgroupFile, writeCgroupFile, type CgroupDirectories, type CgroupLayout } from '#host';
 import { internal, messageOf, type Logger } from '#kernel';
 import { cgroupLimits, type CgroupSetting, type LimitHost } from './cgroup-limits.rules.js';
+import { settingsChange } from './disk-limits.rules.js';
 import { pinCpus, type PinnedInstance } from './cpu-pinning.rules.js';
 import { memoryTotalBytes } from './host-memory.js';
 
@@ -72,6 +73,17 @@ export class ContainerLimits {
         written.push(setting);
       } catch (error) {
         for (const { file } of written.reverse()) this.restore(cgroups, old.get(file));
+        throw internal(`Failed to set ${setting.file}: ${messageOf(error)}`, { cause: error });
+      }
+    }
+  }
+
+  /** The same for limits of disks, of which a control file holds several. */
+  changeDisks(cgroups: CgroupDirectories, before: readonly CgroupSetting[], after: readonly CgroupSetting[]): void {
+    for (const setting of settingsChange(before, after)) {
+      try {
+        this.write(cgroups, setting);
+      } catch (error) {
         throw internal(`Failed to set ${setting.file}: ${messageOf(error)}`, { cause: error });
       }
     }

@@ -7,7 +7,8 @@ import type { ContainerCgroups } from './container-cgroups.js';
 import type { ContainerLimits } from './container-limits.js';
 import type { ContainerDevices } from './devices/container-devices.js';
 import type { DeviceParts } from './devices/device-handler.js';
-import type { DiskMounts } from './disk-devices.js';
+import type { DiskMounts, DiskPlan } from './disk-devices.js';
+import type { DiskLimits } from './disk-limits.js';
 import { checkRawLxc, type HostPolicy } from './host-policy.js';
 import type { InstanceRecords } from './instance-records.js';
 import { lxcConfig } from './lxc-config.rules.js';
@@ -26,6 +27,9 @@ const lxcfsFiles = [
   'sys/devices/system/cpu/online',
 ];
 
+/** What was made ready on the host. */
+type StartParts = DeviceParts & { readonly disks: readonly DiskPlan[] };
+
 export interface ContainerStarterDependencies {
   readonly paths: LxcPaths;
   readonly lxc: LxcTools;
@@ -35,6 +39,7 @@ export interface ContainerStarterDependencies {
   readonly cgroups: ContainerCgroups;
   readonly limits: ContainerLimits;
   readonly disks: DiskMounts;
+  readonly diskLimits: DiskLimits;
   readonly devices: ContainerDevices;
   readonly rootfs: RootfsOwner;
   readonly policy: HostPolicy;
@@ -52,7 +57,7 @@ export class ContainerStarter {
 
   /** The caller holds the instance's lock. */
   async start(spec: InstanceSpec): Promise<StartResult> {
-    const { running, records, devices, policy, paths } = this.deps;
+    const { running, records, devices, disks, policy, paths } = this.deps;
     await running.settled(spec.projectName);
     if (running.get(spec.projectName) !== undefined) throw conflict('The instance is already running');
     this.checkEpoch(spec);
@@ -67,7 +72,7 @@ export class ContainerStarter {
     records.set(spec.projectName, { spec, placementEpoch: spec.placementEpoch, running: null });
     try {
       // What a device says is LXD's wording already.
-      const parts = await devices.prepare(spec);
+      const parts = { ...(await devices.prepare(spec)), disks: await disks.attachAll(spec) };
       const pid = await this.launch(spec, nics, parts, { path: rootfsPath, idmapped: rootfs.idmapped });
       await devices.started({ spec, ...running.get(spec.projectName)!.record });
       return { pid, volatile: { ...volatile, ...rootfs.volatile } };
@@ -77,7 +82,7 @@ export class ContainerStarter {
     }
   }
 
-  private async launch(spec: InstanceSpec, nics: readonly NicPlan[], parts: DeviceParts, rootfs: { path: string; idmapped: boolean }): Promise<number> {
+  private async launch(spec: InstanceSpec, nics: readonly NicPlan[], parts: StartParts, rootfs: { path: string; idmapped: boolean }): Promise<number> {
     const { paths } = this.deps;
     try {
       this.writeConfig(spec, nics, parts, rootfs);
@@ -122,8 +127,8 @@ export class ContainerStarter {
     cgroups.remove(projectName);
   }
 
-  private writeConfig(spec: InstanceSpec, nics: readonly NicPlan[], devices: DeviceParts, rootfs: { path: string; idmapped: boolean }): void {
-    const { paths, limits, disks, helperPath, cgroups, running, records } = this.deps;
+  private writeConfig(spec: InstanceSpec, nics: readonly NicPlan[], parts: StartParts, rootfs: { path: string; idmapped: boolean }): void {
+    const { paths, limits, diskLimits, helperPath, cgroups, running, records } = this.deps;
     const { projectName } = spec;
     const seccomp = paths.seccomp(projectName);
     mkdirSync(`${paths.state.root}/security/seccomp`, { recursive: true, mode: 0o700 });
@@ -136,7 +141,7 @@ export class ContainerStarter {
       log: paths.log(projectName), consoleLog: paths.consoleLog(projectName),
       payloadCgroup: paths.payloadCgroup(projectName), monitorCgroup: paths.monitorCgroup(projectName), pivotCgroup: paths.pivotCgroup(projectName),
       postStop: `${helperPath} notify ${paths.hookFifo} ${projectName}`,
-      disks: disks.attachAll(spec), devices, limits: limits.settings(spec.config), cpus: pins.get(projectName) ?? null,
+      disks: parts.disks, devices: parts, limits: [...limits.settings(spec.config), ...diskLimits.settings(spec)], cpus: pins.get(projectName) ?? null,
       cpusetUnified: limits.cpusetUnified, appArmor: this.appArmor, devicesUnified: devicesUnified(cgroups.layout), openFiles: openFilesLimit(),
       guestDirectory: paths.state.devlxd,
       lxcfs: existsSync(`${lxcfsRoot}/proc`) ? lxcfsFiles.filter((file) => existsSync(`${lxcfsRoot}/${file}`)) : [], lxcfsRoot,

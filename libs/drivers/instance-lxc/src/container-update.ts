@@ -4,7 +4,9 @@ import type { Netlink, RoostHelper } from '#host';
 import type { DeviceSpec, InstanceSpec, VolatileChange } from '#ports';
 import type { ContainerLimits } from './container-limits.js';
 import { deviceChanges, type ContainerDevices } from './devices/container-devices.js';
+import { deviceStartError } from './devices/device-handler.js';
 import { additionalDisks, type DiskMounts } from './disk-devices.js';
+import type { DiskLimits } from './disk-limits.js';
 import { hostId } from './idmap.rules.js';
 import { planNics, type NicPlan } from './nic-devices.rules.js';
 import type { RunningContainer } from './running-containers.js';
@@ -16,6 +18,7 @@ export class ContainerUpdate {
   constructor(
     private readonly limits: ContainerLimits,
     private readonly disks: DiskMounts,
+    private readonly diskLimits: DiskLimits,
     private readonly devices: ContainerDevices,
     private readonly helper: RoostHelper,
     private readonly netlink: Netlink,
@@ -33,6 +36,7 @@ export class ContainerUpdate {
       this.limits.change(container.record.cgroups, before.config, after.config);
       undos.push(() => this.limits.change(container.record.cgroups, after.config, before.config));
       await this.changeDisks(container, before, after, undos);
+      this.changeDiskLimits(container, before, after, undos);
       await this.changeGuestApi(container, before, after, undos);
       const nics = this.changeNics(container, before, after, undos);
       await this.devices.change({ ...container.record, spec: before, hostNames: nics.hostNames }, after, undos);
@@ -44,19 +48,25 @@ export class ContainerUpdate {
   }
 
   private async changeDisks(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): Promise<void> {
-    const { removed, added } = deviceChanges(additionalDisks(before), additionalDisks(after));
+    const { removed, added } = deviceChanges(additionalDisks(before).map(withoutLimits), additionalDisks(after).map(withoutLimits));
     for (const device of removed) {
       await this.removeDisk(container, before, device);
       undos.push(() => this.addDisk(container, before, device));
     }
     for (const device of added) {
-      await this.addDisk(container, after, device);
+      await this.addDisk(container, after, device).catch((error: unknown) => { throw deviceStartError(device.name, error); });
       undos.push(() => this.removeDisk(container, after, device));
     }
   }
 
+  private changeDiskLimits(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): void {
+    const [old, wanted] = [this.diskLimits.settings(before), this.diskLimits.settings(after, before.devices)];
+    undos.push(() => this.limits.changeDisks(container.record.cgroups, wanted, old));
+    this.limits.changeDisks(container.record.cgroups, old, wanted);
+  }
+
   private async addDisk(container: RunningContainer, spec: InstanceSpec, device: DeviceSpec): Promise<void> {
-    const plan = this.disks.attach(spec, device);
+    const plan = await this.disks.attach(spec, device);
     if (plan === null) return;
     try {
       await this.helper.mountInside({
@@ -125,6 +135,11 @@ export class ContainerUpdate {
       master: nic.parent === '' ? 0 : parent('ifindex'),
     });
   }
+}
+
+/** Limits change without the disk being taken away. */
+function withoutLimits({ name, config }: DeviceSpec): DeviceSpec {
+  return { name, config: Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('limits.'))) };
 }
 
 /** Reservations, filters and rates of a NIC are applied elsewhere: they do not replace the interface. */

@@ -2,7 +2,8 @@ import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, rea
 import { detachMount, mountCall, MS_BIND, MS_PRIVATE, MS_REC } from '#host';
 import { invalid, isFalse, isTrue, type StateDirectory } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
-import { escapeDevicePart } from './devices/device-handler.js';
+import { deviceStartError, escapeDevicePart } from './devices/device-handler.js';
+import { checkPropagation, isForeignSource, refuseSource, type BlockSources } from './disk-sources.js';
 import { checkDiskSource, type HostPolicy } from './host-policy.js';
 import type { LxcPaths } from './lxc-paths.js';
 
@@ -29,7 +30,7 @@ export interface DiskPlan {
 
 /** Disk devices other than the root. */
 export function additionalDisks(spec: InstanceSpec): DeviceSpec[] {
-  return spec.devices.filter(({ config }) => config['type'] === 'disk' && config['path'] !== '/' && config['path'] !== undefined);
+  return spec.devices.filter(({ config }) => config['type'] === 'disk' && config['path'] !== '/' && (config['path'] !== undefined || isForeignSource(config)));
 }
 
 /** Files of a custom volume have the container's own ids on disk. */
@@ -51,41 +52,46 @@ export function diskMountPoint(directory: string, device: string, target: string
  * descriptor leads, and bound from the descriptor, so that a link swapped in between changes nothing (hazards E4).
  */
 export class DiskMounts {
-  constructor(private readonly paths: LxcPaths, private readonly state: StateDirectory, private readonly policy: HostPolicy) {}
+  constructor(private readonly paths: LxcPaths, private readonly state: StateDirectory, private readonly policy: HostPolicy, private readonly blocks: BlockSources) {}
 
   /** Refuses a disk that a change adds when its source is not there, as LXD does before anything is changed. */
   checkAdded(before: InstanceSpec, after: InstanceSpec): void {
     const known = new Map(before.devices.map(({ name, config }) => [name, config['source'] ?? '']));
     for (const { name, config } of additionalDisks(after)) {
-      const source = this.sourceOf(after, { name, config });
-      if (known.get(name) === config['source'] || isOptional(config) || existsSync(source)) continue;
-      throw invalid(`Failed add validation for device "${name}": Missing source path "${source}" for disk "${name}"`);
+      if (known.get(name) !== config['source']) this.requireSource(after, { name, config }, 'add');
     }
   }
 
   /** All disks of the instance. What was bound before a failure stays; `detachAll` takes it away. */
-  attachAll(spec: InstanceSpec): DiskPlan[] {
-    return additionalDisks(spec).map((device) => this.attach(spec, device)).filter((plan) => plan !== null);
+  async attachAll(spec: InstanceSpec): Promise<DiskPlan[]> {
+    const plans: DiskPlan[] = [];
+    for (const device of additionalDisks(spec)) {
+      this.requireSource(spec, device, 'start');
+      const plan = await this.attach(spec, device).catch((error: unknown) => { throw deviceStartError(device.name, error); });
+      if (plan !== null) plans.push(plan);
+    }
+    return plans;
   }
 
-  /** Null for an optional disk whose source is not there. */
-  attach(spec: InstanceSpec, { name, config }: DeviceSpec): DiskPlan | null {
+  /** Null for a disk whose source is not there. */
+  async attach(spec: InstanceSpec, { name, config }: DeviceSpec): Promise<DiskPlan | null> {
+    refuseSource(config);
+    checkPropagation(config);
     const target = config['path'] ?? '';
     const source = this.sourceOf(spec, { name, config });
     const recursive = isTrue(config['recursive']);
-    if (!existsSync(source)) {
-      if (isOptional(config)) return null;
-      throw invalid(`Missing source path "${source}" for disk "${name}"`);
-    }
+    if (!existsSync(source)) return null;
     const mountedAt = diskMountPoint(this.paths.devices(spec.projectName), name, target);
     const fd = openSync(source, O_PATH);
     try {
       const from = `/proc/self/fd/${fd}`;
       const ownDirectories = { refused: this.state.root, allowed: this.state.storagePools };
       checkDiskSource(readlinkSync(from), this.policy, ownDirectories);
-      const isDirectory = fstatSync(fd).isDirectory();
+      const status = fstatSync(fd);
+      const isDirectory = status.isDirectory() || status.isBlockDevice();
       this.makeMountPoint(mountedAt, isDirectory);
-      mountCall(from, mountedAt, '', MS_BIND | (recursive ? MS_REC : 0));
+      if (status.isBlockDevice()) await this.blocks.mount(readlinkSync(from), mountedAt, { readonly: isTrue(config['readonly']), raw: config['raw.mount.options'] ?? '' });
+      else mountCall(from, mountedAt, '', MS_BIND | (recursive ? MS_REC : 0));
       const propagation = config['propagation'] ?? '';
       if (propagation === '') mountCall('', mountedAt, '', MS_PRIVATE | (recursive ? MS_REC : 0));
       return { device: name, source, mountedAt, target, isDirectory, readonly: isTrue(config['readonly']), recursive, propagation, shifted: isTrue(config['shift']) || isMapped(spec, name) };
@@ -105,8 +111,16 @@ export class DiskMounts {
     for (const name of readdirSync(directory)) if (name.startsWith('disk.')) this.remove(`${directory}/${name}`);
   }
 
-  private sourceOf(spec: InstanceSpec, { name, config }: DeviceSpec): string {
+  private requireSource(spec: InstanceSpec, { name, config }: DeviceSpec, when: 'add' | 'start'): void {
+    const source = this.sourceOf(spec, { name, config });
+    if (isForeignSource(config) || isOptional(config) || existsSync(source)) return;
+    throw invalid(`Failed ${when} validation for device "${name}": Missing source path "${source}" for disk "${name}"`);
+  }
+
+  /** Where the files of a disk device are on this host, the root included. */
+  sourceOf(spec: InstanceSpec, { name, config }: DeviceSpec): string {
     const source = config['source'] ?? '';
+    if (config['path'] === '/') return this.state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name);
     if (!config['pool']) return source;
     const volume = spec.volumes.find(({ device }) => device === name)?.volume;
     if (volume === undefined) throw invalid(`Failed to start device "${name}": Failed loading custom volume: Storage volume not found`);

@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { claimMemoryDirectory, HelperService, LxcTools, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
+import { claimMemoryDirectory, HelperService, LxcTools, Mounts, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
@@ -15,6 +15,8 @@ import { HostWatch } from './devices/host-watch.js';
 import { hostDeviceRoots, NodeDevices, type DeviceRoots } from './devices/node-devices.js';
 import { ProxyDevices } from './devices/proxy-devices.js';
 import { DiskMounts } from './disk-devices.js';
+import { DiskLimits } from './disk-limits.js';
+import { BlockSources } from './disk-sources.js';
 import { HookFifo } from './hook-fifo.js';
 import { policyForPlainDaemon, policyForRootDaemon, type HostPolicy } from './host-policy.js';
 import { InstanceEvents } from './instance-events.js';
@@ -72,7 +74,8 @@ export class LxcHost {
     const paths = new LxcPaths(state, stateId, claimMemoryDirectory(`roost-${stateId}`));
     const records = new InstanceRecords(paths);
     const cgroups = new ContainerCgroups(paths, layout);
-    const disks = new DiskMounts(paths, state, policy);
+    const disks = new DiskMounts(paths, state, policy, new BlockSources(commands, new Mounts(commands)));
+    const diskLimits = new DiskLimits(disks, layout);
     const limits = new ContainerLimits(layout, logger);
     const lxc = new LxcTools(commands);
     const nodes = new NodeDevices(new DeviceNodes(paths, helper, lxc), options.deviceRoots ?? hostDeviceRoots, logger);
@@ -93,9 +96,9 @@ export class LxcHost {
     this.instances = new LxcInstanceDriver({
       files: this.files,
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, devices, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
-      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, devices, rootfs, policy, nicRules }),
+      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules }),
       stopper: new ContainerStopper(running, cgroups, records),
-      update: new ContainerUpdate(limits, disks, devices, helper, this.netlink, state.devlxd),
+      update: new ContainerUpdate(limits, disks, diskLimits, devices, helper, this.netlink, state.devlxd),
       nicRules,
     });
     this.exec = new LxcExecSessions(paths, running, records, new SessionServer(commands, helper.path, logger), logger);
