@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => pair.destroy());
 
 const options: CompareOptions = {
-  normalise: (text) => text.replace(/^Try `lxc info --show-log .*\n?/gm, '').replaceAll(/\b252(\d\d)\b/g, '251$1').replaceAll('10.98.72', '10.98.71').replaceAll('ctbr-r', 'ctbr-l').replace(/^ +/gm, ' ').trim(),
+  normalise: (text) => text.replace(/^Try `lxc info --show-log .*\n?/gm, '').replaceAll(/\b252(\d\d)\b/g, '251$1').replaceAll(/\b10\.(9\d)\.72\b/g, '10.$1.71').replaceAll('ctbr-r', 'ctbr-l').replace(/^ +/gm, ' ').trim(),
   env: (target) => ({ P: `${port(target.kind)}`.slice(0, 3), NET: host(target.kind), BR: pair.bridge(target) }),
 };
 
@@ -94,6 +94,10 @@ lines('nodes', `
   lxc config device add c1 g3 gpu gputype=mdev mdev=x
   lxc config device add c1 g4 gpu gputype=sriov
   lxc config device add c1 g5 gpu id=0 pci=0000:01:00.0
+  lxc config device add c1 g6 gpu gputype=mig mig.gi=0 mig.ci=0
+  lxc config device add c1 t1 tpm path=/dev/tpm0 pathrm=/dev/tpmrm0
+  lxc config device add c1 i1 infiniband nictype=physical parent=ib77
+  lxc config device add c1 i2 infiniband nictype=sriov parent=ib77
   lxc config device add c1 pc pci address=0000:00:01.0
   lxc config device add c1 no none
   lxc config device remove c1 u1 h1 no
@@ -138,11 +142,42 @@ lines('disks', `
   lxc config unset c1 limits.network.priority
 `);
 
+lines('network interfaces', `
+  lxc config device add c1 n nic nictype=bridged parent=nope
+  lxc config device add c1 n nic nictype=macvlan parent=nope
+  lxc config device add c1 n nic nictype=physical parent=nope
+  lxc config device add c1 n nic nictype=routed parent=nope ipv4.address=10.95.0.9
+  lxc config device add c1 n nic nictype=sriov parent=nope
+  lxc config device add c1 n nic nictype=sriov parent=lo
+  lxc config device add c1 n nic nictype=ipvlan parent=lo ipv4.address=10.95.0.9
+  lxc config device add c1 n nic nictype=ovn
+  lxc config device add c1 n nic nictype=bridged parent=$BR
+  lxc config device add c1 n nic nictype=p2p ipv4.routes=\${NET/98/96}.0/24 name=p2p0 hwaddr=00:16:3e:00:00:77 mtu=1400
+  lxc exec c1 -- ip -o link show p2p0 | sed 's/.*mtu/mtu/; s/ brd.*//'
+  ip route | grep -F "\${NET/98/96}." | sed 's/dev veth[0-9a-f]*/dev <veth>/'
+  lxc config device set c1 n ipv4.routes=\${NET/98/95}.0/24
+  lxc config device remove c1 n
+  ip route | grep -F "\${NET/98/95}."
+  lxc config device override c1 eth0 ipv4.routes=\${NET/98/96}.0/24 ipv4.routes.external=\${NET/98/95}.0/24
+  ip route | grep -E "10.9[56].7[12]." | grep -F "$BR" | sed 's/ linkdown//'
+  lxc config device set c1 eth0 ipv4.routes=\${NET/98/94}.0/24
+  ip route | grep -E "10.9[456].7[12]." | grep -F "$BR" | sed 's/ linkdown//'
+  lxc config device set c1 eth0 vlan=5
+  lxc config device remove c1 eth0
+  ip route | grep -E "10.9[456].7[12]." | grep -F "$BR"
+`);
+
 lines('starting with devices that are not there', `
   lxc stop -f c1
   lxc config device add c1 d unix-char source=/dev/no/such path=/dev/nope
   lxc start c1
   lxc list -c s -f csv
+  lxc config device remove c1 d
+  lxc config device add c1 d gpu gputype=mig mig.gi=0 mig.ci=0
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d nic nictype=physical parent=nope
+  lxc start c1
   lxc config device remove c1 d
   lxc config device add c1 d gpu vendorid=fff0
   lxc start c1

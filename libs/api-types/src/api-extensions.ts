@@ -14,9 +14,9 @@ export const apiExtensions: readonly string[] = [
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'seccomp_notify', 'cluster_internal_copy', 'lxc_features', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
   'container_syscall_intercept', 'container_disk_shift', 'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
-  'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_raw_mount', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
-  'limits_hugepages', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os',
-  'resources_system', 'images_push_relay', 'network_dns_search', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
+  'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_raw_mount', 'container_nic_routed', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
+  'limits_hugepages', 'container_nic_routed_gateway', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'container_nic_routed_host_address', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os', 'container_nic_routed_host_table',
+  'resources_system', 'images_push_relay', 'network_dns_search', 'container_nic_routed_limits', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk',
   'backup_override_name', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
   'instance_bulk_state_change', 'instance_pool_move', 'storage_volume_state', 'disk_state_quota', 'projects_compression', 'projects_images_remote_cache_expiry', 'certificate_project',
   'projects_images_auto_update', 'projects_restricted_cluster_target', 'images_default_architecture', 'project_usage', 'warnings', 'projects_restricted_backups_and_snapshots', 'clustering_join_token', 'clustering_description', 'clustering_update_cert', 'storage_api_project', 'server_instance_driver_operational',
@@ -69,8 +69,8 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
   ],
   'network types and parts other than plain bridges': [
     'network_sriov', 'network_vlan', 'network_vlan_physical', 'network_vlan_sriov', 'container_nic_ipvlan', 'container_nic_ipvlan_gateway',
-    'container_nic_ipvlan_host_table', 'container_nic_ipvlan_mode', 'container_nic_routed', 'container_nic_routed_gateway',
-    'container_nic_routed_host_address', 'container_nic_routed_host_table', 'container_nic_routed_limits',
+    'container_nic_ipvlan_host_table', 'container_nic_ipvlan_mode', 
+
     'instance_nic_routed_neighbor_probe', 'network_type_macvlan', 'network_type_sriov', 'network_type_ovn', 'network_type_physical',
     'network_ovn_external_subnets', 'network_ovn_nat', 'network_ovn_external_routes_remove', 'network_physical_ovn_ingress_mode',
     'network_ovn_dhcp', 'network_physical_routes_anycast', 'network_acl', 'network_ovn_acl', 'network_ovn_acl_defaults',

@@ -15,6 +15,7 @@ import { lxcConfig } from './lxc-config.rules.js';
 import type { LxcPaths } from './lxc-paths.js';
 import { planNics, type NicPlan } from './nic-devices.rules.js';
 import type { NicRules } from './nic-rules.js';
+import type { NicHost } from './nics/nic-host.js';
 import type { RootfsOwner } from './rootfs-owner.js';
 import type { RunningContainers } from './running-containers.js';
 import { interceptedCalls, interceptionSettings, seccompPolicy } from './seccomp-policy.rules.js';
@@ -44,6 +45,7 @@ export interface ContainerStarterDependencies {
   readonly rootfs: RootfsOwner;
   readonly policy: HostPolicy;
   readonly nicRules: NicRules;
+  readonly nicHost: NicHost;
 }
 
 /**
@@ -69,13 +71,15 @@ export class ContainerStarter {
     const rootfsPath = `${paths.state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name)}/rootfs`;
     const rootfs = await this.deps.rootfs.prepare(spec, rootfsPath);
     const { nics, volatile } = planNics(spec);
+    this.deps.nicHost.check(spec, nics);
     records.set(spec.projectName, { spec, placementEpoch: spec.placementEpoch, running: null });
     try {
       // What a device says is LXD's wording already.
       const parts = { ...(await devices.prepare(spec)), disks: await disks.attachAll(spec) };
+      const lent = this.deps.nicHost.lend(spec, nics);
       const pid = await this.launch(spec, nics, parts, { path: rootfsPath, idmapped: rootfs.idmapped });
       await devices.started({ spec, ...running.get(spec.projectName)!.record });
-      return { pid, volatile: { ...volatile, ...rootfs.volatile } };
+      return { pid, volatile: { ...volatile, ...lent, ...rootfs.volatile } };
     } catch (error) {
       await this.undo(spec.projectName);
       throw error;
@@ -90,6 +94,7 @@ export class ContainerStarter {
       const pid = this.verify(spec.projectName, nics);
       this.setPortIsolation(nics);
       await this.deps.nicRules.apply(spec, hostNamesOf(nics));
+      await this.deps.nicHost.apply(spec, hostNamesOf(nics));
       return pid;
     } catch (error) {
       throw wrap(error, `Failed to start "${spec.projectName}"`);
@@ -101,6 +106,7 @@ export class ContainerStarter {
     const { cgroups, devices, disks } = this.deps;
     await this.discard(projectName);
     await devices.forget(projectName);
+    await this.deps.nicHost.forget(projectName, this.deps.records.get(projectName)?.spec ?? null);
     disks.detachAll(projectName);
     await cgroups.removeWhenEmpty(projectName);
   }

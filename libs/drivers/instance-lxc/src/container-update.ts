@@ -1,6 +1,5 @@
-import { isFalse, randomHex } from '#kernel';
-import { readFileSync } from 'node:fs';
-import type { Netlink, RoostHelper } from '#host';
+import type { RoostHelper } from '#host';
+import { internal, isFalse } from '#kernel';
 import type { DeviceSpec, InstanceSpec, VolatileChange } from '#ports';
 import type { ContainerLimits } from './container-limits.js';
 import { deviceChanges, type ContainerDevices } from './devices/container-devices.js';
@@ -9,6 +8,7 @@ import { additionalDisks, type DiskMounts } from './disk-devices.js';
 import type { DiskLimits } from './disk-limits.js';
 import { hostId } from './idmap.rules.js';
 import { planNics, type NicPlan } from './nic-devices.rules.js';
+import type { NicHost } from './nics/nic-host.js';
 import type { RunningContainer } from './running-containers.js';
 
 type Undo = () => Promise<void> | void;
@@ -21,7 +21,7 @@ export class ContainerUpdate {
     private readonly diskLimits: DiskLimits,
     private readonly devices: ContainerDevices,
     private readonly helper: RoostHelper,
-    private readonly netlink: Netlink,
+    private readonly nicHost: NicHost,
     /** What containers see as /dev/lxd. */
     private readonly guestDirectory: string,
   ) {}
@@ -38,7 +38,7 @@ export class ContainerUpdate {
       await this.changeDisks(container, before, after, undos);
       this.changeDiskLimits(container, before, after, undos);
       await this.changeGuestApi(container, before, after, undos);
-      const nics = this.changeNics(container, before, after, undos);
+      const nics = await this.changeNics(container, before, after, undos);
       await this.devices.change({ ...container.record, spec: before, hostNames: nics.hostNames }, after, undos);
       return nics;
     } catch (error) {
@@ -99,41 +99,48 @@ export class ContainerUpdate {
     undos.push(() => show(was));
   }
 
-  private changeNics(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): VolatileChange & { hostNames: Record<string, string> } {
+  private async changeNics(container: RunningContainer, before: InstanceSpec, after: InstanceSpec, undos: Undo[]): Promise<VolatileChange & { hostNames: Record<string, string> }> {
     const hostNames: Record<string, string> = { ...container.record.hostNames };
+    const { pid } = container.record.init;
     const volatile: Record<string, string> = {};
     const nics = (spec: InstanceSpec): DeviceSpec[] => spec.devices.filter(({ config }) => config['type'] === 'nic').map((device) => withoutAddresses(device, spec));
     const { removed, added } = deviceChanges(nics(before), nics(after));
     const old = planNics(before, new Map(Object.entries(hostNames))).nics;
     for (const { name } of removed) {
       const nic = old.find(({ device }) => device === name);
-      if (nic === undefined || nic.kind !== 'veth') continue;
-      this.netlink.deleteLink(hostNames[name] ?? nic.hostName);
-      undos.push(() => this.addNic(container, nic));
+      if (nic === undefined) continue;
+      await this.nicHost.remove(before, pid, { ...nic, hostName: hostNames[name] ?? nic.hostName });
+      undos.push(async () => { await this.plugNic(before, pid, nic); });
       delete hostNames[name];
-      volatile[`volatile.${name}.host_name`] = '';
+      for (const key of ['host_name', 'last_state.created', 'last_state.hwaddr', 'last_state.mtu']) {
+        if (key === 'host_name' || before.config[`volatile.${name}.${key}`] !== undefined) volatile[`volatile.${name}.${key}`] = '';
+      }
     }
-    if (added.length === 0) return { hostNames, volatile };
-    const planned = planNics(after, new Map(Object.entries(hostNames)));
+    const planned = added.length === 0 ? { nics: [], volatile: {} } : planNics(after, new Map(Object.entries(hostNames)));
     for (const { name } of added) {
       const nic = planned.nics.find(({ device }) => device === name);
       if (nic === undefined) continue;
-      this.addNic(container, nic);
-      undos.push(() => this.netlink.deleteLink(nic.hostName));
-      hostNames[name] = nic.hostName;
+      Object.assign(volatile, await this.plugNic(after, pid, nic));
+      undos.push(() => this.nicHost.remove(after, pid, nic));
+      if (nic.hostName !== '') hostNames[name] = nic.hostName;
       for (const [key, value] of Object.entries(planned.volatile)) if (key.startsWith(`volatile.${name}.`)) volatile[key] = value;
     }
+    const former = { spec: before, hostNames: container.record.hostNames };
+    undos.push(() => this.nicHost.apply(before, former.hostNames, { spec: after, hostNames }));
+    await this.nicHost.apply(after, hostNames, former);
     return { hostNames, volatile };
   }
 
-  /** The interface appears inside with its name and MAC address, down, as LXD leaves it. */
-  private addNic(container: RunningContainer, nic: NicPlan): void {
-    const parent = (file: string): number => Number(readFileSync(`/sys/class/net/${nic.parent}/${file}`, 'latin1'));
-    const mtu = nic.mtu !== 0 ? nic.mtu : nic.parent === '' ? 1500 : parent('mtu');
-    this.netlink.createVeth({
-      hostName: nic.hostName, name: nic.name, pid: container.record.init.pid, mac: nic.mac || `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`, mtu,
-      master: nic.parent === '' ? 0 : parent('ifindex'),
-    });
+  private async plugNic(spec: InstanceSpec, pid: number, nic: NicPlan): Promise<Record<string, string>> {
+    if (nic.kind === 'ipvlan') throw internal(`Failed to add device "${nic.device}": Device cannot be added when instance is running`);
+    this.nicHost.check(spec, [nic]);
+    try {
+      const volatile = this.nicHost.lend(spec, [nic]);
+      await this.nicHost.add(pid, nic);
+      return volatile;
+    } catch (error) {
+      throw deviceStartError(nic.device, error);
+    }
   }
 }
 

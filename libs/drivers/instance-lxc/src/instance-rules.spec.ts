@@ -69,7 +69,7 @@ describe('planNics', () => {
   });
 
   it('refuses types this host cannot make', () => {
-    expect(() => planNics(spec({}, [['lan', { nictype: 'sriov' }]]))).toThrow('sriov');
+    expect(() => planNics(spec({}, [['lan', { nictype: 'ovn' }]]))).toThrow('Network interface type "ovn"');
   });
 });
 

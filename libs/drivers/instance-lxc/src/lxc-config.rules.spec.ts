@@ -62,7 +62,7 @@ describe('lxcConfig', () => {
 
   it('describes interfaces and disks', () => {
     const found = lines({
-      nics: [{ device: 'lan', kind: 'veth', name: 'eth0', hostName: 'veth1', parent: 'br0', mac: '00:16:3e:00:00:01', mtu: 1400, isolated: false }],
+      nics: [{ device: 'lan', kind: 'veth', nictype: 'bridged', name: 'eth0', hostName: 'veth1', parent: 'br0', mac: '00:16:3e:00:00:01', mtu: 1400, isolated: false }],
       disks: [{ device: 'd', source: '/s', mountedAt: '/devices/c1/disk.d.mnt-a b', target: '/mnt/a b', isDirectory: true, readonly: true, recursive: true, propagation: 'rslave', shifted: true }],
       limits: [{ controller: 'pids', file: 'pids.max', value: '5', unified: false }, { controller: 'memory', file: 'memory.max', value: 'max', unified: true, unset: true }],
     });
@@ -72,6 +72,27 @@ describe('lxcConfig', () => {
       'lxc.mount.entry = /devices/c1/disk.d.mnt-a\\040b mnt/a\\040b none ro,rbind,rslave,create=dir,idmap=container 0 0', 'lxc.cgroup.pids.max = 5',
     ]));
     expect(found.join('\n')).not.toContain('memory.max');
+  });
+});
+
+describe('interfaces without a bridge', () => {
+  const nic = { device: 'lan', nictype: 'routed', name: 'eth0', hostName: 'veth1', parent: 'eth9', mac: '', mtu: 0, isolated: false };
+  const linesOf = (changes: Partial<typeof nic> & { kind?: 'veth' | 'ipvlan' }, config: Record<string, string>): string[] =>
+    lines({ spec: { ...spec, devices: [{ name: 'lan', config }] }, nics: [{ ...nic, kind: 'veth', ...changes }] }).filter((line) => line.startsWith('lxc.net.0.ip') || line.startsWith('lxc.net.0.link'));
+
+  it('gives a routed one its addresses and the way out', () => {
+    expect(linesOf({}, { 'ipv4.address': '10.1.0.9, 10.1.0.10', 'ipv6.address': 'fd42::9', 'ipv6.gateway': 'none' })).toEqual([
+      'lxc.net.0.ipv4.gateway = 169.254.0.1', 'lxc.net.0.ipv4.address = 10.1.0.9/32', 'lxc.net.0.ipv4.address = 10.1.0.10/32', 'lxc.net.0.ipv6.address = fd42::9/128',
+    ]);
+  });
+
+  it('gives one of ipvlan its mode', () => {
+    expect(linesOf({ kind: 'ipvlan', nictype: 'ipvlan' }, { 'ipv4.address': '10.1.0.9' })).toEqual([
+      'lxc.net.0.link = eth9', 'lxc.net.0.ipvlan.mode = l3s', 'lxc.net.0.ipvlan.isolation = bridge', 'lxc.net.0.ipv4.gateway = dev', 'lxc.net.0.ipv4.address = 10.1.0.9/32',
+    ]);
+    expect(linesOf({ kind: 'ipvlan', nictype: 'ipvlan' }, { mode: 'l2', 'ipv4.address': '10.1.0.9/24', 'ipv4.gateway': '10.1.0.1' })).toEqual([
+      'lxc.net.0.link = eth9', 'lxc.net.0.ipvlan.mode = l2', 'lxc.net.0.ipvlan.isolation = bridge', 'lxc.net.0.ipv4.address = 10.1.0.9/24', 'lxc.net.0.ipv4.gateway = 10.1.0.1',
+    ]);
   });
 });
 

@@ -5,6 +5,7 @@ import { commonDeviceRules } from './devices/device-nodes.js';
 import type { DeviceFile, DeviceParts } from './devices/device-handler.js';
 import type { DiskPlan } from './disk-devices.js';
 import type { NicPlan } from './nic-devices.rules.js';
+import { addressList, routedGateway } from './nics/nic-host.rules.js';
 
 export interface LxcConfigInput {
   readonly spec: InstanceSpec;
@@ -50,7 +51,7 @@ export function lxcConfig(input: LxcConfigInput): string {
   const privileged = spec.idmap.length === 0;
   const lines = [
     ...bookkeeping(input), ...isolation(input, privileged), ...mounts(input, privileged), ...identity(spec), ...limits(input),
-    ...input.nics.flatMap(nicLines), ...input.disks.flatMap(diskLines), ...input.devices.files.map(fileLine),
+    ...input.nics.flatMap((nic, index) => nicLines(nic, index, spec.devices.find(({ name }) => name === nic.device)?.config ?? {})), ...input.disks.flatMap(diskLines), ...input.devices.files.map(fileLine),
   ];
   // A value with a line break would be a line of its own, past the policy on raw.lxc.
   const broken = lines.find((line) => line.includes('\n'));
@@ -134,14 +135,40 @@ function limits({ spec, limits: settings, cpus, cpusetUnified, openFiles }: LxcC
   return [...lines, ...kernel.map(([key, value]) => `lxc.prlimit.${key.slice('limits.kernel.'.length)} = ${value}`)];
 }
 
-function nicLines(nic: NicPlan, index: number): string[] {
+/** Addresses and gateways of a NIC that no DHCP serves. */
+function routedLines(config: Readonly<Record<string, string>>): [string, string][] {
+  return ([4, 6] as const).flatMap((family): [string, string][] => {
+    const gateway = routedGateway(config, family);
+    return [...(gateway === '' ? [] : [[`ipv${family}.gateway`, gateway] as [string, string]]), ...addressLines(config, family)];
+  });
+}
+
+function addressLines(config: Readonly<Record<string, string>>, family: 4 | 6): [string, string][] {
+  const whole = family === 4 ? 32 : 128;
+  return addressList(config, `ipv${family}.address`).map((address) => [`ipv${family}.address`, address.includes('/') ? address : `${address}/${whole}`]);
+}
+
+function ipvlanLines(config: Readonly<Record<string, string>>): [string, string][] {
+  const mode = config['mode'] || 'l3s';
+  return [['ipvlan.mode', mode], ['ipvlan.isolation', 'bridge'], ...([4, 6] as const).flatMap((family): [string, string][] => {
+    const addresses = addressLines(config, family);
+    const gateway = config[`ipv${family}.gateway`] || (mode === 'l2' ? '' : 'auto');
+    // In layer 3 the device itself is the way out.
+    const lines: [string, string][] = addresses.length === 0 || gateway === '' || gateway === 'none' ? [] : [[`ipv${family}.gateway`, gateway === 'auto' ? 'dev' : gateway]];
+    return [...(mode === 'l2' ? [] : lines), ...addresses, ...(mode === 'l2' ? lines : [])];
+  })];
+}
+
+function nicLines(nic: NicPlan, index: number, config: Readonly<Record<string, string>>): string[] {
   const key = (name: string, value: string): string => `lxc.net.${index}.${name} = ${value}`;
   const lines = [key('type', nic.kind), key('name', nic.name), key('flags', 'up')];
   if (nic.mac !== '') lines.push(key('hwaddr', nic.mac));
   if (nic.mtu !== 0) lines.push(key('mtu', `${nic.mtu}`));
-  if (nic.parent !== '') lines.push(key('link', nic.parent));
+  if (nic.parent !== '' && nic.nictype !== 'routed') lines.push(key('link', nic.parent));
   if (nic.kind === 'veth') lines.push(key('veth.pair', nic.hostName));
   if (nic.kind === 'macvlan') lines.push(key('macvlan.mode', 'bridge'));
+  if (nic.nictype === 'routed') lines.push(...routedLines(config).map(([name, value]) => key(name, value)));
+  if (nic.kind === 'ipvlan') lines.push(...ipvlanLines(config).map(([name, value]) => key(name, value)));
   return lines;
 }
 

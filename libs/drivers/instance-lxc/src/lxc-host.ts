@@ -1,8 +1,9 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { claimMemoryDirectory, HelperService, LxcTools, Mounts, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
+import { claimMemoryDirectory, HelperService, Ip, LxcTools, Mounts, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
+import { NicHost } from './nics/nic-host.js';
 import { ContainerCgroups } from './container-cgroups.js';
 import { ContainerLimits } from './container-limits.js';
 import { ContainerStarter } from './container-starter.js';
@@ -14,6 +15,7 @@ import { DeviceNodes } from './devices/device-nodes.js';
 import { HostWatch } from './devices/host-watch.js';
 import { hostDeviceRoots, NodeDevices, type DeviceRoots } from './devices/node-devices.js';
 import { ProxyDevices } from './devices/proxy-devices.js';
+import { UnsupportedDevices } from './devices/unsupported-devices.js';
 import { DiskMounts } from './disk-devices.js';
 import { DiskLimits } from './disk-limits.js';
 import { BlockSources } from './disk-sources.js';
@@ -80,8 +82,9 @@ export class LxcHost {
     const lxc = new LxcTools(commands);
     const nodes = new NodeDevices(new DeviceNodes(paths, helper, lxc), options.deviceRoots ?? hostDeviceRoots, logger);
     const proxies = new ProxyDevices(paths, new ProxyProcesses(commands, helper.path), options.firewall, logger);
-    const devices = new ContainerDevices([nodes, proxies], nodes, () => this.deviceHosts());
-    const running = new RunningContainers({ records, cgroups, disks, devices, netlink: this.netlink, events, logger });
+    const devices = new ContainerDevices([nodes, proxies, new UnsupportedDevices()], nodes, () => this.deviceHosts());
+    const nicHost = new NicHost(new Ip(commands, this.netlink), this.netlink, paths);
+    const running = new RunningContainers({ records, cgroups, disks, devices, nicHost, netlink: this.netlink, events, logger });
     const nicRules = new NicRules(new Tc(commands), options.firewall);
     const rootfs = new RootfsOwner(helper, idmappedMountsDisabled(options.environment ?? process.env));
     [this.paths, this.records, this.running, this.cgroups, this.devices] = [paths, records, running, cgroups, devices];
@@ -96,9 +99,9 @@ export class LxcHost {
     this.instances = new LxcInstanceDriver({
       files: this.files,
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, devices, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
-      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules }),
+      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules, nicHost }),
       stopper: new ContainerStopper(running, cgroups, records),
-      update: new ContainerUpdate(limits, disks, diskLimits, devices, helper, this.netlink, state.devlxd),
+      update: new ContainerUpdate(limits, disks, diskLimits, devices, helper, nicHost, state.devlxd),
       nicRules,
     });
     this.exec = new LxcExecSessions(paths, running, records, new SessionServer(commands, helper.path, logger), logger);

@@ -3,7 +3,9 @@ import type { InstanceSpec } from '#ports';
 
 export interface NicPlan {
   readonly device: string;
-  readonly kind: 'veth' | 'macvlan' | 'phys';
+  readonly kind: 'veth' | 'macvlan' | 'ipvlan' | 'phys';
+  /** As configured: `bridged`, `p2p`, `routed`, `physical`, ... */
+  readonly nictype: string;
   /** Name inside. */
   readonly name: string;
   /** Name of the host's end of a veth; empty for other kinds. */
@@ -49,14 +51,15 @@ export function planNics(spec: InstanceSpec, taken: ReadonlyMap<string, string> 
   const nics = devices.map(({ name: device, config }): NicPlan => {
     const known = (key: string): string => config[key] || spec.config[`volatile.${device}.${key}`] || '';
     const network = spec.nics.find((nic) => nic.device === device);
-    const kind = kindOf(config, device);
+    const nictype = config['nictype'] || 'bridged';
+    const kind = kindOf(nictype, device);
     const parent = network?.parent || config['parent'] || '';
     const hostName = kind === 'veth' ? taken.get(device) ?? (config['host_name'] || `veth${randomHex(4)}`) : '';
     if (hostName !== '') remember(device, 'host_name', hostName);
     return {
-      device, kind, hostName, parent: config['nictype'] === 'p2p' ? '' : parent,
+      device, kind, nictype, hostName, parent: nictype === 'p2p' ? '' : parent,
       name: known('name') || remember(device, 'name', chooseName()),
-      mac: kind === 'phys' ? config['hwaddr'] ?? '' : known('hwaddr') || remember(device, 'hwaddr', `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`),
+      mac: kind === 'phys' || kind === 'ipvlan' ? config['hwaddr'] ?? '' : known('hwaddr') || remember(device, 'hwaddr', `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`),
       mtu: Number(config['mtu'] || network?.networkConfig['bridge.mtu'] || 0),
       isolated: ['true', '1', 'yes', 'on'].includes((config['security.port_isolation'] ?? '').toLowerCase()),
     };
@@ -64,10 +67,10 @@ export function planNics(spec: InstanceSpec, taken: ReadonlyMap<string, string> 
   return { nics, volatile };
 }
 
-function kindOf(config: Readonly<Record<string, string>>, device: string): NicPlan['kind'] {
-  const type = config['nictype'] || 'bridged';
-  if (type === 'bridged' || type === 'p2p') return 'veth';
-  if (type === 'macvlan') return 'macvlan';
-  if (type === 'physical') return 'phys';
+function kindOf(type: string, device: string): NicPlan['kind'] {
+  if (type === 'bridged' || type === 'p2p' || type === 'routed') return 'veth';
+  if (type === 'macvlan' || type === 'ipvlan') return type;
+  // A virtual function is a link of the host too.
+  if (type === 'physical' || type === 'sriov') return 'phys';
   throw invalid(`Network interface type "${type}" of device "${device}" is not supported on this host`);
 }

@@ -7,6 +7,7 @@ import type { DiskMounts } from './disk-devices.js';
 import type { InstanceEvents } from './instance-events.js';
 import type { InstanceRecords, RunningRecord } from './instance-records.js';
 import type { HookLine } from './hook-fifo.js';
+import type { NicHost } from './nics/nic-host.js';
 
 const SIGKILL = 9;
 /** The hook tells of an end at once. This finds containers whose monitor was killed before, so it need not be quick. */
@@ -19,6 +20,7 @@ export interface RunningContainersDependencies {
   readonly cgroups: ContainerCgroups;
   readonly disks: DiskMounts;
   readonly devices: Pick<ContainerDevices, 'forget'>;
+  readonly nicHost: Pick<NicHost, 'forget'>;
   readonly netlink: Netlink;
   readonly events: InstanceEvents;
   readonly logger: Logger;
@@ -142,7 +144,7 @@ export class RunningContainers {
   }
 
   private async cleanUp(projectName: string, record: RunningRecord | null): Promise<void> {
-    const { records, cgroups, devices, disks, netlink } = this.deps;
+    const { records, cgroups, devices, disks, netlink, nicHost } = this.deps;
     await this.onEnd(projectName);
     if (record !== null) {
       await waitForEnd(record.init, monitorPatienceMs);
@@ -152,6 +154,7 @@ export class RunningContainers {
     for (let tries = 0; !cgroups.killAll(projectName) && tries < 1000; tries++) await sleep(1 + tries / 10);
     for (const hostName of Object.values(record?.hostNames ?? {})) netlink.deleteLink(hostName);
     await devices.forget(projectName);
+    await nicHost.forget(projectName, records.get(projectName)?.spec ?? null);
     disks.detachAll(projectName);
     await cgroups.removeWhenEmpty(projectName);
     const before = records.get(projectName);

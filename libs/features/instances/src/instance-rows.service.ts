@@ -106,7 +106,7 @@ export class InstanceRows {
     if (byUser && dropsIdmapKeys(current, draft.config)) throw internal("Volatile idmap keys can't be deleted by the user");
     checkExpanded(checked, network, expandedPrefixes);
     this.checkRootStays(before, after);
-    checkAddedNics(row.name, before.expandedDevices, after.expandedDevices);
+    checkAddedNics(row.name, before.expandedDevices, after.expandedDevices, network);
     this.disks.checkAdded(tx.sql, row, before.expandedDevices, after.expandedDevices);
     let config: ConfigMap = draft.config;
     const changed = changedKeys(before.expandedConfig, after.expandedConfig);

@@ -22,6 +22,17 @@ export interface VxlanLink {
   readonly port: number;
 }
 
+export interface InstanceRoute {
+  readonly subnet: string;
+  readonly link: string;
+  readonly via: string;
+  readonly table: string;
+}
+
+function routeText({ subnet, link, via, table }: InstanceRoute): string {
+  return `${subnet}${via === '' ? '' : ` via ${via}`} dev ${link}${table === '' ? '' : ` table ${table}`}`;
+}
+
 /**
  * Lines for `ip -batch`, gathered and run in one process. Names and addresses must have been validated: `ip` splits at blanks.
  */
@@ -45,6 +56,21 @@ export class IpBatch {
     return this.add(`link add name ${name} type vxlan id ${id} ${ends} dstport ${port}`);
   }
 
+  /** Made right inside, in the network namespace of a process. */
+  addMacvlanInside(pid: number, { parent, name, hwaddr, mtu }: { parent: string; name: string; hwaddr: string; mtu: number }): this {
+    return this.add(`link add link ${parent} name ${name}${hwaddr === '' ? '' : ` address ${hwaddr}`}${mtu === 0 ? '' : ` mtu ${mtu}`} netns ${pid} type macvlan mode bridge`);
+  }
+
+  addVlan(name: string, parent: string, id: string): this { return this.add(`link add ${name} link ${parent} type vlan id ${id}`); }
+  /** To the network namespace of a process, under another name. */
+  moveLink(name: string, pid: number, newName: string): this { return this.add(`link set dev ${name} netns ${pid} name ${newName}`); }
+  /** Routes of instances: by a link, or by an address behind it; `table` is empty for the main one. */
+  replaceInstanceRoute(route: InstanceRoute): this { return this.add(`route replace ${routeText(route)}`); }
+  deleteInstanceRoute(route: InstanceRoute): this { return this.add(`route delete ${routeText(route)}`); }
+  /** Answer for an address of an instance on a link of the host. */
+  addProxyNeighbor(address: string, link: string): this { return this.add(`neighbor replace proxy ${address} dev ${link}`); }
+  deleteProxyNeighbor(address: string, link: string): this { return this.add(`neighbor delete proxy ${address} dev ${link}`); }
+
   setAlias(name: string, alias: string): this { return this.add(`link set dev ${name} alias ${alias}`); }
   setMtu(name: string, mtu: number): this { return this.add(`link set dev ${name} mtu ${mtu}`); }
   setAddress(name: string, hwaddr: string): this { return this.add(`link set dev ${name} address ${hwaddr}`); }
@@ -60,6 +86,8 @@ export class IpBatch {
     return this.add(`address add ${cidr} dev ${name}${cidr.includes(':') ? ' nodad' : ''}`);
   }
 
+  /** Whether it is there already or not. */
+  replaceAddress(name: string, cidr: string): this { return this.add(`address replace ${cidr} dev ${name}${cidr.includes(':') ? ' nodad' : ''}`); }
   deleteAddress(name: string, cidr: string): this { return this.add(`address delete ${cidr} dev ${name}`); }
   replaceRoute(name: string, subnet: string): this { return this.add(`route replace ${subnet} dev ${name} proto static`); }
   deleteRoute(name: string, subnet: string): this { return this.add(`route delete ${subnet} dev ${name} proto static`); }

@@ -27,6 +27,16 @@ export class Ip {
     }
   }
 
+  /** Takes away what may be gone already: every line is tried, none is an error. */
+  async applyAll(batch: IpBatch): Promise<void> {
+    if (!batch.empty) await this.commands.run({ argv: ['ip', '-force', '-batch', '-'], stdin: batch.text(), okExitCodes: [0, 1, 2] });
+  }
+
+  /** Runs lines in the network namespace of a process. */
+  async applyInside(pid: number, batch: IpBatch): Promise<void> {
+    if (!batch.empty) await this.commands.run({ argv: ['nsenter', `--net=/proc/${pid}/ns/net`, 'ip', '-batch', '-'], stdin: batch.text() });
+  }
+
   /** All links of this network namespace with addresses and counters. Costs no process. */
   listLinks(): LinkDetails[] {
     return linkDetails(this.netlink.describe());

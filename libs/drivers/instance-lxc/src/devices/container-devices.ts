@@ -1,3 +1,4 @@
+import { internal } from '#kernel';
 import type { InstanceSpec, DeviceSpec } from '#ports';
 import { deviceStartError, type DeviceFile, type DeviceHandler, type DeviceHost, type DeviceParts } from './device-handler.js';
 import type { HostWatch } from './host-watch.js';
@@ -43,6 +44,7 @@ export class ContainerDevices {
       undos.push(() => this.handler(device).add(host, device));
     }
     for (const device of added) {
+      if (!this.handler(device).canAdd(device)) throw internal(`Failed to add device "${device.name}": Device cannot be added when instance is running`);
       undos.push(() => this.handler(device).remove(next, device));
       await this.handler(device).add(next, device).catch((error: unknown) => { throw deviceStartError(device.name, error); });
     }

@@ -34,6 +34,11 @@ export interface DeviceHost {
 export abstract class DeviceHandler {
   abstract readonly types: readonly string[];
 
+  /** Whether it can come while a container runs. */
+  canAdd(_device: DeviceSpec): boolean {
+    return true;
+  }
+
   async prepare(_spec: InstanceSpec, _device: DeviceSpec): Promise<DeviceParts> {
     return { files: [], rules: [] };
   }

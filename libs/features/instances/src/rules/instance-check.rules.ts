@@ -38,11 +38,16 @@ export function checkDeviceTypes(devices: Readonly<DeviceMap>): void {
 }
 
 /** A network knows an instance by one name, so a second NIC cannot be added to it. @throws `conflict` in LXD's words. */
-export function checkAddedNics(instance: string, before: Readonly<DeviceMap>, after: Readonly<DeviceMap>): void {
+export function checkAddedNics(instance: string, before: Readonly<DeviceMap>, after: Readonly<DeviceMap>, network: NetworkLookup): void {
+  const joined = (device: Readonly<ConfigMap> | undefined): string => {
+    if (device?.type !== 'nic') return '';
+    // A managed bridge may be named as any other.
+    return device.network || (device.nictype === 'bridged' && network(device.parent ?? '')?.type === 'bridge' ? (device.parent ?? '') : '');
+  };
   for (const [name, device] of Object.entries(after)) {
-    const network = device.type === 'nic' ? (device.network ?? '') : '';
-    if (network === '' || before[name]?.network === network) continue;
-    const taken = Object.entries(after).some(([other, { type, network: same }]) => other !== name && type === 'nic' && same === network);
+    const same = joined(device);
+    if (same === '' || joined(before[name]) === same) continue;
+    const taken = Object.entries(after).some(([other, config]) => other !== name && joined(config) === same);
     if (taken) throw conflict(`Failed add validation for device "${name}": Instance DNS name "${instance}" already used on network`);
   }
 }
