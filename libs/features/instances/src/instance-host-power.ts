@@ -7,6 +7,7 @@ import { InstanceDisks } from './instance-disks.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName } from './instance-urls.js';
 import { PowerStates } from './power-states.js';
+import { isLinkKey } from './rules/volatile.rules.js';
 import { InstanceTemplates } from './templates/index.js';
 
 const power = 'volatile.last_state.power';
@@ -108,9 +109,9 @@ export class InstanceHostPower {
     this.states.set(hostName(row), 'Running');
   }
 
-  /** Names of links on the host end with the instance. */
+  /** What is known of links ends with the instance. */
   rememberStopped({ row: { id } }: ExpandedInstance): void {
-    const links = Object.keys(this.member.get(id).volatile).filter((key) => key.endsWith('.host_name'));
+    const links = Object.keys(this.member.get(id).volatile).filter(isLinkKey);
     this.member.merge(id, { ...Object.fromEntries(links.map((key) => [key, ''])), [power]: 'STOPPED' });
   }
 

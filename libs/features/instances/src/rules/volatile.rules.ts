@@ -138,7 +138,12 @@ export function restoredConfig(snapshot: Readonly<ConfigMap>, local: Readonly<Co
 }
 
 function isOfTheMoment(key: string): boolean {
-  return key === 'volatile.last_state.power' || (key.startsWith('volatile.') && key.endsWith('.host_name'));
+  return key === 'volatile.last_state.power' || isLinkKey(key);
+}
+
+/** Whether a key tells of a link that a running instance has: its name on the host, and what a lent one was like before. */
+export function isLinkKey(key: string): boolean {
+  return /^volatile\..+\.(host_name|last_state\.(created|hwaddr|mtu))$/.test(key);
 }
 
 const protectedKeys = ['volatile.idmap.base', 'volatile.idmap.current', 'volatile.idmap.next', 'volatile.last_state.idmap'];
