@@ -103,7 +103,7 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
   it('asks before it deletes', async () => {
     await clear();
     type('roost delete -i c1');
-    await shows(/Remove c1 \(yes\/no\): /);
+    await shows(/Remove c1 \(yes\/no\):/);
     type('no');
     await shows(/Error: User aborted delete operation/);
   });
