@@ -11,6 +11,10 @@ const compatDenied = [
   'stub_x32_execve errno 38', 'compat_sys_ptrace errno 38', 'compat_sys_rt_sigpending errno 38', 'compat_sys_rt_sigtimedwait errno 38',
   'compat_sys_rt_sigqueueinfo errno 38', 'compat_sys_sigaltstack errno 38', 'compat_sys_timer_create errno 38',
   'compat_sys_mq_notify errno 38', 'compat_sys_kexec_load errno 38', 'compat_sys_waitid errno 38',
+  'compat_sys_set_robust_list errno 38', 'compat_sys_get_robust_list errno 38', 'compat_sys_vmsplice errno 38', 'compat_sys_move_pages errno 38',
+  'compat_sys_preadv64 errno 38', 'compat_sys_pwritev64 errno 38', 'compat_sys_rt_tgsigqueueinfo errno 38', 'compat_sys_recvmmsg errno 38',
+  'compat_sys_sendmmsg errno 38', 'compat_sys_process_vm_readv errno 38', 'compat_sys_process_vm_writev errno 38', 'compat_sys_setsockopt errno 38',
+  'compat_sys_getsockopt errno 38', 'compat_sys_io_setup errno 38', 'compat_sys_io_submit errno 38', 'stub_x32_execveat errno 38',
 ];
 const ENOSYS = 38;
 
