@@ -78,37 +78,6 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('resources 
       pair.must('lxc delete v1 v2');
     });
 
-    it('hold custom volumes of members, some by the same name', () => {
-      pair.same('lxc storage volume create p1 cv user.a=b --target m2', 1);
-      pair.same('lxc storage volume create p1 cv --target m3', 1);
-      pair.same('lxc storage volume create p1 cv --target m3', 2);
-      pair.same('lxc storage volume create p1 here', 2);
-      pair.same('lxc storage volume create p1 x --target m9', 1);
-      everywhere('lxc storage volume list p1 -f csv | sort');
-      everywhere(`lxc query ${pools}/p1/volumes/custom | jq -c sort`);
-      pair.same('lxc storage volume show p1 cv', 1);
-      pair.same('lxc storage volume get p1 cv user.a --target m2', 3);
-      pair.same('lxc storage volume show p1 here | grep -v created_at', 3);
-      pair.same('lxc storage volume set p1 cv user.a c --target m2 && lxc storage volume get p1 cv user.a --target m2', 1);
-      pair.same('lxc storage volume rename p1 cv cw --target m2', 3);
-      pair.same('lxc storage volume snapshot p1 here s0', 1);
-      pair.same('lxc storage volume snapshot p1 cw s0 --target m2', 1);
-      pair.same('lxc storage volume copy p1/here p1/copied --target m2 --destination-target m1', 3);
-      pair.same('lxc storage volume copy p1/cw p1/local --target m2 --destination-target m2', 1);
-      pair.same('lxc storage volume move p1/copied p1/moved --target m1 --destination-target m3', 2);
-      everywhere('lxc storage volume list p1 -f csv | sort');
-      pair.must('lxc init bb user --target m3 -s p1');
-      pair.same('lxc storage volume attach p1 cw user d /d', 1);
-      pair.same('lxc storage volume attach p1 moved user d /d', 1);
-      pair.same('lxc storage volume list p1 -f csv | sort', 2);
-      pair.same('lxc storage volume delete p1 moved --target m3', 1);
-      pair.must('lxc delete user');
-      pair.same('lxc storage volume delete p1 moved', 2);
-      pair.same('lxc storage volume delete p1 cw/s0 --target m2', 1);
-      for (const [name, member] of [['cw', 2], ['local', 2], ['here', 2], ['cv', 3]] as const) pair.same(`lxc storage volume delete p1 ${name} --target m${member}`, 1);
-      everywhere('lxc storage volume list p1 -f csv');
-    });
-
     it('are deleted on all members', () => {
       pair.same('lxc storage delete p1', 3);
       pair.same('lxc storage delete p1', 1);
