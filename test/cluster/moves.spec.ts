@@ -57,7 +57,7 @@ describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members',
     const mounted = must(second, `mkdir -p mnt; lxc file mount there/root mnt >mount.log 2>&1 & mount=$!
       for i in $(seq 100); do mountpoint -q mnt && break; sleep 0.1; done; cat mnt/tree/sub/leaf; cp big mnt/big; cmp big mnt/big && echo same; fusermount3 -u mnt; wait $mount`);
     expect(mounted).toBe('leaf\nsame\n');
-    must(second, "printf 'made for {{ container.name }}' | lxc config template create there f.tpl; lxc query -X PATCH -d '{\"templates\":{\"/made\":{\"when\":[\"start\"],\"template\":\"f.tpl\"}}}' /1.0/instances/there/metadata");
+    must(second, "lxc config template create there f.tpl && printf 'made for {{ container.name }}' | lxc config template edit there f.tpl; lxc query -X PATCH -d '{\"templates\":{\"/made\":{\"when\":[\"start\"],\"template\":\"f.tpl\"}}}' /1.0/instances/there/metadata");
     must(second, 'lxc restart -f there');
     expect(must(second, 'lxc file pull there/made -; lxc config template list there -f csv')).toBe('made for theref.tpl\n');
     must(second, 'lxc delete -f there');
