@@ -25,6 +25,8 @@ export interface KindOptions {
   readonly targeted?: boolean;
   /** Shown instead of everything the server says. */
   readonly shown?: (value: Raw) => unknown;
+  /** Its users are shown in the order they were sent, not in that of their names. */
+  readonly usersAsSent?: boolean;
   /** What stands above the YAML in an editor. */
   readonly explanation: string;
   /** Requests that change it are asynchronous. */
@@ -90,7 +92,7 @@ export class ConfigKind {
   readonly show: Run = async (invocation) => {
     const { server, names } = await this.find(invocation);
     const value = await server.get<Raw>(this.url(names, invocation));
-    if (Array.isArray(value['used_by'])) (value['used_by'] as string[]).sort();
+    if (Array.isArray(value['used_by']) && !this.options.usersAsSent) (value['used_by'] as string[]).sort();
     invocation.printYaml(this.options.shown?.(value) ?? value);
   };
 

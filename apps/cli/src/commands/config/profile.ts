@@ -16,6 +16,7 @@ export interface ProfileView {
 
 export const kind = new ConfigKind({
   noun: 'Profile', path: ([name]) => ['profiles', name!], shape: { config: null, description: '', devices: null },
+  usersAsSent: true,
   explanation: 'A profile: configuration and devices for all instances that have it, as YAML.\nLines that begin with # are ignored; the name cannot be changed here.',
 });
 
