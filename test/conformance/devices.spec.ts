@@ -162,7 +162,6 @@ lines('network interfaces', `
   ip route | grep -E "10.9[56].7[12]." | grep -F "$BR" | sed 's/ linkdown//'
   lxc config device set c1 eth0 ipv4.routes=\${NET/98/94}.0/24
   ip route | grep -E "10.9[456].7[12]." | grep -F "$BR" | sed 's/ linkdown//'
-  lxc config device set c1 eth0 vlan=5
   lxc config device remove c1 eth0
   ip route | grep -E "10.9[456].7[12]." | grep -F "$BR"
 `);
