@@ -54,11 +54,15 @@ profile = client.profiles.get('pp')
 profile.description = 'changed'
 profile.save(wait=True)
 assert client.profiles.get('pp').description == 'changed'
-instance = client.instances.create({'name': 'py2', 'source': {'type': 'image', 'alias': 'bb'}, 'profiles': ['default', 'pp']}, wait=True)
+instance = client.containers.create({'name': 'py2', 'source': {'type': 'image', 'alias': 'bb'}, 'profiles': ['default', 'pp']}, wait=True)
 instance.start(wait=True)
 instance.files.put('/root/greeting', b'hello', mode='0640', uid=0, gid=0)
 assert instance.files.get('/root/greeting') == b'hello'
-instance.files.mk_dir('/root/dir', mode='0750')
+import os
+os.makedirs('${member.root}/pylxd-tree/inner', exist_ok=True)
+open('${member.root}/pylxd-tree/inner/file', 'w').write('deep')
+instance.files.recursive_put('${member.root}/pylxd-tree', '/root/dir', mode='0750')
+assert instance.files.get('/root/dir/inner/file') == b'deep'
 assert 'dir' in instance.execute(['ls', '/root']).stdout
 assert instance.files.delete_available()
 instance.files.delete('/root/greeting')
@@ -74,30 +78,30 @@ instance.freeze(wait=True)
 instance.unfreeze(wait=True)
 instance.config['user.later'] = 'yes'
 instance.save(wait=True)
-assert client.instances.get('py2').config['user.later'] == 'yes'
+assert client.containers.get('py2').config['user.later'] == 'yes'
 instance.stop(force=True, wait=True)
 instance.snapshots.get('s0').rename('s1', wait=True)
 instance.snapshots.get('s1').delete(wait=True)
 instance.rename('py3', wait=True)
-image = client.instances.get('py3').publish(wait=True)
+image = client.containers.get('py3').publish(wait=True)
 image.add_alias('from-py', 'made by pylxd')
 assert client.images.get_by_alias('from-py').fingerprint == image.fingerprint
 assert len(image.export().read()) > 1000
 image.delete(wait=True)
-client.instances.get('py3').delete(wait=True)
+client.containers.get('py3').delete(wait=True)
 profile.delete()
 pool = client.storage_pools.get('default')
 assert pool.resources.get().space['total'] > 0
 volume = pool.volumes.create({'name': 'vol', 'type': 'custom', 'config': {}}, wait=True)
 assert 'vol' in [v.name for v in pool.volumes.all()]
-pool.volumes.get('custom', 'vol').delete(wait=True)
+pool.volumes.get('custom', 'vol').delete()
 network = client.networks.create('pybr-r', config={'ipv4.address': '10.98.79.1/24', 'ipv6.address': 'none'})
 assert client.networks.get('pybr-r').managed
 client.networks.get('pybr-r').delete(wait=True)
-client.projects.create('pyproj', description='by pylxd', config={'features.images': 'false'})
-assert client.projects.get('pyproj').description == 'by pylxd'
-client.projects.get('pyproj').delete()
-assert client.resources['cpu']['total'] > 0
+client.api.projects.post(json={'name': 'pyproj', 'description': 'by pylxd', 'config': {'features.images': 'false'}})
+assert client.api.projects['pyproj'].get().json()['metadata']['description'] == 'by pylxd'
+client.api.projects['pyproj'].delete()
+assert client.api.resources.get().json()['metadata']['cpu']['total'] > 0
 print('wide done')
 `);
 
