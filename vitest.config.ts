@@ -22,7 +22,7 @@ export default defineConfig({
       { resolve, ssr, test: { name: 'conformance', include: ['test/conformance/**/*.spec.ts'], retry: 2, testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } },
       { resolve, ssr, test: { name: 'faults', include: faults, testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false } },
       { resolve, ssr, test: { name: 'cluster', include: ['test/cluster/**/*.spec.ts'], exclude: faults, retry: 1, testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false } },
-      { resolve, ssr, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false } },
+      { resolve, ssr, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], retry: 1, testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false } },
     ],
   },
 });
