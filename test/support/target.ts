@@ -98,6 +98,7 @@ export class Target {
     this.run('for i in $(lxc image list -f csv -c f 2>/dev/null); do lxc image delete "$i"; done');
     this.run('lxc profile edit default </dev/null 2>/dev/null; printf "config: {}\\ndevices: {}\\n" | lxc profile edit default');
     this.run('for i in $(lxc network list -f csv 2>/dev/null | grep ,YES, | cut -d, -f1); do lxc network delete "$i"; done');
+    this.run('for p in $(lxc storage list -f csv 2>/dev/null | cut -d, -f1); do for v in $(lxc storage volume list "$p" -f csv -c tn 2>/dev/null | grep ^custom, | cut -d, -f2 | grep -v /); do lxc storage volume delete "$p" "$v"; done; done');
     this.run('for i in $(lxc storage list -f csv 2>/dev/null | cut -d, -f1); do lxc storage delete "$i"; done');
     this.daemon(['shutdown', '--timeout=20']);
     await this.stop();
