@@ -37,7 +37,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
   'copies and moves of instances': [
     'container_snapshot_stateful_migration', 'migration_pre_copy',
     'migration_stateful', 'migration_progress',
-    'instance_allow_inconsistent_copy', 'cluster_migration_inconsistent_copy',  'storage_rsync_bwlimit',
+    'instance_allow_inconsistent_copy', 'cluster_migration_inconsistent_copy', 'storage_rsync_bwlimit',
     'storage_rsync_compression',
   ],
   'snapshots': [
@@ -48,7 +48,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'custom_volume_backup',
   ],
   'custom volumes': [
-     'storage_api_remote_volume_handling', 'daemon_storage',
+    'storage_api_remote_volume_handling', 'daemon_storage',
   ],
   'storage drivers other than dir and btrfs': [
     'storage_zfs_remove_snapshots', 'storage_zfs_use_refquota', 'storage_zfs_clone_copy', 'storage_zfs_clone_copy_rebase',
@@ -59,7 +59,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'storage_block_filesystem_btrfs',
   ],
   'devices of hardware, and the rest of disks': [
-    'gpu_mig', 'gpu_mdev', 'gpu_sriov', 'gpu_mig_uuid', 'infiniband', 'nvidia_runtime', 'nvidia_runtime_config', 'tpm_device_type', 'pci_device_type', 
+    'gpu_mig', 'gpu_mdev', 'gpu_sriov', 'gpu_mig_uuid', 'infiniband', 'nvidia_runtime', 'nvidia_runtime_config', 'tpm_device_type', 'pci_device_type',
   ],
   'graphical consoles': [
     'console_vga_type',
@@ -69,8 +69,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
   ],
   'network types and parts other than plain bridges': [
     'network_sriov', 'network_vlan', 'network_vlan_physical', 'network_vlan_sriov', 'container_nic_ipvlan', 'container_nic_ipvlan_gateway',
-    'container_nic_ipvlan_host_table', 'container_nic_ipvlan_mode', 
-
+    'container_nic_ipvlan_host_table', 'container_nic_ipvlan_mode',
     'instance_nic_routed_neighbor_probe', 'network_type_macvlan', 'network_type_sriov', 'network_type_ovn', 'network_type_physical',
     'network_ovn_external_subnets', 'network_ovn_nat', 'network_ovn_external_routes_remove', 'network_physical_ovn_ingress_mode',
     'network_ovn_dhcp', 'network_physical_routes_anycast', 'network_acl', 'network_ovn_acl', 'network_ovn_acl_defaults',
