@@ -42,6 +42,8 @@
 #define PATIENCE_MS 15000
 #define TICK_MS 50
 #define NICENESS 5
+/* Refused connections that are kept open, so that the caller can still ask in vain. */
+#define REFUSED_KEPT 64
 
 struct guest {
 	struct guest *next;
@@ -181,6 +183,10 @@ static struct guest *identify(int fd, uid_t *uid)
 	return found ? guest_named(name) : NULL;
 }
 
+/* Connections that were refused, until others take their places. */
+static int refused[REFUSED_KEPT] = {[0 ... REFUSED_KEPT - 1] = -1};
+static int next_refused;
+
 static void refuse(int fd, const char *status, const char *text)
 {
 	char answer[512];
@@ -191,8 +197,12 @@ static void refuse(int fd, const char *status, const char *text)
 	/* What the caller does not take is its loss. */
 	if (send(fd, answer, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		errno = 0;
-	shutdown(fd, SHUT_RDWR);
-	close(fd);
+	shutdown(fd, SHUT_WR);
+	/* It may not have asked yet, and asking must not fail: the connection ends with the next ones that are refused, which bounds how many there are. */
+	if (refused[next_refused] >= 0)
+		close(refused[next_refused]);
+	refused[next_refused] = fd;
+	next_refused = (next_refused + 1) % REFUSED_KEPT;
 }
 
 static void watch(struct end *end, uint32_t events)
