@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, createReadStream, createWriteStream, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -87,7 +88,10 @@ function put(content: Buffer, name = 'import-x'): string {
 async function save(started: Promise<TransferStarted>, name: string): Promise<string> {
   const { sessionId, path } = await started;
   const file = join(state.backups, name);
-  await Promise.all([pipeline(createReadStream(path), createWriteStream(file)), transfers.waitTransfer(sessionId, never)]);
+  const bytes = createReadStream(path);
+  // As the daemon does: who waits says that the pipe is open, and nobody else holds it from then on.
+  await once(bytes, 'open');
+  await Promise.all([pipeline(bytes, createWriteStream(file)), transfers.waitTransfer(sessionId, never)]);
   return file;
 }
 
