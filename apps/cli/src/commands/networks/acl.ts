@@ -68,14 +68,14 @@ async function rulesOf(invocation: Invocation): Promise<{ rules: Rule[]; save: (
 }
 
 export const addRule: Run = async (invocation) => {
-  const rule = await ruleOf(invocation);
   const { rules, save } = await rulesOf(invocation);
+  const rule = await ruleOf(invocation);
   await save([...rules, { state: 'enabled', ...rule }]);
 };
 
 export const removeRule: Run = async (invocation) => {
-  const wanted = await ruleOf(invocation);
   const { rules, save } = await rulesOf(invocation);
+  const wanted = await ruleOf(invocation);
   const kept = rules.filter((rule) => !Object.entries(wanted).every(([key, value]) => (rule[key] ?? '') === value));
   const gone = rules.length - kept.length;
   if (gone === 0) throw invalid('No matching rule(s) found');

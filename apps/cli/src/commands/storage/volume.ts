@@ -58,10 +58,18 @@ export const unset: Run = async (invocation) => change(invocation, { [invocation
 
 export const show: Run = async (invocation) => {
   const { server, pool } = await poolOf(invocation);
-  const value = await server.get<Raw>(volumeUrl(invocation, pool, parseVolume(invocation.arg(1))));
+  const volume = parseVolume(invocation.arg(1));
+  const value = await server.get<Raw>(volumeUrl(invocation, pool, volume));
   if (Array.isArray(value['used_by'])) (value['used_by'] as string[]).sort();
-  invocation.printYaml(value);
+  invocation.printYaml(volume.snapshot === '' ? value : { ...pick(value, snapshotOrder), ...value });
 };
+
+/** As `lxc` shows a snapshot, whatever order the server sends. */
+const snapshotOrder = ['description', 'expires_at', 'name', 'config', 'content_type', 'created_at'];
+
+function pick(value: Raw, keys: readonly string[]): Raw {
+  return Object.fromEntries(keys.filter((key) => key in value).map((key) => [key, value[key]]));
+}
 
 export const edit: Run = async (invocation) => {
   const { server, pool } = await poolOf(invocation);
