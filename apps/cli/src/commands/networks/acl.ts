@@ -47,10 +47,10 @@ export const showLog: Run = async (invocation) => {
 
 const ruleKeys = ['action', 'source', 'destination', 'protocol', 'source_port', 'destination_port', 'icmp_type', 'icmp_code', 'description', 'state'];
 
-async function ruleOf(invocation: Invocation): Promise<Rule> {
-  const keys = await readKeys(invocation, invocation.args.slice(2));
+const given = (invocation: Invocation): Promise<Rule> => readKeys(invocation, invocation.args.slice(2));
+
+function assertRule(keys: Rule): void {
   for (const key of Object.keys(keys)) if (!ruleKeys.includes(key)) throw invalid(`Unknown key: ${key}`);
-  return keys;
 }
 
 /** The list of rules named, and a way to store another for one direction. */
@@ -68,14 +68,16 @@ async function rulesOf(invocation: Invocation): Promise<{ rules: Rule[]; save: (
 }
 
 export const addRule: Run = async (invocation) => {
+  const rule = await given(invocation);
   const { rules, save } = await rulesOf(invocation);
-  const rule = await ruleOf(invocation);
+  assertRule(rule);
   await save([...rules, { state: 'enabled', ...rule }]);
 };
 
 export const removeRule: Run = async (invocation) => {
+  const wanted = await given(invocation);
   const { rules, save } = await rulesOf(invocation);
-  const wanted = await ruleOf(invocation);
+  assertRule(wanted);
   const kept = rules.filter((rule) => !Object.entries(wanted).every(([key, value]) => (rule[key] ?? '') === value));
   const gone = rules.length - kept.length;
   if (gone === 0) throw invalid('No matching rule(s) found');
