@@ -20,9 +20,19 @@ const scrape = (target: Target, query = ''): string[] => must(target, `curl -s -
 /** Ours that LXD has no value for in a container, and traffic of the disk, which depends on what lies in memory. */
 const shown = (line: string): boolean => !/lxd_memory_OOM_kills_total|lxd_disk_/.test(line);
 
+/** The lines without values, the samples under each metric's heading sorted: LXD walks the devices in Go's random order, and answers eight seconds from memory. */
+const sortedWithinMetrics = (lines: string[]): string[] => {
+  const metrics: string[][] = [];
+  for (const line of lines) {
+    if (line.startsWith('#') || !metrics.length) metrics.push([line]);
+    else metrics.at(-1)!.push(line.replace(/ [^ ]+$/, ''));
+  }
+  return metrics.flatMap(([heading, ...samples]) => [heading!, ...samples.sort()]);
+};
+
 describe('metrics', () => {
   it('have the names, types, texts and labels of LXD, in its order', () => {
-    const [ours, theirs] = pair.both.map((target) => scrape(target).filter(shown).map((line) => (line.startsWith('#') ? line : line.replace(/ [^ ]+$/, ''))));
+    const [ours, theirs] = pair.both.map((target) => sortedWithinMetrics(scrape(target).filter(shown)));
     expect(ours).toEqual(theirs);
     expect(ours!.filter((line) => line.startsWith('# TYPE')).length).toBeGreaterThan(28);
   });
