@@ -220,30 +220,6 @@ static pid_t attach(struct lxc_container *container, const struct spec *spec, st
 	return pid;
 }
 
-/* Field 22 of /proc/PID/stat, after the command's name in parentheses. */
-unsigned long long start_time(pid_t pid)
-{
-	char path[64], text[1024];
-	unsigned long long ticks = 0;
-	ssize_t length;
-	char *cursor;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[length > 0 ? length : 0] = '\0';
-	cursor = strrchr(text, ')');
-	for (int field = 2; cursor != NULL && field < 22; field++)
-		cursor = strchr(cursor + 1, ' ');
-	if (cursor != NULL)
-		ticks = strtoull(cursor + 1, NULL, 10);
-	return ticks;
-}
-
 static int exit_code_of(int status)
 {
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

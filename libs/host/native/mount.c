@@ -36,18 +36,6 @@ static bool has_option(const char *options, const char *name)
 	return false;
 }
 
-static int open_namespace(pid_t pid, const char *kind)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, kind);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		fail("Cannot open %s", path);
-	return fd;
-}
-
 /* Files made from here on belong to the container's user; without the capabilities being lost that go with changing it. */
 static void become_owner(uid_t uid, gid_t gid)
 {
@@ -105,7 +93,7 @@ int mount_inside(pid_t pid, const char *source, const char *target, const char *
 	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
 	struct mount_attr attributes = {.propagation = propagation_of(options)};
 	struct stat status;
-	int namespace = open_namespace(pid, "mnt");
+	int namespace = namespace_of(pid, "mnt");
 	int tree = syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
 
 	if (tree < 0 || fstat(tree, &status) < 0)
@@ -114,7 +102,7 @@ int mount_inside(pid_t pid, const char *source, const char *target, const char *
 		attributes.attr_set |= MOUNT_ATTR_RDONLY;
 	if (has_option(options, "idmap")) {
 		attributes.attr_set |= MOUNT_ATTR_IDMAP;
-		attributes.userns_fd = open_namespace(pid, "user");
+		attributes.userns_fd = namespace_of(pid, "user");
 	}
 	if (syscall(SYS_mount_setattr, tree, "", flags, &attributes, sizeof(attributes)) < 0)
 		fail("Cannot set the attributes of the mount of %s", source);
@@ -130,7 +118,7 @@ int mount_inside(pid_t pid, const char *source, const char *target, const char *
 /* The mount point goes too when nothing is in it, with no more rights than the container's root has; absent is success. */
 int umount_inside(pid_t pid, const char *target)
 {
-	int namespace = open_namespace(pid, "mnt"), user = open_namespace(pid, "user");
+	int namespace = namespace_of(pid, "mnt"), user = namespace_of(pid, "user");
 	struct stat status;
 
 	if (setns(namespace, CLONE_NEWNS) < 0)
@@ -175,7 +163,7 @@ int probe_idmap(const char *path)
 			byte = 0;
 		close(map);
 	}
-	attributes.userns_fd = open_namespace(child, "user");
+	attributes.userns_fd = namespace_of(child, "user");
 	result = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);

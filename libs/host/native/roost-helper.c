@@ -20,7 +20,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,18 +27,6 @@
 
 #include "proxy.h"
 #include "roost-helper.h"
-
-void fail(const char *format, ...)
-{
-	int saved = errno;
-	va_list arguments;
-
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fprintf(stderr, ": %s\n", strerror(saved));
-	exit(1);
-}
 
 /*
  * LXC waits for its hooks, so this must not block whatever the agent does: the FIFO is opened without waiting for a reader. A

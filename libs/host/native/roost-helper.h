@@ -1,8 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
-/* Prints a line with the text of errno and exits with 1. */
-void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+#include "process/process.h"
 
 struct session;
 

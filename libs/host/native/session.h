@@ -74,9 +74,6 @@ int open_container_device(pid_t init, const char *name, bool (*is_wanted)(dev_t 
 /* Reads control lines: signals go to `on_signal`, window sizes to `window` when that is a descriptor. */
 void control(void (*on_signal)(unsigned number), int window);
 
-/* In clock ticks after the boot; with the pid it names a process for good. */
-unsigned long long start_time(pid_t pid);
-
 bool is_empty(const struct buffer *buffer);
 /* What to poll the two ends of a terminal session for. */
 void await_terminal(const struct streams *streams, struct pollfd *master, struct pollfd *connection);

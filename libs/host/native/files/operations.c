@@ -127,7 +127,8 @@ int make_symlink(const char *target, const char *path)
 	return directory < 0 ? -1 : closing(directory, symlinkat(target, directory, name));
 }
 
-int rename_path(const char *from, const char *to, bool replace)
+/* Calls `act` with the folders of both paths, and the names in them. */
+static int in_both(const char *from, const char *to, int (*act)(int, const char *, int, const char *))
 {
 	char old_name[256], new_name[256];
 	int old_directory = open_parent(from, old_name), new_directory;
@@ -137,18 +138,25 @@ int rename_path(const char *from, const char *to, bool replace)
 	new_directory = open_parent(to, new_name);
 	if (new_directory < 0)
 		return closing(old_directory, -1);
-	return closing(old_directory, closing(new_directory, renameat2(old_directory, old_name, new_directory, new_name, replace ? 0 : RENAME_NOREPLACE)));
+	return closing(old_directory, closing(new_directory, act(old_directory, old_name, new_directory, new_name)));
+}
+
+static int keep_the_other(int old_directory, const char *old_name, int new_directory, const char *new_name)
+{
+	return renameat2(old_directory, old_name, new_directory, new_name, RENAME_NOREPLACE);
+}
+
+static int hard_link(int old_directory, const char *old_name, int new_directory, const char *new_name)
+{
+	return linkat(old_directory, old_name, new_directory, new_name, 0);
+}
+
+int rename_path(const char *from, const char *to, bool replace)
+{
+	return in_both(from, to, replace ? renameat : keep_the_other);
 }
 
 int make_hard_link(const char *from, const char *to)
 {
-	char old_name[256], new_name[256];
-	int old_directory = open_parent(from, old_name), new_directory;
-
-	if (old_directory < 0)
-		return -1;
-	new_directory = open_parent(to, new_name);
-	if (new_directory < 0)
-		return closing(old_directory, -1);
-	return closing(old_directory, closing(new_directory, linkat(old_directory, old_name, new_directory, new_name, 0)));
+	return in_both(from, to, hard_link);
 }

@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,18 +40,6 @@ struct client {
 };
 
 static struct client clients[MOST_CONNECTIONS];
-
-void fail(const char *format, ...)
-{
-	int saved = errno;
-	va_list arguments;
-
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fprintf(stderr, ": %s\n", strerror(saved));
-	exit(1);
-}
 
 static int listen_at(const char *path, uid_t uid, gid_t gid)
 {

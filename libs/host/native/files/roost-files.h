@@ -5,8 +5,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* Prints a line with the text of errno and exits with 1. */
-void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+#include "../process/process.h"
 
 /* Descriptors that stay where they are. */
 #define CONNECTION 3
@@ -14,8 +13,6 @@ void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)
 
 /* root.c: where "/" is from now on. None of these returns on failure. */
 
-/* In clock ticks after the boot; with the pid it names a process for good. 0: it is gone. */
-unsigned long long start_time(pid_t pid);
 void enter_running(pid_t init, unsigned long long start_ticks);
 /* `map`: ids of the container, `u:0:100000:65536,...`, empty for the host's own. `mapped`: show the files through it, which have the container's own ids. */
 void enter_tree(const char *path, const char *map, bool mapped);

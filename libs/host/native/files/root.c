@@ -26,42 +26,6 @@ int umount2(const char *target, int flags);
 #define PRIVATE 0x40000
 #define LONGEST_MAP 8192
 
-/* Field 22 of /proc/PID/stat, after the command's name in parentheses. */
-unsigned long long start_time(pid_t pid)
-{
-	char path[64], text[1024];
-	unsigned long long ticks = 0;
-	ssize_t length;
-	char *cursor;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[length > 0 ? length : 0] = '\0';
-	cursor = strrchr(text, ')');
-	for (int field = 2; cursor != NULL && field < 22; field++)
-		cursor = strchr(cursor + 1, ' ');
-	if (cursor != NULL)
-		ticks = strtoull(cursor + 1, NULL, 10);
-	return ticks;
-}
-
-static int open_namespace(pid_t pid, const char *kind)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, kind);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		fail("Cannot open %s", path);
-	return fd;
-}
-
 static bool is_ours(int namespace, const char *kind)
 {
 	struct stat theirs, own;
@@ -113,7 +77,7 @@ void enter_running(pid_t init, unsigned long long start_ticks)
 
 	if (pidfd < 0)
 		fail("Cannot open the container's init");
-	user = open_namespace(init, "user");
+	user = namespace_of(init, "user");
 	same_user = is_ours(user, "user");
 	close(user);
 	keep_proc();
@@ -183,7 +147,7 @@ static int make_user_namespace(const char *map)
 	close(ready[0]);
 	write_map(child, "uid_map", map, 'g');
 	write_map(child, "gid_map", map, 'u');
-	fd = open_namespace(child, "user");
+	fd = namespace_of(child, "user");
 	kill(child, SIGKILL);
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
