@@ -18,16 +18,6 @@ beforeAll(async () => {
 });
 afterAll(async () => expect(await member.destroy()).toEqual([]));
 
-async function killDuring(victim: 'daemon' | 'agent', line: string, delayMs: number): Promise<void> {
-  const work = member.run(`(${line}) >/dev/null 2>&1 & sleep ${delayMs / 1000}; kill -9 ${victim === 'daemon' ? member.pid : member.agentPid()}; wait`);
-  expect(work.code, work.stderr).toBe(0);
-  if (victim === 'daemon') {
-    await member.stop(true);
-    await member.start();
-  }
-  await eventually(() => member.run('lxc query /1.0/operations').stdout, (text) => !text.includes('running'), 30_000);
-}
-
 const below = (path: string): string[] => (existsSync(join(member.dir, path)) ? readdirSync(join(member.dir, path)) : []);
 /** The client prints nothing for nothing. */
 const json = <T>(line: string, nothing = '[]'): T => JSON.parse(must(member, line).trim() || nothing) as T;
@@ -54,14 +44,14 @@ async function expectConsistent(): Promise<void> {
 for (const victim of ['daemon', 'agent'] as const) {
   describe(`kill -9 of the ${victim}`, () => {
     it.each(delaysMs)('%i ms into publish leaves nothing half done', async (delay) => {
-      await killDuring(victim, `lxc publish -q c1 --compression none --alias p at=${victim}${delay}`, delay);
+      await member.killDuring(victim, `lxc publish -q c1 --compression none --alias p at=${victim}${delay}`, delay);
       await expectConsistent();
       must(member, 'lxc image list -f csv -c f | tail -n +2 >/dev/null; for i in $(lxc image list -f csv -c lf | grep -v "^bb," | cut -d, -f2); do lxc image delete "$i"; done');
     });
 
     it.each(delaysMs)('%i ms into a backup leaves nothing half done', async (delay) => {
       for (const flags of ['"compression_algorithm":"none"', '"optimized_storage":true']) {
-        await killDuring(victim, `lxc query --wait -X POST -d '{"name":"b",${flags}}' /1.0/instances/c1/backups`, delay);
+        await member.killDuring(victim, `lxc query --wait -X POST -d '{"name":"b",${flags}}' /1.0/instances/c1/backups`, delay);
         await expectConsistent();
         const there = json<string[]>('lxc query /1.0/instances/c1/backups');
         for (const url of there) {
@@ -73,7 +63,7 @@ for (const victim of ['daemon', 'agent'] as const) {
 
     it.each(delaysMs)('%i ms into an import leaves nothing half done', async (delay) => {
       for (const file of ['plain', 'optimized']) {
-        await killDuring(victim, `lxc import -q ${file} i1`, delay);
+        await member.killDuring(victim, `lxc import -q ${file} i1`, delay);
         await expectConsistent();
         if (!member.instances().some(({ name }) => name === 'i1')) must(member, `lxc import -q ${file} i1`);
         must(member, 'lxc start i1; lxc exec i1 -- test -s /root/big; lxc restore i1 s0; lxc delete -f i1');

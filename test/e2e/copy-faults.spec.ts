@@ -18,16 +18,6 @@ beforeAll(async () => {
 });
 afterAll(async () => expect(await member.destroy()).toEqual([]));
 
-async function killDuring(victim: 'daemon' | 'agent', line: string, delayMs: number): Promise<void> {
-  const work = member.run(`(${line}) >/dev/null 2>&1 & sleep ${delayMs / 1000}; kill -9 ${victim === 'daemon' ? member.pid : member.agentPid()}; wait`);
-  expect(work.code, work.stderr).toBe(0);
-  if (victim === 'daemon') {
-    await member.stop(true);
-    await member.start();
-  }
-  await eventually(() => member.run('lxc query /1.0/operations').stdout, (text) => !text.includes('running'), 20_000);
-}
-
 interface Listed {
   readonly name: string;
   readonly project: string;
@@ -88,19 +78,19 @@ for (const victim of ['daemon', 'agent'] as const) {
       });
 
       it('a snapshot', async () => {
-        await killDuring(victim, 'lxc snapshot f1 s1', delay);
+        await member.killDuring(victim, 'lxc snapshot f1 s1', delay);
         await expectConsistent();
       });
 
       it('a restore', async () => {
-        await killDuring(victim, 'lxc restore f1 s0', delay);
+        await member.killDuring(victim, 'lxc restore f1 s0', delay);
         await expectConsistent();
         expect(['one', 'two']).toContain(mark('default', 'f1'));
       });
 
       for (const pool of ['default', 'other']) {
         it(`a copy to pool ${pool}`, async () => {
-          await killDuring(victim, `lxc copy f1 f2 -s ${pool}`, delay);
+          await member.killDuring(victim, `lxc copy f1 f2 -s ${pool}`, delay);
           await expectConsistent();
           if (has(`${pool}/f2`)) expect(mark(pool, 'f2')).toBe('two');
         });
@@ -110,7 +100,7 @@ for (const victim of ['daemon', 'agent'] as const) {
           write('three');
           must(member, 'lxc snapshot f1 s1');
           must(member, 'lxc delete f1/s0');
-          await killDuring(victim, copies, delay);
+          await member.killDuring(victim, copies, delay);
           await expectConsistent();
           const done = has(`${pool}/f2/s1`);
           expect([mark(pool, 'f2'), has(`${pool}/f2/s0`)]).toEqual(done ? ['three', false] : ['two', true]);
@@ -118,26 +108,26 @@ for (const victim of ['daemon', 'agent'] as const) {
       }
 
       it('a rename', async () => {
-        await killDuring(victim, 'lxc rename f1 f3', delay);
+        await member.killDuring(victim, 'lxc rename f1 f3', delay);
         await expectConsistent();
         expect(mark('default', has('default/f1') ? 'f1' : 'f3')).toBe('two');
       });
 
       it('a move to another pool', async () => {
-        await killDuring(victim, 'lxc move f1 --storage other', delay);
+        await member.killDuring(victim, 'lxc move f1 --storage other', delay);
         await expectConsistent();
         expect(mark(has('other/f1') ? 'other' : 'default', 'f1')).toBe('two');
       });
 
       it('a move to another project', async () => {
-        await killDuring(victim, 'lxc move f1 --target-project pj', delay);
+        await member.killDuring(victim, 'lxc move f1 --target-project pj', delay);
         await expectConsistent();
         expect(mark('default', has('default/f1') ? 'f1' : 'pj_f1')).toBe('two');
       });
 
       it('a rebuild', async () => {
         must(member, 'lxc delete f1/s0');
-        await killDuring(victim, `lxc query -X POST -d '{"source":{"type":"image","alias":"bb"}}' --wait /1.0/instances/f1/rebuild`, delay);
+        await member.killDuring(victim, `lxc query -X POST -d '{"source":{"type":"image","alias":"bb"}}' --wait /1.0/instances/f1/rebuild`, delay);
         await expectConsistent();
         expect(['two', '']).toContain(mark('default', 'f1'));
       });

@@ -13,16 +13,6 @@ const delaysMs = [0, 8, 20, 40, 70, 110];
 beforeAll(() => member.startWith({ driver: 'btrfs', bridge }));
 afterAll(async () => expect(await member.destroy()).toEqual([]));
 
-async function killDuring(victim: 'daemon' | 'agent', line: string, delayMs: number): Promise<void> {
-  const work = member.run(`(${line}) >/dev/null 2>&1 & sleep ${delayMs / 1000}; kill -9 ${victim === 'daemon' ? member.pid : member.agentPid()}; wait`);
-  expect(work.code, work.stderr).toBe(0);
-  if (victim === 'daemon') {
-    await member.stop(true);
-    await member.start();
-  }
-  await eventually(() => member.run('lxc query /1.0/operations').stdout, (text) => !text.includes('running'), 20_000);
-}
-
 /** Rows without a volume, volumes without a row, and what runs without either. */
 async function expectConsistent(): Promise<void> {
   await eventually(() => {
@@ -40,19 +30,19 @@ for (const victim of ['daemon', 'agent'] as const) {
   describe(`kill -9 of the ${victim}`, () => {
     for (const delay of delaysMs) {
       it(`${delay} ms into create, start, stop and delete leaves nothing half done`, async () => {
-        await killDuring(victim, 'lxc init bb f1', delay);
+        await member.killDuring(victim, 'lxc init bb f1', delay);
         await expectConsistent();
         if (member.instances().length === 0) must(member, 'lxc init bb f1');
 
-        await killDuring(victim, 'lxc start f1', delay);
+        await member.killDuring(victim, 'lxc start f1', delay);
         await expectConsistent();
         if (member.instances()[0]!.status !== 'Running') must(member, 'lxc start f1');
 
-        await killDuring(victim, 'lxc stop f1 --force', delay);
+        await member.killDuring(victim, 'lxc stop f1 --force', delay);
         await expectConsistent();
         if (member.instances()[0]!.status === 'Running') must(member, 'lxc stop f1 --force');
 
-        await killDuring(victim, 'lxc delete f1', delay);
+        await member.killDuring(victim, 'lxc delete f1', delay);
         await expectConsistent();
         if (member.instances().length > 0) must(member, 'lxc delete f1');
         expect(member.remains()).toEqual([]);

@@ -20,12 +20,7 @@ beforeAll(async () => {
 afterAll(async () => expect(await member.destroy()).toEqual([]));
 
 async function killDuring(victim: 'daemon' | 'agent', line: string, delayMs: number): Promise<void> {
-  const work = member.run(`(${line}) >/dev/null 2>&1 & sleep ${delayMs / 1000}; kill -9 ${victim === 'daemon' ? member.pid : member.agentPid()}; wait`);
-  expect(work.code, work.stderr).toBe(0);
-  if (victim === 'daemon') {
-    await member.stop(true);
-    await member.start();
-  }
+  await member.killDuring(victim, line, delayMs);
   await expectConsistent();
 }
 

@@ -42,6 +42,20 @@ export class Member extends Target {
     }
   }
 
+  /**
+   * Runs a shell line and kills the daemon or the agent `delayMs` milliseconds into it; the daemon is started again, the agent starts again by itself. Returns
+   * once no operation is running any more.
+   */
+  async killDuring(victim: 'daemon' | 'agent', line: string, delayMs: number): Promise<void> {
+    const work = this.run(`(${line}) >/dev/null 2>&1 & sleep ${delayMs / 1000}; kill -9 ${victim === 'daemon' ? this.pid : this.agentPid()}; wait`);
+    if (work.code !== 0) throw new Error(`Killing the ${victim}: ${work.stderr}`);
+    if (victim === 'daemon') {
+      await this.stop(true);
+      await this.start();
+    }
+    await eventually(() => this.run('lxc query /1.0/operations').stdout, (text) => !text.includes('running'), 30_000);
+  }
+
   /** Of LXC's process beside a running instance's init. */
   monitorPid(name: string): number {
     const [pid] = pidsOf(`lxc monitor.*${this.stateId} ${name}$`);
