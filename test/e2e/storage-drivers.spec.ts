@@ -140,7 +140,7 @@ describe('subvolumes inside a container’s', () => {
     await snapshots.createSnapshot(c1, 's0');
     expect(readFileSync(at('containers-snapshots/c1/s0'), 'utf8')).toBe('one');
     writeFileSync(at('containers/c1'), 'two');
-    await snapshots.restoreSnapshot(c1, 's0', 'abc');
+    await snapshots.restoreSnapshot(c1, 's0', 'abc', false);
     await snapshots.finishRestore(c1, 'abc');
     expect(readFileSync(at('containers/c1'), 'utf8')).toBe('one');
     writeFileSync(at('containers/c1'), 'three');
@@ -159,6 +159,32 @@ describe('subvolumes inside a container’s', () => {
     for (const name of ['c1', 'c2', 'by-btrfs', 'by-tar']) await driver.destroyVolume({ ...c1, name });
     expect(readdirSync(join(host.state.pool('p1'), 'containers'))).toEqual([]);
     expect(readdirSync(join(host.state.pool('p1'), 'containers-snapshots'))).toEqual([]);
+  });
+});
+
+describe('restores on a dir pool', () => {
+  let host: Host;
+  beforeEach(() => { host = new Host(); });
+  afterEach(() => host.close());
+
+  it('write only the files that have changed', async () => {
+    const { driver, snapshots } = routed(host);
+    const pool = await driver.createPool(host.pool('dir'));
+    const c1: VolumeSpec = { pool, kind: 'container', name: 'c1' };
+    const at = (file: string): string => join(host.state.pool('p1'), 'containers/c1/rootfs', file);
+    await driver.createVolume({ volume: c1, imageFingerprint: '', sizeBytes: 0 });
+    for (const file of ['same', 'changed']) writeFileSync(at(file), 'one');
+    await snapshots.createSnapshot(c1, 's0');
+    writeFileSync(at('changed'), 'two');
+    const inodes = (): number[] => ['same', 'changed'].map((file) => statSync(at(file)).ino);
+    const before = inodes();
+
+    await snapshots.restoreSnapshot(c1, 's0', 'abc', false);
+    await snapshots.finishRestore(c1, 'abc');
+
+    expect(inodes().map((inode, index) => inode === before[index])).toEqual([true, false]);
+    expect(['same', 'changed'].map((file) => readFileSync(at(file), 'utf8'))).toEqual(['one', 'one']);
+    await driver.destroyVolume(c1);
   });
 });
 

@@ -9,7 +9,10 @@ export class RoutingVolumeSnapshots extends VolumeSnapshots {
   override destroySnapshot(volume: VolumeSpec, snapshot: string): Promise<void> { return this.of(volume.pool).destroySnapshot(volume, snapshot); }
   override renameSnapshot(volume: VolumeSpec, snapshot: string, newName: string): Promise<void> { return this.of(volume.pool).renameSnapshot(volume, snapshot, newName); }
   override listSnapshots(volume: VolumeSpec): Promise<string[]> { return this.of(volume.pool).listSnapshots(volume); }
-  override restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string): Promise<void> { return this.of(volume.pool).restoreSnapshot(volume, snapshot, token); }
+  override restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void> {
+    return this.of(volume.pool).restoreSnapshot(volume, snapshot, token, keepApart);
+  }
+
   override undoRestore(volume: VolumeSpec, token: string): Promise<void> { return this.of(volume.pool).undoRestore(volume, token); }
   override finishRestore(volume: VolumeSpec, token: string): Promise<void> { return this.of(volume.pool).finishRestore(volume, token); }
 

@@ -27,9 +27,10 @@ export abstract class VolumeSnapshots {
   abstract listSnapshots(volume: VolumeSpec): Promise<string[]>;
   /**
    * Puts a snapshot's content in the place of the volume's, quota unchanged. The former content is kept under `token` (hex digits) until
-   * `finishRestore` drops it or `undoRestore` brings it back; the snapshot itself is never touched.
+   * `finishRestore` drops it or `undoRestore` brings it back; the snapshot itself is never touched. With `keepApart` the volume may be written before
+   * that; without, it may not, and files that are alike in both are kept once.
    */
-  abstract restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string): Promise<void>;
+  abstract restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void>;
   /** Does nothing where no such restore is unsettled. */
   abstract undoRestore(volume: VolumeSpec, token: string): Promise<void>;
   abstract finishRestore(volume: VolumeSpec, token: string): Promise<void>;

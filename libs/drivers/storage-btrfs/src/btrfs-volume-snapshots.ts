@@ -22,8 +22,8 @@ export class BtrfsVolumeSnapshots extends VolumeSnapshots {
 
   override listSnapshots(volume: VolumeSpec): Promise<string[]> { return this.on(volume, () => this.trees.list(volume)); }
 
-  override restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string): Promise<void> {
-    return this.on(volume, () => this.trees.restore(volume, snapshot, token));
+  override restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void> {
+    return this.on(volume, () => this.trees.restore(volume, snapshot, token, keepApart));
   }
 
   override undoRestore(volume: VolumeSpec, token: string): Promise<void> { return this.on(volume, () => this.trees.undoRestore(volume, token)); }

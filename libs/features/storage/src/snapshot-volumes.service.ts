@@ -96,7 +96,10 @@ export class SnapshotVolumes {
   create(key: InstanceVolumeKey, name: string): Promise<void> { return this.driver.createSnapshot(this.specs.volumeSpec(key), name); }
   destroy(key: InstanceVolumeKey, name: string): Promise<void> { return this.driver.destroySnapshot(this.specs.volumeSpec(key), name); }
   rename(key: InstanceVolumeKey, name: string, newName: string): Promise<void> { return this.driver.renameSnapshot(this.specs.volumeSpec(key), name, newName); }
-  restore(key: InstanceVolumeKey, name: string, token: string): Promise<void> { return this.driver.restoreSnapshot(this.specs.volumeSpec(key), name, token); }
+  restore(key: InstanceVolumeKey, name: string, token: string, keepApart: boolean): Promise<void> {
+    return this.driver.restoreSnapshot(this.specs.volumeSpec(key), name, token, keepApart);
+  }
+
   undoRestore(key: InstanceVolumeKey, token: string): Promise<void> { return this.driver.undoRestore(this.specs.volumeSpec(key), token); }
   finishRestore(key: InstanceVolumeKey, token: string): Promise<void> { return this.driver.finishRestore(this.specs.volumeSpec(key), token); }
 

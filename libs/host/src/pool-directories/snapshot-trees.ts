@@ -97,8 +97,11 @@ export class SnapshotTrees {
     return directories.snapshotNames(kind, name);
   }
 
-  /** Two renames, the first of which says that the restore has begun: repeated after a crash between them it goes on with the second. */
-  async restore(volume: TreeVolume, snapshot: string, token: string): Promise<void> {
+  /**
+   * Two renames, the first of which says that the restore has begun: repeated after a crash between them it goes on with the second.
+   * Unless kept apart, the former content lends its files: a restore that brings back little then writes little.
+   */
+  async restore(volume: TreeVolume, snapshot: string, token: string, keepApart: boolean): Promise<void> {
     const { directories, kind, name } = this.at(volume);
     const path = directories.volume(kind, name);
     const former = directories.former(kind, name, token);
@@ -107,9 +110,11 @@ export class SnapshotTrees {
     await this.requireSnapshot(volume, snapshot, source);
     for (const old of await directories.formers(kind, name)) if (old !== former) await this.trees.remove(old);
     await this.make(directories.beingMade(kind, name), path, async (made) => {
-      await this.trees.clone(source, made, { readOnly: false });
-      await this.trees.copyQuota((await exists(former)) ? former : path, made);
-      if (!(await exists(former))) await rename(path, former);
+      const replaced = (await exists(former)) ? former : path;
+      if (keepApart) await this.trees.clone(source, made, { readOnly: false });
+      else await this.trees.renew(source, made, { former: replaced, samePool: true });
+      await this.trees.copyQuota(replaced, made);
+      if (replaced === path) await rename(path, former);
     });
   }
 

@@ -18,8 +18,8 @@ export class RemoteVolumeSnapshots extends VolumeSnapshots {
     return (await this.call<{ snapshots: string[] }>('listSnapshots', { volume })).snapshots;
   }
 
-  override async restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string): Promise<void> {
-    await this.call('restoreSnapshot', { volume, snapshot, token });
+  override async restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void> {
+    await this.call('restoreSnapshot', { volume, snapshot, token, keepApart });
   }
 
   override async undoRestore(volume: VolumeSpec, token: string): Promise<void> { await this.call('undoRestore', { volume, token }); }

@@ -97,7 +97,7 @@ export function describeVolumeSnapshots(title: string, makeFixture: () => Promis
 
     it('go with their volume when it is destroyed', async () => {
       await snapshots.createSnapshot(c1, 's0');
-      await snapshots.restoreSnapshot(c1, 's0', token);
+      await snapshots.restoreSnapshot(c1, 's0', token, false);
 
       await fixture.driver.destroyVolume(c1);
 
@@ -108,8 +108,8 @@ export function describeVolumeSnapshots(title: string, makeFixture: () => Promis
     it('are restored, repeated and finished', async () => {
       await snapshots.createSnapshot(c1, 's0');
       await fixture.write(c1, 'two');
-      await snapshots.restoreSnapshot(c1, 's0', token);
-      await snapshots.restoreSnapshot(c1, 's0', token);
+      await snapshots.restoreSnapshot(c1, 's0', token, false);
+      await snapshots.restoreSnapshot(c1, 's0', token, false);
 
       expect([await fixture.read(c1), await fixture.read(c1, 's0')]).toEqual(['one', 'one']);
       await snapshots.finishRestore(c1, token);
@@ -121,16 +121,27 @@ export function describeVolumeSnapshots(title: string, makeFixture: () => Promis
 
     it('can be written to after a restore, and stay as they are', async () => {
       await snapshots.createSnapshot(c1, 's0');
-      await snapshots.restoreSnapshot(c1, 's0', token);
+      await snapshots.restoreSnapshot(c1, 's0', token, false);
+      await snapshots.finishRestore(c1, token);
       await fixture.write(c1, 'three');
 
       expect([await fixture.read(c1), await fixture.read(c1, 's0')]).toEqual(['three', 'one']);
     });
 
+    it('are kept apart where the volume is written before the restore is settled', async () => {
+      await snapshots.createSnapshot(c1, 's0');
+      await snapshots.restoreSnapshot(c1, 's0', token, true);
+      await fixture.write(c1, 'three');
+
+      expect([await fixture.read(c1), await fixture.read(c1, 's0')]).toEqual(['three', 'one']);
+      await snapshots.undoRestore(c1, token);
+      expect(await fixture.read(c1)).toBe('one');
+    });
+
     it('leave the former content to a restore that is undone, undone twice', async () => {
       await snapshots.createSnapshot(c1, 's0');
       await fixture.write(c1, 'two');
-      await snapshots.restoreSnapshot(c1, 's0', token);
+      await snapshots.restoreSnapshot(c1, 's0', token, false);
 
       await snapshots.undoRestore(c1, token);
       await snapshots.undoRestore(c1, token);
@@ -140,7 +151,7 @@ export function describeVolumeSnapshots(title: string, makeFixture: () => Promis
     });
 
     it('are not restored where there are none, and nothing changes', async () => {
-      expect(await kindOf(snapshots.restoreSnapshot(c1, 'no', token))).toBe('not-found');
+      expect(await kindOf(snapshots.restoreSnapshot(c1, 'no', token, false))).toBe('not-found');
       await snapshots.undoRestore(c1, token);
       expect(await fixture.read(c1)).toBe('one');
     });
@@ -150,7 +161,7 @@ export function describeVolumeSnapshots(title: string, makeFixture: () => Promis
       await snapshots.createSnapshot(c1, 's0');
       await fixture.driver.resizeVolume(c1, 40 * mib);
 
-      await snapshots.restoreSnapshot(c1, 's0', token);
+      await snapshots.restoreSnapshot(c1, 's0', token, false);
 
       expect((await fixture.driver.describeVolume(c1)).totalBytes).toBe(quota ? 40 * mib : 0);
     });

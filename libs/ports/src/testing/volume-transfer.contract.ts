@@ -66,7 +66,7 @@ export function describeVolumeTransfer(title: string, makeFixture: () => Promise
           expect((await fixture.snapshots.listSnapshots(target)).sort()).toEqual(['s0', 'volume']);
           expect(await fixture.scratch(target)).toEqual([]);
           await fixture.write(target, 'own');
-          await fixture.snapshots.restoreSnapshot(target, 's0', 'abc');
+          await fixture.snapshots.restoreSnapshot(target, 's0', 'abc', false);
           expect([await fixture.read(target), await fixture.read(c1)]).toEqual(['one', 'three']);
           await fixture.snapshots.finishRestore(target, 'abc');
         }

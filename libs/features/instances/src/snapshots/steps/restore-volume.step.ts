@@ -14,7 +14,8 @@ export class RestoreVolumeStep extends Step<RestoreSnapshotParams, void> {
   }
 
   override async run(context: StepContext, params: RestoreSnapshotParams): Promise<void> {
-    await this.volumes.restore(volumeKeyOf(params), params.snapshot, restoreToken(context.operationId));
+    // An instance that is started again writes to its files before it is known whether it does start, and may have to get the former ones back.
+    await this.volumes.restore(volumeKeyOf(params), params.snapshot, restoreToken(context.operationId), params.running);
   }
 
   override async undo(context: StepContext, params: RestoreSnapshotParams): Promise<void> {

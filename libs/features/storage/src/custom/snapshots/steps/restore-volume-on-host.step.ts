@@ -16,7 +16,8 @@ export class RestoreVolumeOnHostStep extends Step<RestoreVolumeParams, void> {
 
   override async run(context: StepContext, params: RestoreVolumeParams): Promise<void> {
     const volume = this.host.spec(params);
-    await this.driver.restoreSnapshot(volume, params.snapshot, restoreToken(context.operationId));
+    // Nobody writes to it before the last step: it is not restored while running instances use it.
+    await this.driver.restoreSnapshot(volume, params.snapshot, restoreToken(context.operationId), false);
     if (params.diskBytes > 0) await this.host.driver.resizeVolume(volume, params.diskBytes);
   }
 
