@@ -146,6 +146,25 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('resources 
     });
   });
 
+  it('networks of other types have a link of each member', () => {
+    const config = { parent: 'eth0' };
+    query('POST', networks, { name: 'cr-mv', type: 'macvlan', config });
+    query('POST', `${networks}?target=m1`, { name: 'cr-mv', type: 'macvlan', config: { ...config, mtu: '1400' } });
+    query('POST', `${networks}?target=m1`, { name: 'cr-mv', type: 'macvlan', config });
+    query('POST', `${networks}?target=m2`, { name: 'cr-mv', type: 'sriov', config });
+    query('POST', `${networks}?target=m2`, { name: 'cr-mv', type: 'macvlan', config });
+    query('POST', `${networks}?target=m3`, { name: 'cr-mv', type: 'macvlan', config: { parent: 'lo' } });
+    query('POST', networks, { name: 'cr-mv', type: 'macvlan', config });
+    query('POST', networks, { name: 'cr-mv', type: 'macvlan', config: { mtu: '1400' } });
+    everywhere('lxc network list -f csv | grep cr-mv');
+    for (const target of ['', '?target=m1', '?target=m3']) query('GET', `${networks}/cr-mv${target}`, undefined, 2);
+    query('PATCH', `${networks}/cr-mv?target=m3`, { config: { parent: 'eth0' } });
+    query('PATCH', `${networks}/cr-mv`, { config: { parent: 'eth0' } });
+    query('PATCH', `${networks}/cr-mv`, { config: { 'user.x': 'y' } });
+    query('GET', `${networks}/cr-mv?target=m3`);
+    pair.same('lxc network delete cr-mv', 2);
+  });
+
   describe('images', () => {
     const copies = (): number[] => pair.both.map((cluster) => members.filter((index) => cluster.member(index).run('ls $LXD_DIR/images | grep -q .').code === 0).length);
 

@@ -22,7 +22,7 @@ export interface DeviceScope {
   readonly network: (name: string) => DeviceNetwork | undefined;
 }
 
-const nicTypeOfNetwork: Readonly<Record<string, string>> = { bridge: 'bridged', macvlan: 'macvlan', sriov: 'sriov', ovn: 'ovn', physical: 'physical' };
+const nicTypeOfNetwork: Readonly<Record<string, string>> = { bridge: 'bridged', macvlan: 'macvlan', sriov: 'sriov', ovn: 'ovn' };
 const containerOnly = new Set(['unix-char', 'unix-block', 'unix-hotplug', 'gpu-mig', 'nic-ipvlan']);
 const vmOnly = new Set(['gpu-mdev', 'gpu-sriov', 'pci']);
 
@@ -92,6 +92,7 @@ function loadType(name: string, config: Config, scope: DeviceScope): string {
     if (networkName !== '' && network === undefined) {
       throw notFound(`Failed loading device "${name}": Failed to load network "${networkName}" for project "${scope.project}": Network not found`);
     }
+    if (network !== undefined && !Object.hasOwn(nicTypeOfNetwork, network.type)) throw fail(`Unrecognised NIC network type for network "${networkName}"`);
     full = `nic-${nicTypeOf(config, network)}`;
   } else if (type === 'infiniband') {
     full = `infiniband-${config['nictype'] ?? ''}`;

@@ -9,6 +9,7 @@ export * from './keys/project.keys.js';
 export * from './keys/instance.keys.js';
 export * from './keys/instance-devices.keys.js';
 export * from './keys/network-bridge.keys.js';
+export * from './keys/network-types.keys.js';
 export * from './keys/storage-pool.keys.js';
 export * from './keys/storage-volume.keys.js';
 export * from './keys/image.keys.js';

@@ -1,4 +1,4 @@
-import { conflict, notFound } from '#kernel';
+import { conflict, invalid, notFound } from '#kernel';
 import { NetworkDriver, type InterfaceState, type Lease, type NetworkSpec, type StaticLease } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 
@@ -27,7 +27,9 @@ export class FakeNetworkDriver extends NetworkDriver {
 
   override async ensureNetwork(network: NetworkSpec): Promise<void> {
     await this.faults.enter('network.ensureNetwork');
-    if (this.hostInterfaces.has(network.name)) throw conflict(`Network interface "${network.name}" already exists`);
+    const { parent = '' } = network.config;
+    if (network.type !== 'bridge' && !this.hostInterfaces.has(parent)) throw invalid(`Parent interface "${parent}" not found`);
+    if (network.type === 'bridge' && this.hostInterfaces.has(network.name)) throw conflict(`Network interface "${network.name}" already exists`);
     const bridge = this.bridges.get(network.name);
     this.bridges.set(network.name, { leases: bridge?.leases ?? [], staticLeases: bridge?.staticLeases ?? new Map(), network, up: true });
   }
@@ -77,7 +79,7 @@ export class FakeNetworkDriver extends NetworkDriver {
 
   override async describeInterfaces(name: string): Promise<InterfaceState[]> {
     await this.faults.enter('network.describeInterfaces');
-    const bridges = [...this.bridges.values()].filter(({ up }) => up).map(({ network }) => bridgeState(network));
+    const bridges = [...this.bridges.values()].filter(({ up, network }) => up && network.type === 'bridge').map(({ network }) => bridgeState(network));
     const all = [...this.hostInterfaces.values(), ...bridges];
     const found = name === '' ? all : all.filter((link) => link.name === name);
     if (name !== '' && found.length === 0) throw notFound(`Network interface "${name}" not found`);

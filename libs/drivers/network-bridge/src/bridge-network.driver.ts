@@ -11,6 +11,7 @@ import { StaticLeaseFiles } from './static-leases.js';
 import { checkNetworkName, checkNetworkSpec, checkStaticLease } from './spec-check.rules.js';
 import { hostOf, subnetOf } from './subnets.rules.js';
 import { hasIpv6 } from './sysctls.js';
+import { UplinkLinks } from './uplink-links.js';
 
 export interface BridgeNetworkOptions {
   readonly ip: Ip;
@@ -23,11 +24,12 @@ export interface BridgeNetworkOptions {
 }
 
 /**
- * Managed bridges. What was applied last is kept in `networks/NET/applied.json`, because some of it (ports that were the host's before)
+ * Managed networks: bridges, and those that are links of the host (`UplinkLinks`). What was applied last is kept in `networks/NET/applied.json`, because some of it (ports that were the host's before)
  * cannot be told from the links themselves.
  */
 export class BridgeNetworkDriver extends NetworkDriver {
   private readonly links: BridgeLinks;
+  private readonly uplinks: UplinkLinks;
   private readonly services: DnsmasqService;
   private readonly busy = new KeyedMutex();
   /** Ports of each bridge when it was last found whole: a bridge made anew gets them back. */
@@ -37,19 +39,20 @@ export class BridgeNetworkDriver extends NetworkDriver {
   constructor(private readonly options: BridgeNetworkOptions) {
     super();
     this.links = new BridgeLinks(options.ip, `roost:${options.stateId}`, options.logger);
+    this.uplinks = new UplinkLinks(options.ip, `roost:${options.stateId}`);
     this.services = new DnsmasqService(options.dnsmasq, options.state, options.logger);
   }
 
   override async ensureNetwork(network: NetworkSpec): Promise<void> {
     checkNetworkSpec(network);
-    return this.busy.run(network.name, () => this.ensure(network));
+    return this.busy.run(network.name, () => (isBridge(network) ? this.ensure(network) : this.uplinks.ensure(network)));
   }
 
   override async reconcileNetworks(networks: readonly NetworkSpec[]): Promise<string[]> {
     const { firewall, ip, logger } = this.options;
     const ipv6 = await hasIpv6();
     const effective = ipv6 ? networks : networks.map(withoutIpv6);
-    const [withoutRules, filters] = await Promise.all([firewall.withoutNetworkRules(effective), firewall.restoreNicFilters()]);
+    const [withoutRules, filters] = await Promise.all([firewall.withoutNetworkRules(effective.filter(isBridge)), firewall.restoreNicFilters()]);
     const links = ip.listLinks();
     const restored = filters.map((filter) => `${filter}: NIC filter`);
     for (const network of effective) {
@@ -71,7 +74,9 @@ export class BridgeNetworkDriver extends NetworkDriver {
     return restored;
   }
 
-  override async removeNetwork({ name }: NetworkSpec): Promise<void> {
+  override async removeNetwork(network: NetworkSpec): Promise<void> {
+    const { name } = network;
+    if (!isBridge(network)) return this.busy.run(name, () => this.uplinks.remove(name));
     checkNetworkName(name);
     return this.busy.run(name, async () => {
       await this.takeDown(name);
@@ -79,13 +84,16 @@ export class BridgeNetworkDriver extends NetworkDriver {
     });
   }
 
-  override async stopNetwork({ name }: NetworkSpec): Promise<void> {
+  override async stopNetwork(network: NetworkSpec): Promise<void> {
+    const { name } = network;
+    if (!isBridge(network)) return this.busy.run(name, () => this.uplinks.remove(name));
     checkNetworkName(name);
     return this.busy.run(name, () => this.takeDown(name));
   }
 
   override async renameNetwork(network: NetworkSpec, newName: string): Promise<void> {
     checkNetworkSpec(network);
+    if (!isBridge(network)) return this.busy.run(network.name, () => this.uplinks.rename(network.name, newName));
     checkNetworkName(newName);
     const { state, firewall } = this.options;
     return this.busy.run(network.name, async () => {
@@ -150,6 +158,7 @@ export class BridgeNetworkDriver extends NetworkDriver {
   }
 
   private async faultOf(network: NetworkSpec, links: readonly LinkDetails[], withoutRules: readonly string[]): Promise<string | null> {
+    if (!isBridge(network)) return this.uplinks.firstFault(network, links);
     return this.links.firstFault(planBridge(network), links)
       ?? (withoutRules.includes(network.name) ? 'firewall rules' : null)
       ?? ((await this.services.isRight(network)) ? null : 'dnsmasq');
@@ -181,7 +190,7 @@ export class BridgeNetworkDriver extends NetworkDriver {
   }
 
   private async warnOfDrops(networks: readonly NetworkSpec[]): Promise<void> {
-    const [first] = networks;
+    const [first] = networks.filter(isBridge);
     if (this.warnedOfDrops || first === undefined) return;
     this.warnedOfDrops = true;
     for (const warning of await this.options.firewall.foreignDrops(first.name)) this.options.logger.warn(warning);
@@ -208,12 +217,17 @@ export class BridgeNetworkDriver extends NetworkDriver {
   }
 }
 
+function isBridge({ type }: NetworkSpec): boolean {
+  return type === 'bridge';
+}
+
 function portsOf(bridge: string, links: readonly LinkDetails[]): string[] {
   return links.filter(({ master }) => master === bridge).map(({ name }) => name);
 }
 
 /** The network as far as a host without IPv6 can have it. */
 function withoutIpv6(network: NetworkSpec): NetworkSpec {
+  if (!isBridge(network)) return network;
   return { ...network, config: { ...network.config, 'ipv6.address': 'none' } };
 }
 

@@ -19,7 +19,8 @@ const forbiddenOptions = [
   'dhcp-hostsfile', 'dhcp-hostsdir', 'dhcp-optsfile', 'dhcp-optsdir',
 ];
 
-export function checkNetworkSpec({ name, config }: NetworkSpec): void {
+export function checkNetworkSpec({ name, type, config }: NetworkSpec): void {
+  if (type !== 'bridge') return checkUplinkSpec(config);
   checkNetworkName(name);
   for (const [key, value] of Object.entries(config)) {
     if (addressKeys.test(key) && !plainText.test(value)) throw invalid(`Invalid value for network "${name}" option "${key}": ${JSON.stringify(value)}`);
@@ -29,6 +30,12 @@ export function checkNetworkSpec({ name, config }: NetworkSpec): void {
     const option = line.trim().split(/[\s=]/)[0] ?? '';
     if (forbiddenOptions.includes(option)) throw invalid(`Option "${option}" is not allowed in raw.dnsmasq of network "${name}"`);
   }
+}
+
+/** Networks that are no bridges name a link of the host; their own name goes nowhere. */
+function checkUplinkSpec(config: NetworkSpec['config']): void {
+  checkNetworkName(config['parent'] ?? '');
+  for (const key of ['vlan', 'mtu']) if (!/^\d{0,5}$/.test(config[key] ?? '')) throw invalid(`Invalid value for option "${key}": ${JSON.stringify(config[key])}`);
 }
 
 /** What is written into a hosts file, and what names that file. */

@@ -76,6 +76,11 @@ export class InstanceNeighbors {
     return this.networks.nicNetwork(project, config, device);
   }
 
+  /** A device's configuration as the host needs it: a NIC knows by its network what kind it is and what it hangs on. */
+  hostConfig(project: string, config: Readonly<ConfigMap>): Readonly<ConfigMap> {
+    return config.type === 'nic' ? this.networks.nicConfig(project, config) : config;
+  }
+
   /** Tells DHCP and DNS of the instance's NICs on managed networks, and forgets those it had before and has no more. */
   async ensureLeases(instance: ExpandedInstance, before?: ExpandedInstance): Promise<void> {
     const now = this.leases(instance);

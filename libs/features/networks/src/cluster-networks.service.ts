@@ -106,7 +106,7 @@ export class ClusterNetworks {
   private async define(ctx: RequestContext, { project, name, type, description, config }: CreateRequest, member: PeerMember): Promise<void> {
     const common = findKey(config, false);
     if (common !== undefined) throw invalid(`Config key "${common}" may not be used as member-specific key`);
-    validateNetworkConfig(name, config);
+    validateNetworkConfig(type, name, config, { partial: true });
     await this.runner.run(ctx, (tx) => {
       const row = this.networks.find(tx.sql, project, name);
       if (row !== undefined && row.type !== type) throw internal("Requested network type doesn't match type in existing database record");
@@ -122,9 +122,12 @@ export class ClusterNetworks {
     const known = this.checkCreate(this.networks.find(this.database.read, project, name), request);
     requirePeersOnline(this.peers, this.others());
     // What an interrupted attempt has set stays: hosts were prepared by it.
-    const config = known.state === 'Pending' ? await choose({ 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...request.config }, true) : known.common;
+    const asked = request.type === 'bridge' ? { 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...request.config } : request.config;
+    const config = known.state === 'Pending' ? await choose(asked, true) : known.common;
     const id = await this.runner.run(ctx, (tx) => {
       const row = this.checkCreate(this.networks.find(tx.sql, project, name), request);
+      this.validateOnAll(tx.sql, row, config);
+      this.users.refuseTakenParent(tx.sql, { ...row, config: { ...row.config, ...config } });
       if (row.state === 'Pending') this.networks.updateCommon(tx, row.id, { description: request.description || row.description, config });
       this.networks.setWholeState(tx, row.id, 'Errored');
       return row.id;
@@ -137,6 +140,8 @@ export class ClusterNetworks {
   }
 
   private checkCreate(row: NetworkRow | undefined, { name, type, config }: CreateRequest): NetworkRow {
+    const own = findKey(config, true);
+    if (own !== undefined) throw internal(`Config key "${own}" is cluster member specific`);
     if (row === undefined) throw internal('Network not pending on any node (use --target <node> first)');
     if (row.state === 'Created') throw internal('The network is already created');
     const missing = this.members().map((member) => member.name).filter((one) => !row.locations.includes(one));
@@ -145,10 +150,13 @@ export class ClusterNetworks {
     if (row.state === 'Errored' && Object.keys(config).length > 0) {
       throw internal('Network already partially created. Please do not specify any global config when re-running create');
     }
-    const own = findKey(config, true);
-    if (own !== undefined) throw internal(`Config key "${own}" is cluster member specific`);
-    validateNetworkConfig(name, config);
+    validateNetworkConfig(type, name, config, { partial: true });
     return row;
+  }
+
+  /** With each member's own keys the whole must be complete. */
+  private validateOnAll(sql: Sql, { id, type, name }: NetworkRow, common: Config): void {
+    for (const own of this.networks.partConfigs(sql, id)) validateNetworkConfig(type, name, { ...common, ...own });
   }
 
   /** Rows first: hosts that are away when they change follow when they are back. Where one refuses, all go back. */
@@ -162,7 +170,8 @@ export class ClusterNetworks {
     const wanted = merged(before.common, request, options.merge);
     const own = findKey(wanted, true);
     if (own !== undefined) throw invalid(`Config key "${own}" is cluster member specific`);
-    validateNetworkConfig(name, wanted);
+    this.validateOnAll(this.database.read, before, wanted);
+    this.users.refuseParentChange(this.database.read, before, { ...before.config, vlan: '', ...wanted });
     requirePeersOnline(this.peers, this.others());
     const config = await choose(wanted, false);
     const description = request.description ?? (options.merge ? before.description : '');
@@ -189,7 +198,8 @@ export class ClusterNetworks {
     const wanted = merged(visibleConfig(before.config), request, options.merge);
     const foreign = findKey(Object.fromEntries(Object.entries(wanted).filter(([key, value]) => common[key] !== value)), false);
     if (foreign !== undefined) throw invalid(`Config key "${foreign}" may not be used as member-specific key`);
-    validateNetworkConfig(name, wanted);
+    validateNetworkConfig(before.type, name, wanted);
+    this.users.refuseParentChange(this.database.read, before, { ...before.common, ...wanted });
     if (before.part === null) throw notFound('Network not found');
     const config = { ...wanted, ...hiddenOf(before.config) };
     if (before.part === 'Created') await this.peers.call(member.id, 'networks.change-member-part', { id, config }, { timeoutMs: 0, requestor: ctx.requestor });

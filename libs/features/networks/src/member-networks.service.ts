@@ -168,7 +168,7 @@ export class MemberNetworks {
     if (row.part === 'Created') return;
     if (row.part === null) throw notFound(`Network "${row.name}" is not defined on this member`);
     // The bridge's own address is chosen once and stays.
-    const config = { ...row.config, [hiddenKeys.hwaddr]: row.config[hiddenKeys.hwaddr] ?? bridgeHwaddr(randomHex(3)) };
+    const config = row.type === 'bridge' ? { ...row.config, [hiddenKeys.hwaddr]: row.config[hiddenKeys.hwaddr] ?? bridgeHwaddr(randomHex(3)) } : row.config;
     await this.runner.run(ctx, (tx) => {
       this.networks.updatePart(tx, row.id, config);
       this.networks.setPartState(tx, row.id, 'Creating');

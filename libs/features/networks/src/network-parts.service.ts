@@ -15,18 +15,23 @@ export class NetworkParts {
   constructor(private readonly projects: NetworkProjects, private readonly views: NetworkViews) {}
 
   listForwards(project: string, network: string): never[] {
-    this.views.loaded(project, network);
+    this.bridge(project, network);
     return [];
   }
 
   refuseForward(project: string, network: string): never {
-    this.views.loaded(project, network);
+    this.bridge(project, network);
     throw notImplemented('Network forwards are not supported');
   }
 
   absentForward(project: string, network: string): never {
-    this.views.loaded(project, network);
+    this.bridge(project, network);
     throw notFound('Network forward not found');
+  }
+
+  private bridge(project: string, network: string): void {
+    const { type } = this.views.loaded(project, network);
+    if (type !== 'bridge') throw invalid(`Network driver "${type}" does not support forwards`);
   }
 
   refusePeers(project: string, network: string): never {

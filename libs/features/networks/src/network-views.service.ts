@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Network, NetworkLease, NetworkState } from '#api-types';
 import { z } from 'zod';
-import { AppError, LocalMember, Logger, messageOf, notFound, wrap } from '#kernel';
+import { AppError, LocalMember, Logger, messageOf, notFound, notImplemented, wrap } from '#kernel';
 import { NetworkDriver, Peers, type InterfaceState, type Lease } from '#ports';
 import { Database } from '#platform/database';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
@@ -71,6 +71,7 @@ export class NetworkViews {
   /** What DHCP gave is collected from all members, unless one is named; a member that does not answer is left out. */
   async leases(project: string, name: string, target = ''): Promise<NetworkLease[]> {
     const row = this.loaded(project, name);
+    if (row.type !== 'bridge') throw notImplemented('Not implemented');
     const nics = this.usage.nics(this.database.read, row).filter((nic) => nic.project === project);
     return listLeases({ name, config: row.config, nics, leases: await this.givenLeases(row, this.cluster.memberNamed(target)?.id), ownProject: row.project === project });
   }

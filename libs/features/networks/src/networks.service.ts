@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { NetworkPut, NetworksPost } from '#api-types';
+import { networkTypes } from '#config-schema';
 import { conflict, internalContext, invalid, LocalMember, Logger, messageOf, randomHex, wrap, type RequestContext } from '#kernel';
 import { NetworkDriver, type NetworkSpec, type NicNetwork, type StaticLease } from '#ports';
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
@@ -11,10 +12,8 @@ import { MemberNetworks, specOf } from './member-networks.service.js';
 import { NetworkProjects } from './network-projects.service.js';
 import { NetworkUsers } from './network-users.service.js';
 import { chooseSubnet } from './rules/free-subnet.rules.js';
-import { bridgeHwaddr, changedKeys, compact, hiddenKeys, hiddenOf, validateNetworkConfig, validateNetworkName, visibleConfig, type Config } from './rules/network-config.rules.js';
+import { bridgeHwaddr, changedKeys, compact, hiddenKeys, hiddenOf, nicConfigOn, validateNetworkConfig, validateNetworkName, visibleConfig, type Config } from './rules/network-config.rules.js';
 
-/** Types LXD has and this server does not. */
-const otherTypes = ['macvlan', 'sriov', 'ovn', 'physical'];
 /** Keys a change of which asks nothing of the host. */
 const withoutEffect = /^(user\.|maas\.|ipv[46]\.ovn\.ranges$)/;
 
@@ -62,6 +61,8 @@ export class NetworksService {
     if (network !== '') {
       try {
         const row = this.get(project, network, sql);
+        // NICs on a link of the host itself are nothing DHCP or DNS of ours know of.
+        if (row.type !== 'bridge') return { device, parent: row.config['parent'] ?? '', network: '', networkConfig: {} };
         return { device, parent: row.name, network: row.name, networkConfig: row.config };
       } catch (error) {
         throw wrap(error, `Failed to load network "${network}" for project "${project}"`);
@@ -69,6 +70,13 @@ export class NetworksService {
     }
     const managed = nictype === 'bridged' && parent !== '' ? this.networks.find(sql, 'default', parent) : undefined;
     return { device, parent, network: managed?.name ?? '', networkConfig: managed?.config ?? {} };
+  }
+
+  /** A NIC's configuration with what its managed network decides for it: LXD's `nictype`, `parent` and what goes with them. */
+  nicConfig(project: string, config: Config, sql: Sql = this.database.read): Config {
+    const { network = '' } = config;
+    const row = network === '' ? undefined : this.networks.find(sql, this.projects.owner(project), network);
+    return row === undefined || row.type === 'bridge' ? config : nicConfigOn(row.type, row.config, config);
   }
 
   /** Replaces what DHCP and DNS know of a NIC on a managed network; an empty `hwaddr` forgets it and gives its leases back. */
@@ -80,17 +88,17 @@ export class NetworksService {
     const { name, description } = request;
     if (name === '') throw invalid('No name provided');
     const project = this.projects.owner(ctx.project);
-    checkType(request.type, project);
-    validateNetworkName(name);
+    const type = typeOf(request.type, project);
+    validateNetworkName(type, name);
     const config = compact(request.config);
-    if (await this.cluster.create(ctx, { ...request, type: 'bridge', project, config }, target, this.chooser)) return;
+    if (await this.cluster.create(ctx, { ...request, type, project, config }, target, this.chooser)) return;
     if (this.networks.find(this.database.read, project, name) !== undefined) throw invalid('The network already exists');
-    validateNetworkConfig(name, config);
+    validateNetworkConfig(type, name, config);
     await this.local.changing.run(async () => {
-      const full = await this.withChosenSubnets({ 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...config }, true);
-      const spec = { name, type: 'bridge', config: { ...full, [hiddenKeys.hwaddr]: bridgeHwaddr(randomHex(3)) } };
+      const spec = { name, type, config: type === 'bridge' ? await this.newBridgeConfig(config) : config };
       const id = await this.runner.run(ctx, (tx) => {
         if (this.networks.find(tx.sql, project, name) !== undefined) throw invalid('The network already exists');
+        this.users.refuseTakenParent(tx.sql, spec);
         return this.networks.insertPending(tx, { ...spec, project, description });
       });
       try {
@@ -116,7 +124,8 @@ export class NetworksService {
       const before = this.loaded(project, name);
       checkEtag(options.ifMatch, etagOf(before, before.config));
       const asked = compact(options.merge ? { ...visibleConfig(before.config), ...request.config } : request.config);
-      validateNetworkConfig(name, asked);
+      validateNetworkConfig(before.type, name, asked);
+      this.users.refuseParentChange(this.database.read, before, asked);
       const config = { ...(await this.withChosenSubnets(asked, false)), ...hiddenOf(before.config) };
       const description = request.description ?? (options.merge ? before.description : '');
       const touchesHost = Object.keys(changedKeys(before.config, config)).some((key) => !withoutEffect.test(key));
@@ -125,6 +134,7 @@ export class NetworksService {
         await this.runner.run(ctx, (tx) => {
           const row = this.networks.get(tx.sql, project, name);
           checkEtag(options.ifMatch, etagOf(row, row.config));
+          this.users.refuseParentChange(tx.sql, row, config);
           this.networks.update(tx, row.id, { description, config });
           this.announce(tx, ctx, 'network-updated', project, name);
         });
@@ -143,9 +153,9 @@ export class NetworksService {
     const project = this.projects.owner(ctx.project);
     if (this.member.clustered) throw invalid('Renaming clustered network not supported');
     return this.local.changing.run(async () => {
-      this.loaded(project, name);
+      const { type } = this.loaded(project, name);
       if (newName === '') throw invalid('New network name not provided');
-      validateNetworkName(newName);
+      validateNetworkName(type, newName);
       const row = await this.runner.run(ctx, (tx) => {
         const current = this.networks.get(tx.sql, project, name);
         if (this.networks.find(tx.sql, project, newName) !== undefined) throw conflict(`Network "${newName}" already exists`);
@@ -234,6 +244,11 @@ export class NetworksService {
     return chosen;
   }
 
+  private async newBridgeConfig(config: Config): Promise<Record<string, string>> {
+    const full = await this.withChosenSubnets({ 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...config }, true);
+    return { ...full, [hiddenKeys.hwaddr]: bridgeHwaddr(randomHex(3)) };
+  }
+
   private async clear(network: NetworkSpec & { readonly id: number }): Promise<void> {
     await this.local.remove(network);
     await this.runner.run(internalContext(), (tx) => this.networks.delete(tx, network.id));
@@ -244,10 +259,11 @@ export class NetworksService {
   }
 }
 
-/** An empty type means a bridge, and in a project with networks of its own an OVN network. */
-function checkType(type: string, project: string): void {
+/** An empty type means a bridge, and in a project with networks of its own an OVN network, which there are none of. */
+function typeOf(type: string, project: string): string {
   const wanted = type === '' ? (project === 'default' ? 'bridge' : 'ovn') : type;
-  if (wanted !== 'bridge' && !otherTypes.includes(wanted)) throw invalid('Unknown driver');
+  if (wanted !== 'ovn' && !networkTypes.includes(wanted)) throw invalid('Unknown driver');
   if (wanted !== 'ovn' && project !== 'default') throw invalid('Network type does not support non-default projects');
-  if (wanted !== 'bridge') throw invalid(`Network type "${wanted}" is not supported`);
+  if (wanted === 'ovn') throw invalid(`Network type "${wanted}" is not supported`);
+  return wanted;
 }

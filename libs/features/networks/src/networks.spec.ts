@@ -67,6 +67,27 @@ let world: World;
 beforeEach(async () => { world = new World(await openTemporaryDatabase()); });
 afterEach(() => world.db.close());
 
+describe('networks that are no bridges', () => {
+  it('tell NICs what they are made on, and nothing to DHCP', async () => {
+    await world.create('mv', { parent: 'eth0', vlan: '7', mtu: '1400', gvrp: 'true' }, 'macvlan');
+    const nic = { type: 'nic', network: 'mv', name: 'eth0' };
+
+    expect(world.networks.nicConfig('default', nic)).toEqual({ ...nic, nictype: 'macvlan', parent: 'eth0', vlan: '7', mtu: '1400', gvrp: 'true' });
+    expect(world.networks.nicNetwork('default', nic, 'eth0')).toEqual({ device: 'eth0', parent: 'eth0', network: '', networkConfig: {} });
+    expect((await world.views.get('default', 'mv')).network).toMatchObject({ type: 'macvlan', managed: true, config: { parent: 'eth0', vlan: '7', mtu: '1400', gvrp: 'true' } });
+    await expect(world.views.leases('default', 'mv')).rejects.toMatchObject({ kind: 'not-implemented' });
+  });
+
+  it('share no link where one of them is physical, but for different VLANs', async () => {
+    await world.create('ph', { parent: 'eth0' }, 'physical');
+    await expect(world.create('ph2', { parent: 'eth0', vlan: '5' }, 'physical')).rejects.toThrow('Parent interface "eth0" in use by another network');
+    await world.networks.update(ctx, 'ph', { config: { vlan: '6' } }, { merge: true, ifMatch: undefined });
+    await world.create('ph2', { parent: 'eth0', vlan: '5' }, 'physical');
+    await expect(world.networks.update(ctx, 'ph2', { config: { vlan: '6' } }, { merge: true, ifMatch: undefined })).rejects.toThrow('Parent interface "eth0" in use by another network');
+    expect(world.names()).toEqual(['ph', 'ph2']);
+  });
+});
+
 describe('create', () => {
   it('chooses free subnets, translates them and keeps the address of the bridge to itself', async () => {
     await world.create();
@@ -93,7 +114,13 @@ describe('create', () => {
     ['a', {}, '', 'Network interface is too short (minimum 2 characters)'],
     ['abcdefghijklmnopq', {}, '', 'Network interface is too long (maximum 15 characters)'],
     ['br1', {}, 'foo', 'Unknown driver'],
-    ['br1', {}, 'macvlan', 'Network type "macvlan" is not supported'],
+    ['br1', {}, 'ovn', 'Network type "ovn" is not supported'],
+    ['mv', {}, 'macvlan', 'Invalid value for network "mv" option "parent": Required value'],
+    ['mv', { parent: 'eth9' }, 'macvlan', 'Parent interface "eth9" not found'],
+    ['a:b', { parent: 'eth0' }, 'macvlan', 'Cannot contain ":"'],
+    ['mv', { parent: 'eth0', 'ipv4.address': 'none' }, 'macvlan', 'Invalid option for network "mv" option "ipv4.address"'],
+    ['sr', { parent: 'eth0', gvrp: 'true' }, 'sriov', 'Invalid option for network "sr" option "gvrp"'],
+    ['ph', { parent: 'eth0', 'ipv4.gateway': '10.0.0.0/24' }, 'physical', 'Invalid value for network "ph" option "ipv4.gateway": Not a usable IPv4 address "10.0.0.0/24"'],
     ['br1', { foo: '1' }, '', 'Invalid option for network "br1" option "foo"'],
     ['br1', { 'volatile.bridge.hwaddr': '00:16:3e:00:00:01' }, '', 'Invalid option for network "br1" option "volatile.bridge.hwaddr"'],
     ['br1', { 'tunnel.a': 'x' }, '', 'Invalid network configuration key: tunnel.a'],

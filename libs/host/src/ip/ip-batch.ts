@@ -61,7 +61,6 @@ export class IpBatch {
     return this.add(`link add link ${parent} name ${name}${hwaddr === '' ? '' : ` address ${hwaddr}`}${mtu === 0 ? '' : ` mtu ${mtu}`} netns ${pid} type macvlan mode bridge`);
   }
 
-  addVlan(name: string, parent: string, id: string): this { return this.add(`link add ${name} link ${parent} type vlan id ${id}`); }
   /** To the network namespace of a process, under another name. */
   moveLink(name: string, pid: number, newName: string): this { return this.add(`link set dev ${name} netns ${pid} name ${newName}`); }
   /** Routes of instances: by a link, or by an address behind it; `table` is empty for the main one. */

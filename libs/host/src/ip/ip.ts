@@ -1,3 +1,4 @@
+import { internal } from '#kernel';
 import { CommandFailedError } from '../command.errors.js';
 import type { CommandRunner } from '../command.js';
 import { Netlink } from '../netlink/netlink.js';
@@ -25,6 +26,12 @@ export class Ip {
       if (!(error instanceof CommandFailedError) || failed === null) throw error;
       throw new CommandFailedError(['ip', ...batch.line(Number(failed[2])).split(' ')], error.exitCode, error.signal, failed[1] ?? '');
     }
+  }
+
+  /** Makes `PARENT.ID`. By itself and not in a batch: where the kernel has no VLANs, the error is the tool's own. */
+  async addVlan({ parent, id, gvrp }: { readonly parent: string; readonly id: string; readonly gvrp: boolean }): Promise<void> {
+    if (![parent, id].every((text) => /^[\w.:-]+$/.test(text))) throw internal(`Unsafe text for ip: ${JSON.stringify([parent, id])}`);
+    await this.commands.run({ argv: ['ip', 'link', 'add', `${parent}.${id}`, 'link', parent, 'type', 'vlan', 'id', id, ...(gvrp ? ['gvrp', 'on'] : [])] });
   }
 
   /** Takes away what may be gone already: every line is tried, none is an error. */

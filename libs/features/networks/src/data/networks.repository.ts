@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isTrue, LocalMember, notFound } from '#kernel';
 import type { PeerMember } from '#ports';
 import type { Sql, Tx } from '#platform/database';
-import { splitConfig, type Config } from '../rules/network-config.rules.js';
+import { splitConfig, visibleConfig, type Config } from '../rules/network-config.rules.js';
 
 /** `Pending` until it is made on all members, `Errored` while it may be there on some of them only. */
 export type NetworkRowState = 'Pending' | 'Created' | 'Errored';
@@ -97,6 +97,12 @@ export class NetworksRepository {
 
   parts(sql: Sql, id: number): NetworkMemberPart[] {
     return sql.all<NetworkMemberPart>('SELECT node_id AS memberId, state FROM networks_nodes WHERE network_id = ? ORDER BY node_id', id);
+  }
+
+  /** Each member's own keys, without the hidden ones. */
+  partConfigs(sql: Sql, id: number): Config[] {
+    const rows = sql.all<{ config: string }>('SELECT config FROM networks_nodes WHERE network_id = ? ORDER BY node_id', id);
+    return rows.map(({ config }) => visibleConfig(JSON.parse(config) as Config));
   }
 
   /** Without a part for any member. */

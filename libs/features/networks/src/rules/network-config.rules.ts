@@ -1,4 +1,4 @@
-import { findBridgeKey, memberNetworkKeys, type KeySpec } from '#config-schema';
+import { findNetworkKey, memberNetworkKeys, requiredNetworkKeys, type KeySpec } from '#config-schema';
 import { invalid, isFalse, messageOf } from '#kernel';
 
 export type Config = Readonly<Record<string, string>>;
@@ -31,27 +31,34 @@ export function visibleConfig(config: Config): Record<string, string> {
   return Object.fromEntries(shown.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Name of a managed network; it becomes a link of the host. LXD's wording. */
-export function validateNetworkName(name: string): void {
+/** Name of a managed network. A bridge's becomes a link of the host, others name no link. LXD's wording. */
+export function validateNetworkName(type: string, name: string): void {
+  if (type !== 'bridge') {
+    const forbidden = [':', '/'].find((character) => name.includes(character));
+    if (forbidden !== undefined) throw invalid(`Cannot contain "${forbidden}"`);
+    if (name === '.' || name === '..') throw invalid(`Invalid network name "${name}"`);
+    return;
+  }
   if (name.length < 2) throw invalid('Network interface is too short (minimum 2 characters)');
   if (name.length > 15) throw invalid('Network interface is too long (maximum 15 characters)');
   if (!/^[-_a-zA-Z0-9.]+$/.test(name) || name === '..') throw invalid('Network interface contains invalid characters');
 }
 
-/** Refuses unknown keys, values their key does not take, and keys that do not go together. `invalid` with LXD's wording. */
-export function validateNetworkConfig(network: string, config: Config): void {
+/** Refuses unknown keys, values their key does not take, and keys that do not go together. `partial`: what must be there may be elsewhere. `invalid` with LXD's wording. */
+export function validateNetworkConfig(type: string, network: string, config: Config, { partial = false } = {}): void {
   const unknown: string[] = [];
+  if (!partial) for (const name of requiredNetworkKeys(type)) if ((config[name] ?? '') === '') checkValue(network, name, '', findNetworkKey(type, name)!);
   for (const [name, value] of Object.entries(config)) {
-    const spec = findBridgeKey(name);
+    const spec = findNetworkKey(type, name);
     if (spec === undefined) unknown.push(name);
     else checkValue(network, name, value, spec);
   }
   if (unknown[0] !== undefined) throw invalid(`Invalid option for network "${network}" option "${unknown[0]}"`);
-  checkTogether(network, config);
+  if (type === 'bridge') checkTogether(network, config);
 }
 
 function checkValue(network: string, name: string, value: string, spec: KeySpec): void {
-  if (value === '') return;
+  if (value === '' && spec.required !== true) return;
   try {
     spec.check?.(value, name);
   } catch (error) {
@@ -121,4 +128,18 @@ export function hiddenOf(config: Config): Record<string, string> {
 /** For a bridge; in the range of the Xensource vendor that LXD uses. `hex` is three bytes. */
 export function bridgeHwaddr(hex: string): string {
   return ['00', '16', '3e', ...(hex.match(/../g) ?? [])].join(':');
+}
+
+/** What a NIC on a network other than a bridge takes from it; its own keys of these names are refused when it is added. */
+export function nicConfigOn(type: string, network: Config, nic: Config): Record<string, string> {
+  const taken = ['parent', 'mtu', 'vlan', ...(type === 'macvlan' ? ['gvrp'] : [])].filter((name) => (network[name] ?? '') !== '');
+  return { ...nic, nictype: type, ...Object.fromEntries(taken.map((name) => [name, network[name] ?? ''])) };
+}
+
+/** Whether two networks would be the same link: one parent, and not two different VLANs of it. */
+export function shareParent(a: Config, b: Config): boolean {
+  const parent = a['parent'] ?? '';
+  if (parent === '' || b['parent'] !== parent) return false;
+  const [vlan, other] = [a['vlan'] ?? '', b['vlan'] ?? ''];
+  return vlan === '' || other === '' || vlan === other;
 }
