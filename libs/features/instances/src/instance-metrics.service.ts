@@ -9,14 +9,20 @@ import { hostName } from './instance-urls.js';
 import { PowerStates } from './power-states.js';
 import { fileSystemType, metricsText, type MeasuredInstance } from './rules/metrics.rules.js';
 
-/** Between two looks at the host. */
+/** At least between two looks at the host of the background. */
 const periodMs = 8000;
-/** Without a scrape for so long nobody is interested any more. */
-const idleMs = 120_000;
+/** Whoever lets more time pass than this between two scrapes has no rhythm to follow. */
+const longestMs = 120_000;
+/** Before the next scrape is due, so that it finds what was just measured. */
+const leadMs = 2000;
+/** Looks that nobody has asked for before they end: after the first scrape the second is awaited for a minute, later one may be left out. */
+const looksUntilSecond = 8;
+const looksUnasked = 2;
 
 /**
  * `GET /1.0/metrics`: one call to the agent for everything that runs here. The first scrape measures; from then on that is done in the background for
- * as long as somebody scrapes, so that a scrape takes the same short time however much runs.
+ * as long as somebody scrapes, shortly before the next scrape is due, so that a scrape takes the same short time however much runs and the host is not
+ * looked at more often than anybody asks.
  */
 @Injectable()
 export class InstanceMetrics implements OnModuleDestroy {
@@ -24,6 +30,8 @@ export class InstanceMetrics implements OnModuleDestroy {
   private measuring: Promise<readonly MeasuredInstance[]> | undefined;
   private measuredAtMs = -Infinity;
   private askedAtMs = -Infinity;
+  private pauseMs = periodMs;
+  private looksLeft = 0;
   private timer: NodeJS.Timeout | undefined;
   /** What was measured as text, encoded, by project: several scrapers ask for the same. */
   private readonly texts = new Map<string | null, Buffer>();
@@ -40,27 +48,39 @@ export class InstanceMetrics implements OnModuleDestroy {
   ) {}
 
   onModuleDestroy(): void {
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
   }
 
   /** Of one project, or of all with null. */
   async text(project: string | null): Promise<Buffer> {
-    this.askedAtMs = this.clock.monotonicMs();
-    this.timer ??= setInterval(() => this.sampleAgain(), periodMs).unref();
+    const nowMs = this.clock.monotonicMs();
+    this.follow(nowMs);
     // A sample that should have been replaced by now is one nobody may be shown.
-    const all = this.measured !== undefined && this.askedAtMs - this.measuredAtMs <= 2 * periodMs ? this.measured : await this.sample();
+    const all = this.measured !== undefined && nowMs - this.measuredAtMs <= 2 * periodMs ? this.measured : await this.sample();
     const text = this.texts.get(project) ?? Buffer.from(metricsText(project === null ? all : all.filter((instance) => instance.project === project)));
     if (all === this.measured) this.texts.set(project, text);
     return text;
   }
 
-  private sampleAgain(): void {
-    if (this.clock.monotonicMs() - this.askedAtMs > idleMs) {
-      clearInterval(this.timer);
+  /** The next look in the background follows the time between the last two scrapes. */
+  private follow(nowMs: number): void {
+    const intervalMs = nowMs - this.askedAtMs;
+    this.askedAtMs = nowMs;
+    const known = intervalMs <= longestMs;
+    this.pauseMs = known ? Math.max(periodMs, intervalMs - leadMs) : periodMs;
+    this.looksLeft = known ? looksUnasked : looksUntilSecond;
+    // Scrapes in quick succession do not put it off.
+    this.lookAfter(intervalMs < periodMs && this.timer !== undefined ? Math.max(0, this.measuredAtMs + periodMs - nowMs) : this.pauseMs);
+  }
+
+  private lookAfter(delayMs: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
       this.timer = undefined;
-      return;
-    }
-    this.sample().catch((error: unknown) => this.logger.warn('Failed measuring the instances', { error: messageOf(error) }));
+      this.looksLeft -= 1;
+      this.sample().catch((error: unknown) => this.logger.warn('Failed measuring the instances', { error: messageOf(error) }));
+      if (this.looksLeft > 0) this.lookAfter(this.pauseMs);
+    }, delayMs).unref();
   }
 
   private sample(): Promise<readonly MeasuredInstance[]> {
