@@ -190,6 +190,56 @@ for (const driver of ['dir', 'btrfs'] as const) {
   });
 }
 
+for (const driver of ['dir', 'btrfs'] as const) {
+  describe(`a backup of a custom volume unpacked into a pool of ${driver}`, () => {
+    const custom = (block: boolean): VolumeSpec => ({ pool: pools.get(driver)!, kind: 'custom', name: 'default_v1', ...(block ? { block } : {}) });
+    const at = (below = ''): string => join(state.pool(driver), 'custom/default_v1', below);
+    const unpack = (block: boolean, members: readonly Member[], snapshots: string[] = []): Promise<void> =>
+      archives.unpackBackup({ path: put(archive(...members)), volume: custom(block), snapshots, optimized: false, sizeBytes: 0 }, never);
+    beforeEach(async () => { await storage.destroyVolume(custom(false)); });
+
+    it.each([
+      ['no volume', [{ name: 'backup/volume.img', content: 'x' }]],
+      ['a link for a volume', [{ name: 'backup/volume', type: '2', link: '/etc' }]],
+      ['a file for a volume', [{ name: 'backup/volume', content: 'x' }]],
+    ] as const)('is refused with %s', async (_what, members) => {
+      await expect(unpack(false, members)).rejects.toMatchObject({ kind: 'invalid' });
+      expect(existsSync(at())).toBe(false);
+    });
+
+    it.each([
+      ['no disk', [{ name: 'backup/volume', type: '5' }]],
+      ['a link for a disk', [{ name: 'backup/volume.img', type: '2', link: '/etc/passwd' }]],
+      ['a second name of a file for a disk', [{ name: 'backup/volume.img', type: '1', link: '/etc/passwd' }]],
+      ['a device for a disk', [{ name: 'backup/volume.img', type: '3' }]],
+      ['a directory for a disk', [{ name: 'backup/volume.img', type: '5' }]],
+      ['an empty disk', [{ name: 'backup/volume.img' }]],
+    ] as const)('is refused with %s', async (_what, members) => {
+      await expect(unpack(true, members)).rejects.toMatchObject({ kind: 'invalid' });
+      expect(existsSync(at())).toBe(false);
+    });
+
+    it('is refused without a snapshot it names', async () => {
+      await expect(unpack(true, [{ name: 'backup/volume.img', content: 'x' }], ['s0'])).rejects.toMatchObject({ kind: 'invalid' });
+      await expect(unpack(false, [{ name: 'backup/volume', type: '5' }], ['s0'])).rejects.toMatchObject({ kind: 'invalid' });
+      expect(existsSync(at())).toBe(false);
+    });
+
+    it('takes no space for what is empty in a disk, however the archive has it', async () => {
+      await unpack(true, [{ name: 'backup/volume.img', content: `begin${'\0'.repeat(4 * 1024 ** 2)}` }]);
+      expect([statSync(at('root.img')).size, statSync(at('root.img')).blocks < 1000]).toEqual([4 * 1024 ** 2 + 5, true]);
+
+      truncateSync(at('root.img'), 64 * 1024 ** 3);
+      for (const optimized of driver === 'btrfs' ? [false, true] : [false]) {
+        const file = await save(archives.packBackup({ volume: custom(true), snapshots: [], optimized, index: 'name: v1\n', compression: 'none', ...endpoint }), 'packed');
+        expect(statSync(file).size).toBeLessThan(1024 * 1024);
+        expect(sh('tar', '-tf', file).split('\n')).toContain(optimized ? 'backup/volume.bin' : 'backup/volume.img');
+      }
+      await storage.destroyVolume(custom(true));
+    });
+  });
+}
+
 describe('what the daemon names as a backup', () => {
   it('is a plain file of its own directory, and nothing else is read', async () => {
     const secret = join(outside, 'secret.tar');

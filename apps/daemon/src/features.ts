@@ -11,7 +11,7 @@ import { OperationsApiModule } from '#features/operations';
 import { ProfilesModule } from '#features/profiles';
 import { ProjectsModule } from '#features/projects';
 import { DaemonControl, ServerModule } from '#features/server';
-import { PoolPartsReconciler, PoolsService, StorageModule, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler } from '#features/storage';
+import { PoolPartsReconciler, PoolsService, StorageModule, VolumeBackupExpiryReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler } from '#features/storage';
 import { WarningsModule } from '#features/warnings';
 
 /** The nouns of the API this daemon serves. */
@@ -53,6 +53,7 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   reconcilers.add(app.get(SnapshotScheduleReconciler), { firstMs: afterStartMs });
   reconcilers.add(app.get(BackupExpiryReconciler), { firstMs: 6 * afterStartMs });
   reconcilers.add(app.get(BackupYamlReconciler), { firstMs: 6 * afterStartMs });
+  reconcilers.add(app.get(VolumeBackupExpiryReconciler), { firstMs: 6 * afterStartMs });
   reconcilers.add(app.get(VolumeSnapshotExpiryReconciler), { firstMs: 6 * afterStartMs });
   reconcilers.add(app.get(VolumeSnapshotScheduleReconciler), { firstMs: afterStartMs });
   control.markReady();

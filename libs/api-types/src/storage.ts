@@ -125,3 +125,34 @@ export interface StorageVolumeSnapshot {
 export interface StorageVolumeState {
   readonly usage: { readonly used: number; readonly total: number };
 }
+
+/** `GET .../backups/{backup}` of a volume; fields in LXD's order. */
+export interface StoragePoolVolumeBackup {
+  readonly name: string;
+  /** RFC 3339. */
+  readonly created_at: string;
+  /** RFC 3339; the year 1 where it is kept. */
+  readonly expires_at: string;
+  readonly volume_only: boolean;
+  readonly optimized_storage: boolean;
+}
+
+/** `POST .../backups` of a volume. */
+export const storagePoolVolumeBackupsPost = z
+  .object({
+    /** Empty for `backup0` and so on. */
+    name: z.string().optional(),
+    /** RFC 3339; the year 1 or absent for never. */
+    expires_at: z.string().nullish(),
+    /** Without its snapshots. */
+    volume_only: z.boolean().optional(),
+    optimized_storage: z.boolean().optional(),
+    /** `none`, or a program with its options; empty for `backups.compression_algorithm`. */
+    compression_algorithm: z.string().optional(),
+  })
+  .meta({ id: 'StoragePoolVolumeBackupsPost' });
+export type StoragePoolVolumeBackupsPost = z.infer<typeof storagePoolVolumeBackupsPost>;
+
+/** `POST .../backups/{backup}` of a volume: a rename. */
+export const storagePoolVolumeBackupPost = z.object({ name: z.string().optional() }).meta({ id: 'StoragePoolVolumeBackupPost' });
+export type StoragePoolVolumeBackupPost = z.infer<typeof storagePoolVolumeBackupPost>;

@@ -54,7 +54,7 @@ export class FakeVolumeArchives extends VolumeArchives {
     await this.faults.enter('archives.unpackBackup');
     const backup = await this.backup(path);
     if (signal.aborted) throw unavailable('The backup was given up');
-    if (this.storage.pools.get(volume.pool.name)?.volumes.has(`container/${volume.name}`)) throw conflict(`Volume "${volume.name}" exists already in pool "${volume.pool.name}"`);
+    if (this.storage.pools.get(volume.pool.name)?.volumes.has(`${volume.kind}/${volume.name}`)) throw conflict(`Volume "${volume.name}" exists already in pool "${volume.pool.name}"`);
     const held = new Map(backup.snapshots);
     if (snapshots.some((name) => !held.has(name))) throw invalid('Failed to unpack the archive: a snapshot is missing');
     this.storage.adopt(volume, { content: backup.content, snapshots: new Map(snapshots.map((name) => [name, held.get(name)!])), sizeBytes });

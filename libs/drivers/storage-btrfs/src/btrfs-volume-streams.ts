@@ -104,7 +104,8 @@ export class BtrfsVolumeStreams extends VolumeStreams {
       await mkdir(`${scratch}/snapshots`, { mode: 0o700 });
       for (const path of ['volume', ...snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await subvolumes.create(`${scratch}/${path}`);
       await fill(scratch);
-      for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
+      // As with the volume itself, whoever uses a custom one decides about its top directory.
+      if (request.volume.kind !== 'custom') for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
       return { volume: `${scratch}/volume`, snapshots: new Map(snapshots.map((snapshot) => [snapshot, `${scratch}/snapshots/${snapshot}`])) };
     });
   }

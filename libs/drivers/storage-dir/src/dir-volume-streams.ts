@@ -67,7 +67,8 @@ export class DirVolumeStreams extends VolumeStreams {
         for (const path of ['', '/volume', '/snapshots', ...snapshots.map((snapshot) => `/snapshots/${snapshot}`)]) await mkdir(`${scratch}${path}`, { mode: 0o700 });
         await fill(scratch);
         await (refreshToken ? trees.destroyThese(volume, snapshots) : trees.destroyAll(volume));
-        for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
+        // As with the volume itself, whoever uses a custom one decides about its top directory.
+        if (volume.kind !== 'custom') for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
         await this.places.adopt(volume, {
           volume: `${scratch}/volume`, snapshots: new Map(snapshots.map((snapshot) => [snapshot, `${scratch}/snapshots/${snapshot}`])),
         }, rename, refreshToken ? (path) => trees.replace(volume, path, refreshToken) : rename);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { invalid, unavailable, type StateDirectory } from '#kernel';
 import { compressorOf } from '#config-schema';
-import { compressed, PoolDirectories, Tar, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
+import { blockFile, compressed, PoolDirectories, Tar, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
 import {
   VolumeArchives,
   type BackupInspection, type IdmapEntry, type PackBackupRequest, type PackImageRequest, type PoolSpec, type StorageDriver, type TransferStarted, type UnpackBackupRequest,
@@ -10,8 +10,9 @@ import {
 } from '#ports';
 import { archivePrefix, indexMember, layoutOf, optimizedHeader, type SubvolumeOfHeader } from './archive-layout.rules.js';
 import { BackupFiles, type OpenBackup } from './backup-files.js';
-import { isDirectory, readSmallFile, replaceFile, requireContainerTree } from './volume-files.js';
+import { isDirectory, readSmallFile, replaceFile, requireContainerTree, requireDisk, requireTree } from './volume-files.js';
 import { copyFile, stageTrees, streamFile } from './archive-pieces.js';
+import { DiskFiles } from './disk-files.js';
 
 export interface LocalVolumeArchivesOptions {
   readonly state: StateDirectory;
@@ -31,12 +32,14 @@ export class LocalVolumeArchives extends VolumeArchives {
   private readonly tar: Tar;
   private readonly trees: TarStream;
   private readonly backups: BackupFiles;
+  private readonly disks: DiskFiles;
 
   constructor(private readonly options: LocalVolumeArchivesOptions) {
     super();
     this.tar = new Tar(options.command);
     this.trees = new TarStream(options.command);
     this.backups = new BackupFiles(options.state);
+    this.disks = new DiskFiles(options.command, this.tar);
   }
 
   override async packBackup(request: PackBackupRequest): Promise<TransferStarted> {
@@ -49,8 +52,10 @@ export class LocalVolumeArchives extends VolumeArchives {
         const layout = layoutOf(volume.kind);
         const named = [...snapshots.map((snapshot, index) => ({ snapshot, path: pieces.snapshots[index]!, name: `${layout.snapshots}/${snapshot}` })), { snapshot: null, path: pieces.volume, name: layout.volume }];
         if (optimized) return this.packStreams(streams, named, scratch, output, signal);
-        await stageTrees(named, scratch);
-        await this.trees.pack({ directory: scratch, members: named.map(({ name }) => `${name}/.`), prefix: archivePrefix, output, signal });
+        const files = volume.block === true ? named.map(({ path, name }) => ({ path: blockFile(path), name: `${name}.img` })) : named;
+        await stageTrees(files, scratch);
+        const members = files.map(({ name }) => (volume.block === true ? name : `${name}/.`));
+        await this.trees.pack({ directory: scratch, members, followLinks: volume.block === true, prefix: archivePrefix, output, signal });
       });
     });
   }
@@ -77,9 +82,16 @@ export class LocalVolumeArchives extends VolumeArchives {
   override async unpackBackup(request: UnpackBackupRequest, signal: AbortSignal): Promise<void> {
     const { volume, optimized } = request;
     const streams = this.of(volume.pool);
-    const check = volume.kind === 'container' ? requireContainerTree : () => Promise.resolve();
+    const check = volume.kind === 'container' ? requireContainerTree : volume.block === true ? requireDisk : requireTree;
     await this.backups.open(request.path, async (backup) => {
-      if (!optimized) return streams.build(request, (scratch) => this.unpackTrees(request, backup, scratch, check, signal));
+      if (!optimized) {
+        return streams.build(request, async (scratch) => {
+          if (volume.block === true) await this.disks.unpack(request, backup, scratch, signal);
+          else await this.unpackTrees(request, backup, scratch, signal);
+          for (const name of ['volume', ...request.snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await check(`${scratch}/${name}`);
+          if (signal.aborted) throw unavailable('The backup was given up');
+        });
+      }
       if (streams.native === null) throw invalid(`Optimized backup cannot be unpacked into a storage pool of driver "${volume.pool.driver}"`);
       const layout = layoutOf(volume.kind);
       await streams.native.build(request, (snapshot, to) => {
@@ -121,9 +133,7 @@ export class LocalVolumeArchives extends VolumeArchives {
     await output.end();
   }
 
-  private async unpackTrees(
-    { volume, snapshots }: UnpackBackupRequest, backup: OpenBackup, scratch: string, check: (path: string) => Promise<void>, signal: AbortSignal,
-  ): Promise<void> {
+  private async unpackTrees({ volume, snapshots }: UnpackBackupRequest, backup: OpenBackup, scratch: string, signal: AbortSignal): Promise<void> {
     const layout = layoutOf(volume.kind);
     // The archive's names for the time of unpacking.
     const places = [['volume', layout.volume], ['snapshots', layout.snapshots]].filter(([ours, theirs]) => ours !== theirs) as [string, string][];
@@ -131,8 +141,6 @@ export class LocalVolumeArchives extends VolumeArchives {
     const members = [...snapshots.map((snapshot) => `${layout.snapshots}/${snapshot}`), layout.volume];
     await backup.reading((fd) => this.tar.unpackMembers({ fd, compression: backup.compression, members: members.map((name) => `${archivePrefix}${name}`), strip: 1, into: scratch, signal }));
     for (const [ours, theirs] of places) await rename(`${scratch}/${theirs}`, `${scratch}/${ours}`);
-    for (const name of ['volume', ...snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await check(`${scratch}/${name}`);
-    if (signal.aborted) throw unavailable('The backup was given up');
   }
 
   private async directory(volume: VolumeSpec, snapshot: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm } from 'node:fs/promises';
 import { invalid, notFound } from '#kernel';
-import { errnoName } from '#host';
+import { blockFile, errnoName } from '#host';
 
 /** The description of thousands of snapshots fits. */
 const fileBytesMax = 32 * 1024 * 1024;
@@ -19,6 +19,17 @@ export async function requireContainerTree(path: string): Promise<void> {
     const found = await lstat(`${path}/${name}`).catch(() => undefined);
     if (found !== undefined && (!found.isFile() || found.nlink !== 1)) throw invalid(`The backup's "${name}" is not a regular file`);
   }
+}
+
+/** Files of whoever uses them, which the host never opens. */
+export async function requireTree(path: string): Promise<void> {
+  if (!(await isDirectory(path))) throw invalid('The backup has no directory for the volume');
+}
+
+/** The one file of a block volume. */
+export async function requireDisk(path: string): Promise<void> {
+  const found = await lstat(blockFile(path)).catch(() => undefined);
+  if (found === undefined || !found.isFile() || found.nlink !== 1 || found.size === 0) throw invalid('The backup holds no disk');
 }
 
 /** Empty for one that is absent or no plain file; no link is followed. */

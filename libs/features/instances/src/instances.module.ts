@@ -52,7 +52,6 @@ import { InstancePeers } from './members/instance-peers.js';
 import { GuestApi, guestProviders } from './guests/index.js';
 import { copyOperations, copyProviders } from './copies/index.js';
 import { backupControllers, backupOperations, backupProviders } from './backups/index.js';
-import { BackupFiles } from './backups/backup-files.js';
 import { BackupYaml } from './backups/backup-yaml.service.js';
 import { recoveryControllers, recoveryOperations, recoveryProviders } from './recovery/index.js';
 import { moveOperations, moveProviders } from './moves/index.js';
@@ -94,12 +93,11 @@ export class InstancesModule implements OnModuleInit {
     private readonly moves: MemberMoves,
     private readonly source: VolumeSource,
     private readonly publishing: InstancePublishing,
-    private readonly backupFiles: BackupFiles,
     private readonly backupYaml: BackupYaml,
     private readonly sftp: InstanceSftp,
   ) {}
 
-  async onModuleInit(): Promise<void> {
+  onModuleInit(): void {
     for (const definition of operations) this.registry.register(definition as OperationDefinition);
     this.usage.register();
     this.disks.register();
@@ -109,7 +107,6 @@ export class InstancesModule implements OnModuleInit {
     this.source.register();
     this.publishing.register();
     this.backupYaml.register();
-    await this.backupFiles.removeImports();
     this.sftp.register();
   }
 }

@@ -7,9 +7,13 @@ import { ClusterModule } from '#features/cluster';
 import { ProjectsModule, ProjectUsage } from '#features/projects';
 import { StoragePoolsController } from './api/storage-pools.controller.js';
 import { StorageVolumesController } from './api/storage-volumes.controller.js';
+import { VolumeBackupsController } from './api/volume-backups.controller.js';
 import { VolumeSnapshotsController } from './api/volume-snapshots.controller.js';
+import { BackupArchives } from './backups/backup-archives.service.js';
+import { BackupFiles } from './backups/backup-files.js';
 import { ClusterPools } from './cluster-pools.service.js';
 import { AttachedVolumes } from './custom/attached-volumes.service.js';
+import { VolumeBackupExpiryReconciler } from './custom/backups/volume-backup-expiry.reconciler.js';
 import { customVolumeOperations, customVolumeProviders } from './custom/index.js';
 import { VolumeSnapshotScheduleReconciler } from './custom/snapshots/volume-snapshot-schedule.reconciler.js';
 import { VolumeSnapshotExpiryReconciler } from './custom/snapshots/volume-snapshot-expiry.reconciler.js';
@@ -34,12 +38,16 @@ import { VolumesService } from './volumes.service.js';
 /** The daemon calls `PoolsService.mountAll()` when the agent answers, before stored operations are resumed, and runs `PoolPartsReconciler` from then on. */
 @Module({
   imports: [ClusterModule, ProjectsModule],
-  controllers: [StoragePoolsController, StorageVolumesController, VolumeSnapshotsController],
+  controllers: [StoragePoolsController, StorageVolumesController, VolumeSnapshotsController, VolumeBackupsController],
   providers: [
     PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
-    PoolJoin, VolumeCarrier, VolumeChanges, VolumeSnapshotViews, ...customVolumeProviders, ...customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[]),
+    PoolJoin, VolumeCarrier, VolumeChanges, VolumeSnapshotViews, BackupArchives, BackupFiles, ...customVolumeProviders,
+    ...new Set(customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[])),
   ],
-  exports: [PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, PoolPartsReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler],
+  exports: [
+    PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, BackupArchives, BackupFiles,
+    PoolPartsReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler, VolumeBackupExpiryReconciler,
+  ],
 })
 export class StorageModule implements OnModuleInit {
   constructor(
@@ -51,9 +59,10 @@ export class StorageModule implements OnModuleInit {
     private readonly fetch: VolumeFetch,
     private readonly projects: ProjectUsage,
     private readonly users: PoolUsers,
+    private readonly backups: BackupFiles,
   ) {}
 
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     for (const definition of customVolumeOperations) this.operations.register(definition as OperationDefinition);
     this.routes.register();
     this.fetch.register();
@@ -63,5 +72,6 @@ export class StorageModule implements OnModuleInit {
       if (changes.some(({ op, key }) => op === 'insert' && key[1] === this.member.id && this.member.clustered)) wake();
     });
     this.feed.onReset(wake);
+    await this.backups.removeImports();
   }
 }

@@ -22,14 +22,14 @@ export class TarStream {
 
   /**
    * Writes trees, and the end, to an archive that was begun. Links in the names of members are followed when a member ends in `/.`, which its name in the
-   * archive does not; `prefix` comes in front of all names. `enter` is a command that runs tar elsewhere, with `directory` as its current one.
+   * archive does not, and all links with `followLinks`; `prefix` comes in front of all names. `enter` is a command that runs tar elsewhere, with `directory` as its current one.
    */
   async pack(options: {
-    readonly directory: string; readonly members: readonly string[]; readonly prefix?: string; readonly enter?: readonly string[]; readonly output: ArchiveOutput; readonly signal: AbortSignal;
+    readonly directory: string; readonly members: readonly string[]; readonly followLinks?: boolean; readonly prefix?: string; readonly enter?: readonly string[]; readonly output: ArchiveOutput; readonly signal: AbortSignal;
   }): Promise<void> {
-    const { directory, members, prefix = '', enter = [], output, signal } = options;
+    const { directory, members, followLinks = false, prefix = '', enter = [], output, signal } = options;
     const names = prefix === '' ? [] : [`--transform=flags=rh;s,/\\.\\(/\\|$\\),\\1,;s,^,${prefix},`];
-    const argv = [...lowPriority, ...enter, 'tar', ...everything, ...reproducible, '--sparse', '--blocking-factor=128', ...names, '-cf', '-', '--', ...members];
+    const argv = [...lowPriority, ...enter, 'tar', ...everything, ...reproducible, '--sparse', ...(followLinks ? ['--dereference'] : []), '--blocking-factor=128', ...names, '-cf', '-', '--', ...members];
     await this.command.run({ argv, cwd: directory, stdoutFd: output.fd, timeoutMs: 0, signal, okExitCodes: [0, changed] });
   }
 

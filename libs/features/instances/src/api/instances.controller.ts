@@ -5,9 +5,9 @@ import { invalid, type RequestContext } from '#kernel';
 import {
   Body, Ctx, Get, isAllProjects, operationResponse, parseRecursion, Post, Put, Query, RawBody, RequestHeaders, Streaming, validateBody, type ApiResponse, type RawRequestBody,
 } from '#platform/http';
+import { isArchive } from '#features/storage';
 import { InstancePlacement } from '../members/instance-placement.service.js';
 import { InstanceImports } from '../backups/instance-imports.service.js';
-import { isArchive } from '../members/instance-routes.js';
 import { BulkStateChanges } from '../members/bulk-state-changes.js';
 import { InstancesService, type InstanceTree, type ListOptions } from '../instances.service.js';
 import { collections, Tree, typeFilter } from './instance-tree.js';

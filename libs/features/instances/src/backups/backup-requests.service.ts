@@ -1,22 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceBackup, InstanceBackupPost, InstanceBackupsPost } from '#api-types';
-import { compressorOf } from '#config-schema';
 import { AppError, conflict, notFound, wrap, type RequestContext } from '#kernel';
 import { isUniqueViolation, TransactionRunner, type Tx } from '#platform/database';
 import { apiUrl, fileResponse, type ApiResponse } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
-import { ServerConfig } from '#features/server';
-import { ProjectLimits, ProjectsService } from '#features/projects';
-import { SnapshotVolumes } from '#features/storage';
+import { ProjectLimits } from '#features/projects';
+import { BackupArchives, BackupFiles, checkBackupName, nextBackupName, SnapshotVolumes, type BackupRow } from '#features/storage';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
-import { InstanceBackupRepository, type BackupRow } from '../data/instance-backup.repository.js';
+import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
 import { InstanceRepository } from '../data/instance.repository.js';
 import { InstanceLifecycleEvents } from '../instance-lifecycle-events.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { instanceResources } from '../instance-urls.js';
-import { checkBackupName, nextBackupName } from '../rules/backup-name.rules.js';
 import { requestedExpiry, zeroTime } from '../rules/snapshot-expiry.rules.js';
-import { BackupFiles } from './backup-files.js';
 import type { CreateBackupParams } from './backup-operation.params.js';
 import { createBackup } from './create-backup.operation.js';
 
@@ -31,20 +27,19 @@ export class BackupRequests {
     private readonly specs: InstanceSpecs,
     private readonly volumes: SnapshotVolumes,
     private readonly files: BackupFiles,
-    private readonly config: ServerConfig,
-    private readonly projects: ProjectsService,
+    private readonly archives: BackupArchives,
     private readonly limits: ProjectLimits,
     private readonly events: InstanceLifecycleEvents,
   ) {}
 
   /** Those that are whole, by name. */
   list({ row }: ExpandedInstance): BackupRow[] {
-    return this.repository.listByInstance(row.id).filter(isShown);
+    return this.repository.list(row.id).filter(isShown);
   }
 
   /** Of several instances at once, by the instance's id; without those that have none. */
   listAll(instances: readonly ExpandedInstance[]): Map<number, BackupRow[]> {
-    const found = this.repository.listByInstances(instances.map(({ row }) => row.id));
+    const found = this.repository.listAll(instances.map(({ row }) => row.id));
     return new Map([...found].map(([id, rows]) => [id, rows.filter(isShown)]));
   }
 
@@ -67,7 +62,7 @@ export class BackupRequests {
 
   api(backup: BackupRow): InstanceBackup {
     return {
-      name: backup.name, created_at: backup.createdAt, expires_at: backup.expiresAt ?? zeroTime, instance_only: backup.instanceOnly, container_only: backup.instanceOnly,
+      name: backup.name, created_at: backup.createdAt, expires_at: backup.expiresAt ?? zeroTime, instance_only: backup.alone, container_only: backup.alone,
       optimized_storage: backup.optimized,
     };
   }
@@ -75,11 +70,10 @@ export class BackupRequests {
   async create(ctx: RequestContext, instance: ExpandedInstance, request: InstanceBackupsPost): Promise<OperationHandle> {
     const { row } = instance;
     this.limits.assertMayKeep(row.project, 'backup');
-    const name = request.name || nextBackupName(this.repository.listByInstance(row.id).map((backup) => backup.name));
+    const name = request.name || nextBackupName(this.repository.list(row.id).map((backup) => backup.name));
     const expiresAt = requestedExpiry(request.expires_at) ?? null;
     checkBackupName(name);
-    const compression = request.compression_algorithm || this.projects.get(row.project).config['backups.compression_algorithm'] || this.config.get('backups.compression_algorithm');
-    compressorOf(compression);
+    const compression = this.archives.compression(row.project, request.compression_algorithm);
     const instanceOnly = request.instance_only === true || request.container_only === true;
     const optimized = request.optimized_storage === true && (await this.volumes.hasOwnBackups(this.specs.rootOf(instance).pool));
     const { id, project, type } = row;
@@ -99,7 +93,7 @@ export class BackupRequests {
     return this.operations.runInMemory(ctx, {
       kind: 'instance.backup-rename', class: 'task', description: 'Renaming instance backup', resources: instanceResources(instance.row),
       run: () => this.runner.run(ctx, (tx) => {
-        if (this.repository.find(backup.instanceId, newName, tx.sql) !== undefined) throw taken(instance, newName);
+        if (this.repository.find(backup.ownerId, newName, tx.sql) !== undefined) throw taken(instance, newName);
         this.repository.rename(tx, backup.id, newName);
         tx.afterCommit(() => this.events.send('backup-renamed', instance.row, { path: ['backups', newName], context: { old_name: backup.name } }));
       }),
@@ -116,13 +110,13 @@ export class BackupRequests {
           this.repository.remove(tx, backup.id);
           tx.afterCommit(() => this.events.send('backup-deleted', instance.row, { path: ['backups', backup.name] }));
         });
-        await this.files.remove(backup.id);
+        await this.files.instances.remove(backup.id);
       },
     });
   }
 
   async export(instance: ExpandedInstance, backup: BackupRow, range: string | undefined): Promise<ApiResponse> {
-    const file = await this.files.find(backup.id);
+    const file = await this.files.instances.find(backup.id);
     if (file === undefined) throw notFound(`The archive of backup "${backup.name}" is not on this server`);
     this.events.send('backup-retrieved', instance.row, { path: ['backups', backup.name] });
     return fileResponse({ ...file, filename: '' }, range);
@@ -133,7 +127,7 @@ export class BackupRequests {
     try {
       // Stored with the operation, which is written after this, in the same transaction.
       params.backupId = this.repository.insert(tx, params.id, {
-        name: params.backup, createdAt: `${tx.now.toISOString().slice(0, 19)}Z`, expiresAt, instanceOnly: params.instanceOnly, optimized: params.optimized,
+        name: params.backup, createdAt: `${tx.now.toISOString().slice(0, 19)}Z`, expiresAt, alone: params.instanceOnly, optimized: params.optimized,
       });
     } catch (error) {
       throw isUniqueViolation(error) ? conflict(`Backup "${params.name}/${params.backup}" already exists`, { cause: error }) : error;

@@ -4,11 +4,10 @@ import { AppError, Logger, messageOf } from '#kernel';
 import { VolumeArchives } from '#ports';
 import { ChangeFeed, type RowChange } from '#platform/database';
 import { ReconcileRunner } from '#platform/reconcile';
-import { VolumesService } from '#features/storage';
+import { toYaml, VolumesService } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { MemberVolatileStore } from '../data/member-volatile.store.js';
 import { InstanceSpecs } from '../instance-specs.js';
-import { toYaml } from '../rules/yaml.rules.js';
 import { InstanceDescription } from './instance-description.service.js';
 
 export const backupYamlReconciler = 'backup-yaml';

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { OperationDefinition, Step, StepClass } from '#platform/operations';
 import { describeOperation, type OperationHarness } from '#platform/operations/testing';
-import { VolumesService } from '#features/storage';
+import { readBackupIndex, VolumesService } from '#features/storage';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
 import { InstanceRepository } from '../data/instance.repository.js';
@@ -12,7 +12,6 @@ import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstanceUpdate } from '../instance-update.service.js';
 import { InstanceRemoval } from '../instance-removal.service.js';
 import { BackupExpiryReconciler } from '../reconcile/backup-expiry.reconciler.js';
-import { readBackupIndex } from '../rules/backup-index.rules.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
 import { FakeMember, settled } from '../testing/fake-member.js';
@@ -209,7 +208,7 @@ describeOperation<CreateBackupParams>({
     const traces = () => ({ row: member.get(InstanceBackupRepository).find(id, 'b0')?.state ?? 'none', files: files(member).length + (readdirSync(member.host.state.backups).includes('instances') ? files(member, '/instances').length : 0) });
     return harness(member, createBackup, {
       params,
-      reserve: (tx) => { params.backupId = member.get(InstanceBackupRepository).insert(tx, id, { name: 'b0', createdAt: '2026-01-01T00:00:00Z', expiresAt: null, instanceOnly: false, optimized: false }); },
+      reserve: (tx) => { params.backupId = member.get(InstanceBackupRepository).insert(tx, id, { name: 'b0', createdAt: '2026-01-01T00:00:00Z', expiresAt: null, alone: false, optimized: false }); },
       assertDone: () => expect(traces()).toEqual({ row: 'Created', files: 1 }),
       assertClean: () => expect(traces()).toEqual({ row: 'none', files: 0 }),
     });

@@ -4,7 +4,7 @@ import { findRootDisk, instanceVolumeKeys } from '#config-schema';
 import { AppError, LocalMember } from '#kernel';
 import type { IdmapEntry } from '#ports';
 import type { Sql, Tx } from '#platform/database';
-import { SnapshotVolumes, VolumesService, type InstanceVolumeKey } from '#features/storage';
+import { SnapshotVolumes, VolumesService, type DescribedInstance, type InstanceVolumeKey } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceRepository, type InstanceRow } from '../data/instance.repository.js';
 import { InstanceSnapshotRepository } from '../data/instance-snapshot.repository.js';
@@ -13,7 +13,6 @@ import { InstanceRows } from '../instance-rows.service.js';
 import { sorted } from '../rules/expand.rules.js';
 import { checkSnapshotName } from '../rules/snapshot-name.rules.js';
 import { isHostDerived } from '../rules/volatile.rules.js';
-import type { DescribedInstance } from '../rules/backup-index.rules.js';
 
 const idmapKey = 'volatile.last_state.idmap';
 

@@ -2,7 +2,6 @@ import { InstanceBackupsController } from '../api/instance-backups.controller.js
 import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
 import { BackupExpiryReconciler } from '../reconcile/backup-expiry.reconciler.js';
 import { BackupYamlReconciler } from '../reconcile/backup-yaml.reconciler.js';
-import { BackupFiles } from './backup-files.js';
 import { BackupRequests } from './backup-requests.service.js';
 import { BackupYaml } from './backup-yaml.service.js';
 import { createBackup } from './create-backup.operation.js';
@@ -14,6 +13,6 @@ import { InstanceImports } from './instance-imports.service.js';
 /** What the module of instances takes up for backups. */
 export const backupControllers = [InstanceBackupsController];
 export const backupProviders = [
-  InstanceBackupRepository, BackupFiles, BackupRequests, BackupYaml, DescribedRows, InstanceDescription, InstanceImports, BackupExpiryReconciler, BackupYamlReconciler,
+  InstanceBackupRepository, BackupRequests, BackupYaml, DescribedRows, InstanceDescription, InstanceImports, BackupExpiryReconciler, BackupYamlReconciler,
 ];
 export const backupOperations = [createBackup, importInstance] as const;

@@ -4,20 +4,17 @@ import { Injectable } from '@nestjs/common';
 import type { InstanceType } from '#api-types';
 import { findRootDisk } from '#config-schema';
 import { AppError, conflict, defaultProject, internal, invalid, messageOf, wrap, type RequestContext } from '#kernel';
-import { VolumeArchives } from '#ports';
 import { Database, type Tx } from '#platform/database';
 import type { RawRequestBody } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
-import { PoolsService, VolumesService } from '#features/storage';
+import { BackupArchives, PoolsService, VolumesService, type BackupIndex } from '#features/storage';
 import { ProfilesService } from '#features/profiles';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { InstanceRepository } from '../data/instance.repository.js';
 import { InstanceLifecycleEvents } from '../instance-lifecycle-events.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { instanceResources } from '../instance-urls.js';
-import { readBackupIndex, type BackupIndex } from '../rules/backup-index.rules.js';
 import { checkInstanceName } from '../rules/instance-name.rules.js';
-import { BackupFiles } from './backup-files.js';
 import { DescribedRows, ProfileMissing } from './described-rows.service.js';
 import { importInstance } from './import-instance.operation.js';
 import type { ImportInstanceParams } from './import-operation.params.js';
@@ -33,8 +30,7 @@ export class InstanceImports {
   constructor(
     private readonly database: Database,
     private readonly operations: OperationsService,
-    private readonly files: BackupFiles,
-    private readonly archives: VolumeArchives,
+    private readonly archives: BackupArchives,
     private readonly catalog: InstanceCatalog,
     private readonly repository: InstanceRepository,
     private readonly rows: DescribedRows,
@@ -53,19 +49,11 @@ export class InstanceImports {
       await finished(body.stream.resume()).catch(() => undefined);
       throw error;
     }
-    const path = await this.files.receive(body.stream);
-    try {
-      const operation = await this.schedule(ctx, path, { name: one(headers['x-lxd-name']), pool: one(headers['x-lxd-pool']) });
-      void operation.done.then(() => this.files.forget(path));
-      return operation;
-    } catch (error) {
-      await this.files.forget(path);
-      throw error;
-    }
+    return this.archives.receive(body.stream, (path) => this.schedule(ctx, path, { name: one(headers['x-lxd-name']), pool: one(headers['x-lxd-pool']) }));
   }
 
   private async schedule(ctx: RequestContext, archive: string, asked: { readonly name: string; readonly pool: string }): Promise<OperationHandle> {
-    const index = await this.inspect(archive);
+    const index = await this.archives.inspect(archive);
     const { project } = ctx;
     const name = asked.name || index.name;
     const type = (index.type || 'container') as InstanceType;
@@ -100,15 +88,6 @@ export class InstanceImports {
       params.size = findRootDisk(made.expandedDevices).config.size ?? '';
     } catch (error) {
       throw wrap(error, error instanceof ProfileMissing ? prefix : `${prefix}: Failed creating instance record`);
-    }
-  }
-
-  /** Status codes are LXD's, which knows what cannot be read at all only as a failure. */
-  private async inspect(archive: string): Promise<BackupIndex> {
-    try {
-      return readBackupIndex((await this.archives.inspectBackup(archive)).index);
-    } catch (error) {
-      throw ['Unsupported compression', 'EOF'].includes(messageOf(error)) ? internal(messageOf(error), { cause: error }) : error;
     }
   }
 

@@ -3,6 +3,7 @@ import { forbidden, LocalMember, notFound, unavailable } from '#kernel';
 import { Peers } from '#ports';
 import { RequestRouter, type RoutedRequest } from '#platform/http';
 import { ClusterMembers } from '#features/cluster';
+import { isArchive } from '#features/storage';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 
 /**
@@ -44,9 +45,4 @@ export class InstanceRoutes {
     if (method === 'GET' && path.split('/').length === 4) return null;
     throw unavailable(`Missing event connection with target cluster member: "${location}" is offline`);
   }
-}
-
-/** Whether a body is a backup to import and not a request in JSON. */
-export function isArchive(contentType: string): boolean {
-  return contentType.split(';', 1)[0]!.trim().toLowerCase() === 'application/octet-stream';
 }

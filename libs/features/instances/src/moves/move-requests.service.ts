@@ -79,7 +79,7 @@ export class MoveRequests {
       run: async ({ signal }) => {
         if (this.states.isRunning(hostName(row))) throw internal(request.live ? `Failed stopping instance "${row.name}": ${noCriu}` : 'Instance must be stopped to be moved statelessly');
         // Their archives lie here and would be nobody's.
-        if (this.backups.listByInstance(row.id).length > 0) throw conflict('Instance has backups');
+        if (this.backups.list(row.id).length > 0) throw conflict('Instance has backups');
         await this.moves.move(ctx, instance, member.id, { signal, alone, ...(isSamePlace(place.from, place.to) ? {} : { to: place.to }) });
       },
     });

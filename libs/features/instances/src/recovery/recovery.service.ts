@@ -5,13 +5,12 @@ import { AppError, defaultProject, internal, invalid, Logger, messageOf, project
 import { StorageDriver, VolumeArchives, VolumeSnapshots, type PoolSpec, type VolumeSpec } from '#ports';
 import { Database, type Tx } from '#platform/database';
 import { OperationsService } from '#platform/operations';
-import { PoolsService, VolumesService } from '#features/storage';
+import { PoolsService, readDescription, VolumesService, type DescribedInstance } from '#features/storage';
 import type { CreateInstanceParams } from '../operations/instance-operation.params.js';
 import { DescribedRows } from '../backups/described-rows.service.js';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { instanceResources } from '../instance-urls.js';
-import { readDescription, type DescribedInstance } from '../rules/backup-index.rules.js';
 import { recoverInstance } from './recover-instance.operation.js';
 
 const text = z.string().nullish().transform((value) => value ?? '');

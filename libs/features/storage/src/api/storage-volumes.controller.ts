@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Controller } from '@nestjs/common';
 import {
   storageVolumePost, storageVolumePut, storageVolumesPost,
@@ -5,8 +6,11 @@ import {
 } from '#api-types';
 import type { RequestContext } from '#kernel';
 import {
-  Body, Ctx, Delete, emptyResponse, filterList, Get, IfMatch, isAllProjects, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
+  Body, Ctx, Delete, emptyResponse, filterList, Get, IfMatch, isAllProjects, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, RawBody, RequestHeaders, Streaming, syncResponse, validateBody,
+  type ApiResponse, type RawRequestBody,
 } from '#platform/http';
+import { isArchive } from '../backups/archive-body.rules.js';
+import { VolumeImports } from '../custom/backups/volume-imports.service.js';
 import { VolumeChanges } from '../volume-changes.service.js';
 import { etagOfVolume, VolumeRequests } from '../volume-requests.service.js';
 import { OneVolume, type VolumeInUrl } from './volume-url.js';
@@ -15,7 +19,7 @@ type ListQuery = Readonly<Record<string, string | undefined>>;
 
 @Controller('/1.0/storage-pools/:pool/volumes')
 export class StorageVolumesController {
-  constructor(private readonly volumes: VolumeRequests, private readonly changes: VolumeChanges) {}
+  constructor(private readonly volumes: VolumeRequests, private readonly changes: VolumeChanges, private readonly imports: VolumeImports) {}
 
   @Get()
   list(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Query() query: ListQuery): unknown[] {
@@ -33,8 +37,12 @@ export class StorageVolumesController {
   }
 
   @Post(':type')
-  createType(@Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @Body({ schema: storageVolumesPost }) body: StorageVolumesPost): Promise<ApiResponse> {
-    return this.changes.create(ctx, pool, { ...body, type });
+  @Streaming()
+  async createType(
+    @Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @RawBody() body: RawRequestBody, @RequestHeaders() headers: IncomingHttpHeaders,
+  ): Promise<ApiResponse> {
+    if (isArchive(body.contentType)) return operationResponse(await this.imports.import(ctx, pool, body, headers));
+    return this.changes.create(ctx, pool, { ...(await validateBody<StorageVolumesPost>(storageVolumesPost, await body.json())), type });
   }
 
   @Get(':type/:name')

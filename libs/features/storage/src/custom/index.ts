@@ -1,5 +1,6 @@
 import { AttachedVolumes } from './attached-volumes.service.js';
 import { volumeCopyOperations, volumeCopyProviders } from './copies/index.js';
+import { volumeBackupOperations, volumeBackupProviders } from './backups/index.js';
 import { createVolume } from './create-volume.operation.js';
 import { CustomVolumeHost } from './custom-volume-host.js';
 import { CustomVolumeRoutes } from './custom-volume-routes.js';
@@ -13,5 +14,5 @@ import { VolumeEvents } from './volume-events.js';
 import { VolumeUsers } from './volume-users.service.js';
 
 /** What the module of storage takes up for custom volumes. */
-export const customVolumeProviders = [AttachedVolumes, CustomVolumeHost, CustomVolumeRoutes, CustomVolumes, VolumeEvents, VolumeUsers, ...volumeSnapshotProviders, ...volumeCopyProviders];
-export const customVolumeOperations = [createVolume, deleteVolume, discardVolume, renameVolume, updateVolume, ...volumeSnapshotOperations, ...volumeCopyOperations] as const;
+export const customVolumeProviders = [AttachedVolumes, CustomVolumeHost, CustomVolumeRoutes, CustomVolumes, VolumeEvents, VolumeUsers, ...volumeSnapshotProviders, ...volumeCopyProviders, ...volumeBackupProviders];
+export const customVolumeOperations = [createVolume, deleteVolume, discardVolume, renameVolume, updateVolume, ...volumeSnapshotOperations, ...volumeCopyOperations, ...volumeBackupOperations] as const;

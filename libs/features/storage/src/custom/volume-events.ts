@@ -18,10 +18,15 @@ export interface VolumeEvent {
 export class VolumeEvents {
   constructor(private readonly events: EventBus) {}
 
-  /** LXD names the type of an instance's or image's volume in the plural here and nowhere else. */
-  announce(tx: Tx, ctx: RequestContext, { pool, type, name, project }: VolumeKey, { action, path = [], context }: VolumeEvent): void {
+  /** Once it is written. */
+  announce(tx: Tx, ctx: RequestContext, volume: VolumeKey, event: VolumeEvent): void {
+    tx.afterCommit(() => this.send(ctx, volume, event));
+  }
+
+  /** At once. LXD names the type of an instance's or image's volume in the plural here and nowhere else. */
+  send(ctx: RequestContext, { pool, type, name, project }: VolumeKey, { action, path = [], context }: VolumeEvent): void {
     const plural = type === 'custom' ? type : `${type}s`;
     const source = apiUrl(['1.0', 'storage-pools', pool, 'volumes', plural, name, ...path], project);
-    tx.afterCommit(() => this.events.lifecycle({ action, source, project, context, requestor: ctx.requestor }));
+    this.events.lifecycle({ action, source, project, context, requestor: ctx.requestor });
   }
 }

@@ -130,6 +130,12 @@ export class VolumesRepository {
     return raw && toRow(raw);
   }
 
+  /** One that is shown, whatever its name is by now. */
+  findById(sql: Sql, id: number): VolumeRow | undefined {
+    const raw = sql.get<RawVolume>(`${select} WHERE v.id = ? AND v.state = 'Created'`, id);
+    return raw && toRow(raw);
+  }
+
   get(sql: Sql, key: VolumeKey): VolumeRow {
     const row = this.find(sql, key);
     if (row === undefined) throw notFound('Storage pool volume not found');

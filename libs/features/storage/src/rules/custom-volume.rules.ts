@@ -33,6 +33,12 @@ export function validateVolumeConfig(diskName: string, contentType: ContentType,
     (name) => `Invalid value for volume "${diskName}" option "${name}"`);
 }
 
+/** Those of a description that volumes here have too; another server's drivers may have others. */
+export function knownVolumeKeys(contentType: ContentType, config: Config): Record<string, string> {
+  const keys = contentType === 'block' ? blockVolumeKeys : customVolumeKeys;
+  return Object.fromEntries(Object.entries(compact(config)).filter(([key]) => keys.find(key) !== undefined));
+}
+
 /** A new volume's keys: what was asked for over what the pool has for new volumes. */
 export function withPoolDefaults(pool: Config, contentType: ContentType, config: Config): Config {
   const keys = contentType === 'block' ? blockVolumeKeys : customVolumeKeys;

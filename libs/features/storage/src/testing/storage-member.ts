@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Global, Module, type INestApplication, type Type } from '@nestjs/common';
 import type { StorageVolumesPost } from '#api-types';
 import { Clock, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, type RequestContext } from '#kernel';
-import { HostInfo, MemberLiveness, Peers, StorageDriver, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { HostInfo, MemberLiveness, Peers, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { FakePeers } from '#ports/testing';
-import { FakeFaults, FakeHostInfo, FakeStorageDriver, FakeVolumeSnapshots, FakeVolumeTransfer, type FakeVolume } from '#drivers/fake';
+import { FakeFaults, FakeHostInfo, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer, type FakeVolume } from '#drivers/fake';
 import { AuthModule } from '#platform/auth';
 import { ChangeFeed, Database, DatabaseModule, TransactionRunner } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
@@ -46,11 +46,12 @@ export class StorageMember {
     for (const directory of [state.database, state.uploads, state.backups]) mkdirSync(directory, { recursive: true });
     const faults = new FakeFaults();
     const host = new FakeStorageDriver(faults, { root });
+    const transfers = new FakeVolumeTransfer(host, faults);
     const providers = [
       { provide: MemberLiveness, useClass: Alone }, { provide: Peers, useValue: new FakePeers() }, { provide: StateDirectory, useValue: state },
       { provide: LocalMember, useValue: new LocalMember() }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
       { provide: StorageDriver, useValue: host }, { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(host, faults) },
-      { provide: VolumeTransfer, useValue: new FakeVolumeTransfer(host, faults) }, { provide: HostInfo, useValue: new FakeHostInfo(faults) },
+      { provide: VolumeTransfer, useValue: transfers }, { provide: VolumeArchives, useValue: new FakeVolumeArchives(host, transfers, faults) }, { provide: HostInfo, useValue: new FakeHostInfo(faults) },
     ];
     @Global()
     @Module({ providers, exports: providers.map((provider) => provider.provide) })

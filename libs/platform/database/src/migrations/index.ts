@@ -3,7 +3,8 @@ import { lxdViews } from './0002-lxd-views.migration.js';
 import { cluster } from './0003-cluster.migration.js';
 import { snapshots } from './0004-snapshots.migration.js';
 import { instanceBackups } from './0005-instance-backups.migration.js';
+import { volumeBackups } from './0006-volume-backups.migration.js';
 import type { Migration } from './migration.js';
 
 /** Every level, in order. Append-only once released. */
-export const migrations: readonly Migration[] = [firstSchema, lxdViews, cluster, snapshots, instanceBackups];
+export const migrations: readonly Migration[] = [firstSchema, lxdViews, cluster, snapshots, instanceBackups, volumeBackups];

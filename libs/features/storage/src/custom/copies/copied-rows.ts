@@ -4,10 +4,13 @@ import type { Tx } from '#platform/database';
 import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repository.js';
 import { VolumesRepository } from '../../data/volumes.repository.js';
 import { VolumeEvents } from '../volume-events.js';
-import { volumeKeyOf } from '../volume-operation.params.js';
-import type { CopyVolumeParams, RefreshVolumeParams } from './copy-volume.params.js';
+import { volumeKeyOf, type VolumeParams } from '../volume-operation.params.js';
+import type { CopiedSnapshot, RefreshVolumeParams } from './copy-volume.params.js';
 
-/** Rows of volumes that were copied, in transactions of steps; each call may be repeated. */
+/** A volume that comes with snapshots. */
+export type VolumeWithSnapshots = VolumeParams & { readonly snapshots: readonly CopiedSnapshot[] };
+
+/** Rows of volumes that were copied or unpacked, in transactions of steps; each call may be repeated. */
 @Injectable()
 export class CopiedRows {
   constructor(
@@ -17,7 +20,7 @@ export class CopiedRows {
   ) {}
 
   /** The reserved volume is shown, with its snapshots. */
-  show(tx: Tx, ctx: RequestContext, params: CopyVolumeParams): void {
+  show(tx: Tx, ctx: RequestContext, params: VolumeWithSnapshots): void {
     const row = this.volumes.find(tx.sql, volumeKeyOf(params));
     if (row?.state !== 'Creating') return;
     for (const snapshot of params.snapshots) this.snapshots.insert(tx, row.id, snapshot);

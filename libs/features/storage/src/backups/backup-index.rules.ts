@@ -13,10 +13,10 @@ const instance = z.object({
   name: text, type: text, project: text,
 });
 const snapshot = z.object({ name: text, config: textMap, devices: deviceMap, created_at: text, expires_at: text });
-const volume = z.object({ config: textMap, description: text, name: text });
-const volumeSnapshot = z.object({ name: text, config: textMap, description: text });
+const volume = z.object({ config: textMap, description: text, name: text, content_type: text });
+const volumeSnapshot = z.object({ name: text, config: textMap, description: text, content_type: text, created_at: text, expires_at: text });
 
-/** What `backup.yaml` of a volume tells of its instance. */
+/** What `backup.yaml` of a volume tells of its instance, and `index.yaml` of what it is of. */
 const description = z.object({
   container: instance.nullish().transform((value) => value ?? null), snapshots: list(snapshot), pool: z.object({ name: text, driver: text, config: textMap, description: text }).nullish(),
   profiles: list(z.object({ name: text })), volume: volume.nullish(), volume_snapshots: list(volumeSnapshot),

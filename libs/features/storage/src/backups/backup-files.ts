@@ -4,7 +4,6 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
 import { Logger, messageOf, newUuid, StateDirectory } from '#kernel';
-import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
 
 const importPrefix = 'import-';
 /** Chunks of a pipe are small; written together they cost less. */
@@ -16,17 +15,9 @@ export interface BackupFile {
   readonly modifiedAt: Date;
 }
 
-/**
- * The daemon's `backups/`: finished archives in `instances/`, by the id of their row, and those being imported. What no row names was left by a crash, or by an
- * instance that was deleted.
- */
-@Injectable()
-export class BackupFiles {
-  constructor(
-    private readonly state: StateDirectory,
-    private readonly repository: InstanceBackupRepository,
-    private readonly logger: Logger,
-  ) {}
+/** Finished archives of one kind, by the ids of their rows. What no row names was left by a crash, or by something that was deleted. */
+export class BackupFolder {
+  constructor(private readonly directory: string, private readonly logger: Logger) {}
 
   /** Appears under its name once all of it is there. */
   async write(id: number, stream: Readable, whole: Promise<void>, onBytes: (count: number) => void): Promise<void> {
@@ -52,6 +43,33 @@ export class BackupFiles {
     for (const path of [`${this.path(id)}.new`, this.path(id)]) await rm(path, { force: true });
   }
 
+  /** Files that no row names. Whoever writes one has its row already. */
+  async removeOrphans(known: () => readonly number[]): Promise<void> {
+    const files = await names(this.directory);
+    if (files.length === 0) return;
+    const kept = new Set(known().flatMap((id) => [String(id), `${id}.new`]));
+    for (const name of files.filter((file) => !kept.has(file))) {
+      this.logger.info('Removing a backup that is no more', { file: name });
+      await rm(`${this.directory}/${name}`, { force: true });
+    }
+  }
+
+  private path(id: number): string {
+    return `${this.directory}/${id}`;
+  }
+}
+
+/** The daemon's `backups/`: finished archives, and those being imported. */
+@Injectable()
+export class BackupFiles {
+  readonly instances: BackupFolder;
+  readonly custom: BackupFolder;
+
+  constructor(private readonly state: StateDirectory, private readonly logger: Logger) {
+    this.instances = new BackupFolder(`${state.backups}/instances`, logger);
+    this.custom = new BackupFolder(`${state.backups}/custom`, logger);
+  }
+
   /** Takes an archive that is to be imported; `forget` it in any case. */
   async receive(stream: Readable): Promise<string> {
     await mkdir(this.state.backups, { recursive: true, mode: 0o700 });
@@ -72,25 +90,6 @@ export class BackupFiles {
   /** Before operations go on: no import outlives its daemon. */
   async removeImports(): Promise<void> {
     for (const name of await names(this.state.backups)) if (name.startsWith(importPrefix)) await this.forget(`${this.state.backups}/${name}`);
-  }
-
-  /** Files that no row names. Whoever writes one has its row already. */
-  async removeOrphans(): Promise<void> {
-    const files = await names(this.directory);
-    if (files.length === 0) return;
-    const known = new Set(this.repository.ids().flatMap((id) => [String(id), `${id}.new`]));
-    for (const name of files.filter((file) => !known.has(file))) {
-      this.logger.info('Removing a backup that is no more', { file: name });
-      await rm(`${this.directory}/${name}`, { force: true });
-    }
-  }
-
-  private get directory(): string {
-    return `${this.state.backups}/instances`;
-  }
-
-  private path(id: number): string {
-    return `${this.directory}/${id}`;
   }
 }
 

@@ -1,5 +1,5 @@
-/** What reads as text without quotes in every YAML, the older kinds included, which take `yes` for a truth and `1_0` for a number. */
-const plain = /^[A-Za-z/][A-Za-z0-9_./+@-]*$/;
+/** What reads as text without quotes in every YAML, the older kinds included, which take `yes` for a truth and `1_0` for a number. `10MiB` is a text to all. */
+const plain = /^([A-Za-z/][A-Za-z0-9_./+@-]*|\d+([KMGTPE]i?)?B)$/;
 const reserved = /^(y|n|yes|no|on|off|true|false|null|\.inf|\.nan)$/i;
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
