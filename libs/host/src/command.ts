@@ -70,7 +70,8 @@ export interface RunningChild {
 const defaultTimeoutMs = 30_000;
 const defaultMaxOutputBytes = 16 * 1024 * 1024;
 const stderrTailBytes = 4096;
-const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Of every child, unless told otherwise. */
+export const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What every child sees: no locale, no leftovers of whoever started us. */
 function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  hierarchies, innermostPid, listCgroups, listProcessesBelow, parseProcessCgroups, readCgroupFile, readProcessStat, removeCgroup, signalProcess,
+  expectCgroupMoves, hierarchies, innermostPid, listCgroups, listProcessesBelow, parseProcessCgroups, readCgroupFile, readProcessStat, removeCgroup, signalProcess,
   writeCgroupFile, type CgroupDirectories, type CgroupLayout,
 } from '#host';
 import type { LxcPaths } from './lxc-paths.js';
@@ -16,6 +16,13 @@ export class ContainerCgroups {
   /** Hierarchy that tells who belongs to a container: any does, the unified one is asked where nothing else is. */
   private get membership(): string {
     return this.layout.v1.get('freezer') ?? this.layout.v1.get('pids') ?? this.layout.v1.values().next().value ?? this.layout.v2;
+  }
+
+  /** A container is about to be started: LXC will move processes between cgroups. */
+  expectMoves(): void {
+    const own = parseProcessCgroups(readFileSync('/proc/self/cgroup', 'utf8'), this.layout);
+    const [directory] = Object.values(own);
+    if (directory !== undefined) expectCgroupMoves(directory);
   }
 
   /** Host pids in the payload, whatever LXC made of its name (`payload-1` where another was in the way). */

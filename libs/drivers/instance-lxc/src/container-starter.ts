@@ -59,7 +59,8 @@ export class ContainerStarter {
 
   /** The caller holds the instance's lock. */
   async start(spec: InstanceSpec): Promise<StartResult> {
-    const { running, records, devices, disks, policy, paths } = this.deps;
+    const { running, records, devices, disks, policy, paths, cgroups } = this.deps;
+    cgroups.expectMoves();
     await running.settled(spec.projectName);
     if (running.get(spec.projectName) !== undefined) throw conflict('The instance is already running');
     this.checkEpoch(spec);

@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { claimMemoryDirectory, HelperService, Ip, LxcTools, Mounts, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
+import { claimMemoryDirectory, HelperService, Ip, LxcTools, makePlainIdMaps, Mounts, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
@@ -79,7 +79,7 @@ export class LxcHost {
     const disks = new DiskMounts(paths, state, policy, new BlockSources(commands, new Mounts(commands)));
     const diskLimits = new DiskLimits(disks, layout);
     const limits = new ContainerLimits(layout, logger);
-    const lxc = new LxcTools(commands);
+    const lxc = new LxcTools(commands, paths.plainIdMaps);
     const nodes = new NodeDevices(new DeviceNodes(paths, helper, lxc), options.deviceRoots ?? hostDeviceRoots, logger);
     const proxies = new ProxyDevices(paths, new ProxyProcesses(commands, helper.path), options.firewall, logger);
     const devices = new ContainerDevices([nodes, proxies, new UnsupportedDevices()], nodes, () => this.deviceHosts());
@@ -116,6 +116,7 @@ export class LxcHost {
       const status = lstatSync(path);
       if (!status.isDirectory() || status.uid !== 0) throw invalid(`${path} is not root's own directory: refusing to work through it`);
     }
+    makePlainIdMaps(paths.plainIdMaps);
     this.records.load();
     this.fifo.open();
     await this.running.adopt();

@@ -31,6 +31,8 @@ export class LxcPaths {
   /** LXC's hooks write here. */
   get hookFifo(): string { return `${this.run}/hooks`; }
   get execs(): string { return `${this.sessionRun}/exec`; }
+  /** First in the search path of `lxc-start`. */
+  get plainIdMaps(): string { return `${this.run}/plain-id-maps`; }
   /** Sockets of servers of files. */
   get files(): string { return `${this.sessionRun}/files`; }
   exec(sessionId: string): string { return `${this.execs}/${sessionId}`; }

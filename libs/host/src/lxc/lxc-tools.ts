@@ -1,13 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { CommandFailedError } from '../command.errors.js';
-import type { CommandRunner } from '../command.js';
+import { searchPath, type CommandRunner } from '../command.js';
 import { internal } from '#kernel';
 
 const startTimeoutMs = 60_000;
 
 /** LXC's own command-line tools. */
 export class LxcTools {
-  constructor(private readonly commands: CommandRunner) {}
+  /** @param plainIdMaps directory that `makePlainIdMaps` has made. */
+  constructor(
+    private readonly commands: CommandRunner,
+    private readonly plainIdMaps: string,
+  ) {}
 
   /**
    * Starts a container whose configuration is `<lxcPath>/<name>/config` and returns when LXC says that it runs. That is a claim, not
@@ -15,7 +19,8 @@ export class LxcTools {
    */
   async start(container: { lxcPath: string; name: string; logFile: string }): Promise<void> {
     try {
-      await this.commands.run({ argv: ['lxc-start', '--lxcpath', container.lxcPath, '--name', container.name], timeoutMs: startTimeoutMs });
+      const argv = ['lxc-start', '--lxcpath', container.lxcPath, '--name', container.name];
+      await this.commands.run({ argv, timeoutMs: startTimeoutMs, env: { PATH: `${this.plainIdMaps}:${searchPath}` } });
     } catch (error) {
       if (!(error instanceof CommandFailedError)) throw error;
       const log = await readFile(container.logFile, 'utf8').catch(() => '');
