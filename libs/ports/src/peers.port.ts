@@ -45,6 +45,10 @@ export abstract class Peers {
   abstract handleStream(name: string, handler: PeerStreamHandler): void;
   /** All members of the cluster but this one, whatever their state. Empty when standalone. */
   abstract others(): PeerMember[];
+  /** Members with the role `event-hub`, in the order of their numbers; this one as well where it has it. */
+  eventHubs(): readonly number[] {
+    return [];
+  }
   /** Whether a member was seen within the offline threshold. True for this one. */
   abstract isOnline(memberId: number): boolean;
 }

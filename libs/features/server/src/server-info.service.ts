@@ -3,6 +3,7 @@ import { apiExtensions, serverVersion, type Server, type ServerEnvironment, type
 import { LocalMember, unavailable, type RequestContext } from '#kernel';
 import { ClusterCertificates } from '#platform/auth';
 import { Database } from '#platform/database';
+import { EventMesh } from '#platform/events';
 import { EncodedJson } from '#platform/http';
 import { HostInfo, StorageDriver, type HostDescription, type StorageCapabilities } from '#ports';
 import { reachableAddresses } from './listen-addresses.js';
@@ -30,6 +31,7 @@ export class ServerInfo {
     private readonly database: Database,
     private readonly host: HostInfo,
     private readonly storage: StorageDriver,
+    private readonly events: EventMesh,
     @Optional() private readonly member: LocalMember = new LocalMember(),
   ) {}
 
@@ -43,7 +45,7 @@ export class ServerInfo {
     const config = this.config.shown();
     const addresses = reachableAddresses(this.config.get('core.https_address'));
     const inUse = this.database.read.all<{ driver: string }>('SELECT DISTINCT driver FROM storage_pools ORDER BY driver').map(({ driver }) => driver);
-    const key = JSON.stringify([config, addresses, inUse, ctx.project, this.factsAt, this.member, this.certificates.presented.fingerprint]);
+    const key = JSON.stringify([config, addresses, inUse, ctx.project, this.factsAt, this.member, this.events.mode, this.certificates.presented.fingerprint]);
     if (this.encoded?.key !== key) {
       const environment = this.environment(ctx, { host, drivers }, addresses, inUse);
       const server: Server = { config, ...general, auth: 'trusted', public: false, auth_methods: ['tls'], environment };
@@ -78,7 +80,7 @@ export class ServerInfo {
       project: ctx.project,
       server: 'lxd',
       server_clustered: clustered,
-      server_event_mode: 'full-mesh',
+      server_event_mode: this.events.mode,
       server_name: clustered ? name : host.hostname,
       server_pid: process.pid,
       server_version: serverVersion,

@@ -31,6 +31,8 @@ export interface EventFilter {
 /** An event that another member published, as that one wrote it. */
 export interface RemoteEvent {
   readonly type: EventType;
+  /** Name of the member that published it. */
+  readonly location?: string;
   /** Absent where it belongs to no project. */
   readonly project?: string;
   readonly metadata: unknown;
@@ -53,6 +55,11 @@ export class EventBus {
   private readonly listeners: Record<EventType, Set<Listener>> = { logging: new Set(), operation: new Set(), lifecycle: new Set() };
 
   constructor(@Optional() private readonly member: LocalMember = new LocalMember()) {}
+
+  /** Number of this member. */
+  get memberId(): number {
+    return this.member.id;
+  }
 
   lifecycle(event: LifecycleEvent): void {
     if (this.listeners.lifecycle.size === 0) return;

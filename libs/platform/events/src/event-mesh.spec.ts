@@ -157,4 +157,60 @@ describe('EventMesh', () => {
     await expect.poll(() => m1!.mesh.connected(2)).toBe(false);
     expect(m2!.bus.hasListeners('lifecycle')).toBe(false);
   });
+
+  describe('with hubs', () => {
+    async function withHubs(size: number, hubs: number[]) {
+      network.hubs = hubs;
+      return cluster(size);
+    }
+    const actions = (heard: readonly Heard[]) => heard.map(({ metadata }) => metadata.action).sort();
+
+    it('is as without while there is only one', async () => {
+      const [m1, m2] = await withHubs(2, [1]);
+      expect([m1!.mesh.mode, m2!.mesh.mode]).toEqual(['full-mesh', 'full-mesh']);
+      network.hubs = [1, 2];
+      expect([m1!.mesh.mode, m2!.mesh.mode]).toEqual(['hub-server', 'hub-server']);
+    });
+
+    it('brings everything to everybody once, and a member sends to hubs only', async () => {
+      const members = await withHubs(5, [1, 2]);
+      expect(members.map(({ mesh }) => mesh.mode)).toEqual(['hub-server', 'hub-server', 'hub-client', 'hub-client', 'hub-client']);
+      const heard = await Promise.all(members.map(({ listen }) => listen(['lifecycle'])));
+      // The mesh's own listeners are told who it was, not who handed it on.
+      const from: number[] = [];
+      members[4]!.mesh.listen({ event: (id) => from.push(id) });
+
+      members.forEach(({ say }, i) => say(`of m${i + 1}`));
+
+      const all = ['of m1', 'of m2', 'of m3', 'of m4', 'of m5'];
+      for (const one of heard) await expect.poll(() => actions(one)).toEqual(all);
+      expect(from.sort()).toEqual([1, 2, 3, 4]);
+    });
+
+    it('tells what members behind a hub send', async () => {
+      const [, , m3] = await withHubs(4, [1, 2]);
+      const told: string[] = [];
+      m3!.mesh.listen({ subscribed: (id, types) => { if (types.includes('operation')) told.push(String(id)); } });
+      await m3!.listen(['operation']);
+      expect(told.sort()).toEqual(['1', '2', '4']);
+      told.length = 0;
+
+      network.cut(4);
+      await expect.poll(() => m3!.mesh.connected(4)).toBe(false);
+      network.heal(4);
+      await expect.poll(() => told).toEqual(['4']);
+    });
+
+    it('asks another hub when the one it had goes, and each member itself when none is left', async () => {
+      const [, , m3, m4] = await withHubs(4, [1, 2]);
+      const heard = await m3!.listen(['lifecycle']);
+      for (const hub of [2, 1]) {
+        network.cut(hub);
+        await expect.poll(() => m3!.mesh.connected(hub)).toBe(false);
+        await expect.poll(() => { m4!.say(`without ${hub}`); return actions(heard); }).toContain(`without ${hub}`);
+      }
+      m4!.say('last');
+      await expect.poll(() => actions(heard).filter((action) => action === 'last')).toEqual(['last']);
+    });
+  });
 });

@@ -1,13 +1,13 @@
 import { Injectable, Optional, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import type { Duplex } from 'node:stream';
-import { z } from 'zod';
 import { LocalMember, Logger } from '#kernel';
 import { eventTypes, type EventType } from '#api-types';
 import { LocalPeers, Peers } from '#ports';
 import { ChangeFeed } from '#platform/database';
 import { EventBus, type RemoteEvent } from './event-bus.js';
-import { LineStream } from './line-stream.js';
-import { PeerSubscription, subscribeStream } from './peer-subscription.js';
+import { eventModeOf, hubFor, type EventMode } from './event-hubs.rules.js';
+import { EventPublisher } from './event-publisher.js';
+import type { EventHold, EventSource, MeshListener } from './event-source.js';
+import { PeerSubscription, subscribeStream, type EventWish } from './peer-subscription.js';
 
 /** How long a wish for a kind outlives its last listener: commands that follow each other find it granted. */
 const lingerMs = 10_000;
@@ -19,28 +19,17 @@ const lossMs = 1000;
 /** How often it is looked who is a member: rows tell at once, but whether this one is clustered is no row. */
 const followMs = 1000;
 
-/** Somebody's wish to hear certain kinds from all members. */
-export interface EventHold {
-  /** Resolves when events that any reachable member publishes from now on arrive here. */
-  readonly ready: Promise<void>;
-  release(): void;
-}
-
-export interface MeshListener {
-  event?(memberId: number, event: RemoteEvent): void;
-  /** A member sends events of these kinds from now on. */
-  subscribed?(memberId: number, types: readonly EventType[]): void;
-  lost?(memberId: number): void;
-}
-
-const wish = z.object({ types: z.array(z.enum(eventTypes)), n: z.number() });
+const nothing: EventWish = { types: [], relay: false };
 
 /**
- * Events of all members on every member: each holds a stream open to each other one (full mesh). Over it events travel only while somebody
- * here listens to their kind, so that a quiet cluster builds none. Events of one member keep their order; those of different members have none.
+ * Events of all members on every member: each holds a stream open to each other one, which also tells that it is there. Over it events travel only while
+ * somebody here listens to their kind, so that a quiet cluster builds none. Events of one member keep their order; those of different members have none.
+ *
+ * Where at least two members are hubs, the others ask nobody but one hub, which hears all members and hands on what they publish. So a member
+ * sends an event to the hubs, however many listen; without a hub that can be reached, each is asked again itself.
  */
 @Injectable()
-export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown {
+export class EventMesh implements EventSource, OnApplicationBootstrap, OnApplicationShutdown {
   private readonly subscriptions = new Map<number, PeerSubscription>();
   private readonly holders = new Map<EventType, number>(eventTypes.map((type) => [type, 0]));
   private readonly listeners = new Set<MeshListener>();
@@ -48,6 +37,8 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
   private stops: (() => void)[] = [];
   private stopped = false;
   private lastAsked: Promise<void> = Promise.resolve();
+  /** The hub this member hears the others through. */
+  private hub: number | null = null;
 
   constructor(
     private readonly bus: EventBus,
@@ -55,11 +46,16 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
     private readonly logger: Logger,
     @Optional() private readonly peers: Peers = new LocalPeers(new LocalMember()),
   ) {
-    this.peers.handleStream(subscribeStream, (_request, stream, { memberId }) => {
+    const publisher = new EventPublisher(bus, this);
+    this.peers.handleStream(subscribeStream, (_request, stream, { memberId, memberName }) => {
       // Whoever asks is there: one that was started again would otherwise count as lost until it is asked the next time.
       this.heardOf(memberId);
-      return this.publishTo(stream);
+      return publisher.publishTo(stream, memberName);
     });
+  }
+
+  get mode(): EventMode {
+    return eventModeOf(this.bus.memberId, this.peers.eventHubs());
   }
 
   onApplicationBootstrap(): void {
@@ -122,16 +118,27 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   private ask(): Promise<void> {
-    const types = this.wanted();
-    const all = Promise.all([...this.subscriptions.values()].map((subscription) => subscription.want(types)));
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, patienceMs).unref();
-    void all.then(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-    this.lastAsked = promise;
-    return promise;
+    this.lastAsked = within(patienceMs, this.askAll());
+    return this.lastAsked;
+  }
+
+  /** Who is asked for less, or for nothing, first: nobody shall be heard twice. */
+  private async askAll(): Promise<void> {
+    this.hub = hubFor(this.bus.memberId, this.peers.eventHubs(), (id) => this.connected(id));
+    const wishes = [...this.subscriptions.values()].map((subscription) => ({ subscription, wish: this.wishFor(subscription.memberId) })).filter(({ subscription, wish }) => !subscription.has(wish));
+    const less = wishes.filter(({ wish }) => wish.types.length === 0);
+    await within(patienceMs, Promise.all(less.map(({ subscription, wish }) => subscription.want(wish))));
+    await Promise.all(wishes.filter((one) => !less.includes(one)).map(({ subscription }) => subscription.want(this.wishFor(subscription.memberId))));
+  }
+
+  private wishFor(memberId: number): EventWish {
+    if (this.hub === null) return { types: this.wanted(), relay: false };
+    return memberId === this.hub ? { types: this.wanted(), relay: true } : nothing;
+  }
+
+  /** Another hub is to be asked, or none any more. */
+  private changeHub(): void {
+    if (hubFor(this.bus.memberId, this.peers.eventHubs(), (id) => this.connected(id)) !== this.hub) void this.ask();
   }
 
   private releaseLater(types: readonly EventType[]): void {
@@ -165,41 +172,50 @@ export class EventMesh implements OnApplicationBootstrap, OnApplicationShutdown 
     for (const id of ids) {
       if (!this.subscriptions.has(id)) this.subscribeTo(id);
     }
+    this.changeHub();
   }
 
   private subscribeTo(id: number): void {
     const subscription = new PeerSubscription(id, this.peers, this.logger, {
       event: (event) => {
-        for (const listener of this.listeners) listener.event?.(id, event);
+        const from = this.originOf(event, id);
+        for (const listener of this.listeners) listener.event?.(from, event);
         this.bus.relay(event);
       },
-      acknowledged: (types) => {
-        for (const listener of this.listeners) listener.subscribed?.(id, types);
+      acknowledged: ({ types, relay }) => {
+        // Of a member behind a hub the hub tells.
+        const members = relay ? this.subscriptions.keys() : this.hub === null ? [id] : [];
+        for (const member of members) this.tellSubscribed(member, types);
       },
+      behind: (member, types) => this.tellSubscribed(member, types),
+      connected: () => this.changeHub(),
       lost: () => {
+        this.changeHub();
         for (const listener of this.listeners) listener.lost?.(id);
       },
     });
     this.subscriptions.set(id, subscription);
-    subscription.open(this.wanted());
+    subscription.open(this.wishFor(id));
   }
 
-  /** Resolves when the subscriber has gone. */
-  private publishTo(stream: Duplex): Promise<void> {
-    let stop = (): void => undefined;
-    const lines = new LineStream(stream, (line) => {
-      const { types, n } = wish.parse(JSON.parse(line));
-      stop();
-      lines.write(JSON.stringify({ ack: n }));
-      stop = this.bus.subscribeLocal(types, (json) => lines.write(json));
-    });
-    stream.on('error', () => stream.destroy());
-    stream.once('end', () => stream.end());
-    return new Promise((resolve) => {
-      stream.once('close', () => {
-        stop();
-        resolve();
-      });
-    });
+  private tellSubscribed(memberId: number, types: readonly EventType[]): void {
+    for (const listener of this.listeners) listener.subscribed?.(memberId, types);
   }
+
+  /** Who published an event that came from a member, which may have handed it on. */
+  private originOf({ location }: RemoteEvent, from: number): number {
+    if (from !== this.hub) return from;
+    return this.peers.others().find(({ name }) => name === location)?.id ?? from;
+  }
+}
+
+/** Resolves with the work or when the time is over. */
+function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms).unref();
+  void work.then(() => {
+    clearTimeout(timer);
+    resolve();
+  });
+  return promise;
 }

@@ -1,3 +1,5 @@
 export * from './event-bus.js';
-export { EventMesh, type EventHold, type MeshListener } from './event-mesh.js';
+export type { EventMode } from './event-hubs.rules.js';
+export { EventMesh } from './event-mesh.js';
+export type { EventHold, MeshListener } from './event-source.js';
 export * from './events.module.js';

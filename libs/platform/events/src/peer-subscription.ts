@@ -8,16 +8,25 @@ import { LineStream } from './line-stream.js';
 /** Name of the stream between members: the subscriber says which kinds it wants, the publisher acknowledges and sends. */
 export const subscribeStream = 'events.subscribe';
 
-/** What a subscriber writes: all kinds it wants from now on. The publisher answers `{"ack": n}` before the first event under them. */
+/** All kinds a subscriber wants from now on; with `relay` those of the other members as well. */
 export interface EventWish {
   readonly types: readonly EventType[];
-  readonly n: number;
+  readonly relay: boolean;
 }
+
+/**
+ * What a subscriber writes. The publisher answers `{"ack": n}` before the first event under it. One that relays writes `{"member": id, "types": [...]}`
+ * when a member behind it sends these kinds from now on.
+ */
+export type NumberedWish = EventWish & { readonly n: number };
 
 export interface SubscriptionEvents {
   event(event: RemoteEvent): void;
-  /** The publisher has acknowledged these kinds: events from now on arrive. */
-  acknowledged(types: readonly EventType[]): void;
+  /** The publisher has acknowledged this: events from now on arrive. */
+  acknowledged(wish: EventWish): void;
+  /** A member behind it sends these kinds from now on. */
+  behind(memberId: number, types: readonly EventType[]): void;
+  connected(): void;
   lost(): void;
 }
 
@@ -31,7 +40,8 @@ const lastRetryMs = 500;
 export class PeerSubscription {
   /** Since when the stream is broken or could not be opened, by the monotonic clock; null while it is open and before the first try. */
   lostAt: number | null = null;
-  private wanted: readonly EventType[] = [];
+  private wanted: EventWish = { types: [], relay: false };
+  private acknowledged: EventWish | null = null;
   private asked = 0;
   private stream: LineStream | undefined;
   private raw: Duplex | undefined;
@@ -39,7 +49,7 @@ export class PeerSubscription {
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
   private connecting = false;
-  private readonly waiting = new Map<number, { readonly types: readonly EventType[]; readonly resolve: () => void }>();
+  private readonly waiting = new Map<number, { readonly wish: EventWish; readonly resolve: () => void }>();
 
   constructor(
     readonly memberId: number,
@@ -52,15 +62,20 @@ export class PeerSubscription {
     return this.stream !== undefined;
   }
 
-  open(types: readonly EventType[]): void {
-    this.wanted = types;
+  open(wish: EventWish): void {
+    this.wanted = wish;
     void this.connect();
   }
 
-  /** Resolves once the publisher has these kinds, or at once when it cannot be reached now: it is asked when it can. */
-  async want(types: readonly EventType[]): Promise<void> {
-    this.wanted = types;
-    if (this.stream !== undefined) await this.ask(this.stream);
+  /** Whether the publisher knows this wish and nothing else was asked since. */
+  has(wish: EventWish): boolean {
+    return this.acknowledged !== null && this.waiting.size === 0 && isSame(this.acknowledged, wish);
+  }
+
+  /** Resolves once the publisher has this wish, or at once when it cannot be reached now: it is asked when it can. */
+  async want(wish: EventWish): Promise<void> {
+    this.wanted = wish;
+    if (this.stream !== undefined && !this.has(wish)) await this.ask(this.stream);
   }
 
   /** The member was heard of otherwise: it is asked again at once, and does not count as lost before that had its time. */
@@ -112,32 +127,38 @@ export class PeerSubscription {
     // The first may come with the second: an error without a listener would end the process.
     raw.on('error', () => undefined);
     void this.ask(stream);
+    this.heard.connected();
   }
 
   private ask(stream: LineStream): Promise<void> {
     const n = ++this.asked;
-    const types = this.wanted;
+    const wish = this.wanted;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.waiting.set(n, { types, resolve });
-    stream.write(JSON.stringify({ types, n } satisfies EventWish));
+    this.waiting.set(n, { wish, resolve });
+    stream.write(JSON.stringify({ ...wish, n } satisfies NumberedWish));
     return promise;
   }
 
   private onLine(line: string): void {
-    const message = JSON.parse(line) as { ack?: number; type?: string; project?: string; metadata?: unknown };
+    const message = JSON.parse(line) as { ack?: number; member?: number; types?: EventType[]; type?: string; location?: string; project?: string; metadata?: unknown };
     if (message.ack !== undefined) {
       const answered = this.waiting.get(message.ack);
       this.waiting.delete(message.ack);
-      answered?.resolve();
-      if (answered !== undefined) this.heard.acknowledged(answered.types);
+      if (answered === undefined) return;
+      this.acknowledged = answered.wish;
+      answered.resolve();
+      this.heard.acknowledged(answered.wish);
+    } else if (message.member !== undefined) {
+      this.heard.behind(message.member, message.types ?? []);
     } else if ((eventTypes as readonly string[]).includes(message.type ?? '')) {
-      this.heard.event({ type: message.type as EventType, metadata: message.metadata, json: line, ...(message.project === undefined ? {} : { project: message.project }) });
+      this.heard.event({ type: message.type as EventType, metadata: message.metadata, json: line, ...(message.location === undefined ? {} : { location: message.location }), ...(message.project === undefined ? {} : { project: message.project }) });
     }
   }
 
   private forgetStream(): void {
     this.stream = undefined;
     this.raw = undefined;
+    this.acknowledged = null;
     for (const { resolve } of this.waiting.values()) resolve();
     this.waiting.clear();
   }
@@ -148,4 +169,8 @@ export class PeerSubscription {
     this.timer = setTimeout(() => void this.connect(), this.retryMs).unref();
     this.retryMs = Math.min(this.retryMs * 2, lastRetryMs);
   }
+}
+
+function isSame(a: EventWish, b: EventWish): boolean {
+  return a.relay === b.relay && a.types.join() === b.types.join();
 }

@@ -15,6 +15,7 @@ export interface MemberTls {
 @Injectable()
 export class MemberDirectory implements OnModuleDestroy {
   private members: ReadonlyMap<number, PeerMember> | undefined;
+  private hubs: readonly number[] | undefined;
   private readonly stops: readonly (() => void)[];
 
   constructor(
@@ -26,6 +27,7 @@ export class MemberDirectory implements OnModuleDestroy {
   ) {
     const forget = (): void => {
       this.members = undefined;
+      this.hubs = undefined;
     };
     this.stops = [feed.subscribe(['nodes'], forget), feed.onReset(forget)];
   }
@@ -47,6 +49,12 @@ export class MemberDirectory implements OnModuleDestroy {
 
   others(): PeerMember[] {
     return this.local.clustered ? [...this.all().values()].filter(({ id }) => id !== this.local.id) : [];
+  }
+
+  /** Members with the role `event-hub`, by number. */
+  eventHubs(): readonly number[] {
+    if (!this.local.clustered) return [];
+    return (this.hubs ??= this.database.read.all<{ id: number }>("SELECT id FROM nodes WHERE EXISTS (SELECT 1 FROM json_each(roles) WHERE value = 'event-hub') ORDER BY id").map(({ id }) => id));
   }
 
   /** @throws `unavailable` outside a cluster. */

@@ -121,6 +121,10 @@ export class MemberPeers extends Peers implements OnApplicationShutdown {
     return this.directory.others();
   }
 
+  override eventHubs(): readonly number[] {
+    return this.directory.eventHubs();
+  }
+
   override isOnline(memberId: number): boolean {
     return memberId === this.local.id || this.liveness.isOnline(memberId);
   }

@@ -12,6 +12,8 @@ export class FakePeerNetwork {
   readonly unreachable = new Set<number>();
   /** Take calls and never answer. */
   readonly silent = new Set<number>();
+  /** Numbers of members with the role `event-hub`. */
+  hubs: readonly number[] = [];
   /** `2 instances.describe`: every call to another member, in order. */
   readonly calls: string[] = [];
 
@@ -100,6 +102,10 @@ export class FakePeers extends Peers {
 
   override others(): PeerMember[] {
     return [...this.network.members.values()].filter((peers) => peers !== this).map(({ member }) => member);
+  }
+
+  override eventHubs(): readonly number[] {
+    return this.network.hubs;
   }
 
   override isOnline(memberId: number): boolean {
