@@ -11,7 +11,7 @@ export class ClusterVoters implements BeforeApplicationShutdown {
   private readonly end: () => void;
 
   constructor(
-    cluster: EtcdClusterLog,
+    private readonly cluster: EtcdClusterLog,
     private readonly liveness: LeaseLiveness,
     private readonly duties: VoterDuties,
     private readonly manager: VoterManager,
@@ -34,9 +34,12 @@ export class ClusterVoters implements BeforeApplicationShutdown {
       return this.liveness.unfollow();
     }
     const part = { client: connection.client, incarnation: connection.settings.incarnation };
+    await this.liveness.follow(part.client, part.incarnation);
+    // Its voter may be on its way yet; the member itself is here.
+    await this.cluster.resumed;
+    if (this.cluster.connection !== connection) return;
     this.duties.follow(part);
     this.manager.follow(part);
-    await this.liveness.follow(part.client, part.incarnation);
   }
 
   private unfollow(): void {

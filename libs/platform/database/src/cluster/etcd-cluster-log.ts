@@ -38,6 +38,7 @@ export class EtcdClusterLog extends ClusterLog {
   private oversight: VoterOversight | null = null;
   /** Why this member's voter was not started with the data it had. */
   private damage: string | undefined;
+  private resuming: Promise<void> = Promise.resolve();
 
   constructor(private readonly parts: EtcdClusterLogParts) {
     super();
@@ -78,7 +79,12 @@ export class EtcdClusterLog extends ClusterLog {
     if (this.damage !== undefined) oversight.events.onDamaged(this.damage);
   }
 
-  /** At the start of the process. Does not wait for the voters: without them this member reads on. */
+  /** Resolves when this member's voter, if it has one, was started again after a start of the process, or could not be. */
+  get resumed(): Promise<void> {
+    return this.resuming;
+  }
+
+  /** At the start of the process. Does not wait for the voters, nor for its own: without them this member reads on. */
   async start(): Promise<void> {
     const { open, member } = this.parts;
     const saved = open.replica.settings;
@@ -93,18 +99,19 @@ export class EtcdClusterLog extends ClusterLog {
     Object.assign(member, { id: settings.memberId, name: self?.name ?? member.name, clustered: true });
     const client = await this.client(settings.memberId, this.endpoints(settings), settings.clusterId);
     if (settings.leftBehind !== undefined) await this.voter.forbid(settings.leftBehind);
-    else if (self) await this.resumeVoter(settings, self, client).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
+    else if (self) this.resuming = this.resumeVoter(settings, self, client).catch((error: unknown) => this.parts.logger.error('Failed starting etcd', { error: messageOf(error) }));
     await this.connect(settings, client);
   }
 
-  /** Only with data that is not of the past (hazards A6). */
+  /** Only with data that is not of the past (hazards A6): the entry this member stood at when the process started counts. */
   private async resumeVoter({ incarnation, memberId }: ClusterSettings, self: MemberRow, client: EtcdClient): Promise<void> {
     if ((self.voter !== 'voter' && self.voter !== 'learner') || self.ports === null) return;
-    const { read, head } = this.parts.open.database;
+    const { read, head: { index } } = this.parts.open.database;
     const others = voterEndpoints(memberRows(read).filter(({ id }) => id !== memberId), memberId);
-    const reason = await new VoterBoots(incarnation, memberId, this.voter.dataDirectory(incarnation)).admit(client, others, head.index);
-    if (reason === null) await this.voter.resume(incarnation, self, self.ports);
-    else this.damage = reason;
+    const reason = await new VoterBoots(incarnation, memberId, this.voter.dataDirectory(incarnation)).admit(client, others, index);
+    if (reason === null) return this.voter.resume(incarnation, self, self.ports);
+    this.damage = reason;
+    this.oversight?.events.onDamaged(reason);
   }
 
   /**
@@ -117,6 +124,7 @@ export class EtcdClusterLog extends ClusterLog {
     logger.error('This member was left behind', { reason });
     await open.replica.saveSettings(JSON.stringify(settings));
     this.required().quorum.fence(reason);
+    await this.resuming;
     await this.voter.forbid(reason);
     this.disconnect();
     await this.connect(settings, await this.client(settings.memberId, this.endpoints(settings), settings.clusterId));
@@ -124,6 +132,7 @@ export class EtcdClusterLog extends ClusterLog {
 
   async stop(): Promise<void> {
     this.disconnect();
+    await this.resuming;
     await this.voter.stop();
   }
 
@@ -235,6 +244,7 @@ export class EtcdClusterLog extends ClusterLog {
     const { open, member } = this.parts;
     this.disconnect();
     await open.replica.reset(() => Object.assign(member, { id: 1, name: 'none', clustered: false }));
+    await this.resuming;
     await this.voter.stop();
     await this.voter.wipe();
     await this.pki.remove();
@@ -266,7 +276,9 @@ export class EtcdClusterLog extends ClusterLog {
 
   private makeConnection(settings: ClusterSettings, client: EtcdClient): LogConnection {
     const { open, member, logger } = this.parts;
-    const connection: LogConnection = new LogConnection({ settings, client, database: open.database, replica: open.replica, member, logger, onRefused: (error) => this.copies.onRefused(connection, error) });
+    const connection: LogConnection = new LogConnection({
+      settings, client, database: open.database, replica: open.replica, member, logger, voterResumed: this.resuming, onRefused: (error) => this.copies.onRefused(connection, error),
+    });
     return connection;
   }
 

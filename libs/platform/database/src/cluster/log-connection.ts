@@ -17,6 +17,8 @@ export interface LogConnectionParts {
   readonly replica: Replica;
   readonly member: LocalMember;
   readonly logger: Logger;
+  /** Until then what the cluster knows of this member's disk must stay: the start of its voter is judged by it. */
+  readonly voterResumed: Promise<void>;
   /** An entry of the log does not fit this file. */
   readonly onRefused: (error: AppError) => void;
 }
@@ -54,7 +56,7 @@ export class LogConnection {
       if (head) await this.follow((database) => database.follow(head.index));
     });
     void this.watch();
-    this.upkeep.start();
+    void this.parts.voterResumed.then(() => { if (!this.closing.signal.aborted) this.upkeep.start(); });
   }
 
   close(): void {

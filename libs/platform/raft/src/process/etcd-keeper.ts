@@ -28,8 +28,8 @@ export interface EtcdKeeperOptions {
 
 const defaultBackoffMs = [100, 500, 1000, 2000, 5000, 10_000, 30_000];
 const defaultSettledMs = 30_000;
-/** What etcd would do with more is wait for its clients, of which there are always some. It loses nothing by being killed. */
-const stopTimeoutMs = 500;
+/** What etcd does when it is asked to end is wait for its clients, of which there are always some. It loses nothing by being killed. */
+const stopTimeoutMs = 0;
 const panicsUntilDamaged = 2;
 
 /** Keeps one etcd running: starts it, again with growing pauses when it ends, and tells apart what a new start cannot mend. */
