@@ -90,6 +90,63 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances 
     2 lxc start c2
   `);
 
+  lines('have files, snapshots, backups, images and copies through any member', `
+    1 lxc init bb f1 --target m2
+    3 echo one | lxc file push - f1/root/a/t -p --mode 0640 --uid 7
+    1 lxc file pull f1/root/a/t -
+    1 lxc file pull -r f1/root/a . -q && cat a/t
+    3 lxc file pull f1/root/nope -
+    1 lxc config metadata show f1 | grep -v -e date -e serial
+    3 lxc snapshot f1 s0
+    1 lxc file push -q /etc/hostname f1/root/a/u && lxc snapshot f1 s1
+    3 lxc snapshot f1 s0
+    3 lxc query /1.0/instances/f1/snapshots
+    1 lxc query /1.0/instances/f1/snapshots/s0 | jq -c '[.name,.profiles]'
+    1 lxc restore f1 s0
+    3 lxc file pull f1/root/a/u -
+    3 lxc rename f1/s1 f1/s2
+    1 lxc export f1 b.tar.gz -q && tar tzf b.tar.gz | grep -v /rootfs | sed s,/$,, | sort
+    3 lxc export f1 b.tar.gz --instance-only -q && lxc import b.tar.gz i1 -q && lxc list i1 -f csv -c nsLS
+    1 lxc query /1.0/instances/f1/backups
+    1 lxc publish f1 -q --alias pub user.k=v | sed 's/fingerprint: .*//'
+    3 lxc publish f1/s0 -q --alias pubs | sed 's/fingerprint: .*//'
+    2 lxc image list -f csv -c lt | sort
+    3 lxc image show pub | grep -v -e serial -e expires
+    1 lxc init pub i2 -q --target m3 && lxc file pull i2/root/a/t -
+    3 lxc init pubs i3 -q --target m1 && lxc file pull i3/root/a/t -
+    1 lxc copy f1 k1 --target m3
+    3 lxc copy f1 k2 --target m2 --instance-only
+    1 lxc copy f1/s0 k3 --target m1
+    3 lxc copy f1 k1 --target m3
+    3 lxc copy f1 k4 --target m9
+    1 lxc copy f1 k4 --target @nope
+    2 lxc list -f csv -c nsLS
+    1 lxc move k3 k6 --target m3
+    2 lxc list -f csv -c nsLS
+    1 lxc delete f1/s0
+    3 lxc delete f1 k1 k2 k6 i1 i2 i3
+    3 lxc image delete pub pubs
+    1 lxc list -f csv -c n
+  `);
+
+  lines('stay where they are in an evacuation when they have what others have not', `
+    1 lxc storage volume create default lv --target m2
+    1 lxc init bb x1 --target m2
+    1 lxc config device add x1 d disk pool=default source=lv path=/lv
+    1 lxc init bb x2 --target m2
+    1 lxc config device add x2 d proxy listen=tcp:127.0.0.1:5555 connect=tcp:127.0.0.1:5556
+    1 lxc init bb x3 --target m2
+    1 lxc config device add x3 d none
+    1 lxc cluster evacuate m2 --force
+    1 lxc list -f csv -c n location=m2
+    1 lxc cluster restore m2 --force
+    3 lxc config set x1 cluster.evacuate migrate
+    3 lxc move x1 --target m1
+    3 lxc list -f csv -c nL
+    1 lxc delete x1 x2 x3
+    1 lxc storage volume delete default lv
+  `);
+
   lines('leave a member that is evacuated, and come back', `
     1 lxc launch bb e1 --target m3 -c boot.host_shutdown_timeout=1
     1 lxc init bb e2 --target m3

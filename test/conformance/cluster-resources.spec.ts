@@ -78,6 +78,64 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('resources 
       pair.must('lxc delete v1 v2');
     });
 
+    it('hold custom volumes of members, some by the same name', () => {
+      pair.same('lxc storage volume create p1 cv user.a=b --target m2', 1);
+      pair.same('lxc storage volume create p1 cv --target m3', 1);
+      pair.same('lxc storage volume create p1 cv --target m3', 2);
+      pair.same('lxc storage volume create p1 here', 2);
+      pair.same('lxc storage volume create p1 x --target m9', 1);
+      everywhere('lxc storage volume list p1 -f csv | sort');
+      everywhere(`lxc query ${pools}/p1/volumes/custom | jq -c sort`);
+      pair.same(`lxc query '${pools}/p1/volumes/custom?target=m3'`, 1);
+      pair.same('lxc storage volume show p1 cv', 1);
+      pair.same('lxc storage volume set p1 cv user.a c', 1);
+      pair.same('lxc storage volume delete p1 cv', 1);
+      pair.same('lxc storage volume get p1 cv user.a --target m2', 3);
+      pair.same('lxc storage volume show p1 here | grep -v created_at', 3);
+      pair.same('lxc storage volume set p1 here user.q r && lxc storage volume get p1 here user.q', 3);
+      pair.same('lxc storage volume set p1 cv user.a c --target m2 && lxc storage volume get p1 cv user.a --target m2', 1);
+      pair.same('lxc storage volume rename p1 cv cw --target m2', 3);
+      pair.same('lxc storage volume show p1 nope', 2);
+      pair.same('lxc storage volume show p1 here --target m1', 2);
+      pair.same('lxc storage volume delete p1 nope', 2);
+    });
+
+    it('hold snapshots of them', () => {
+      pair.same('lxc storage volume snapshot p1 here s0', 1);
+      pair.same('lxc storage volume snapshot p1 here s0', 3);
+      pair.same('lxc storage volume snapshot p1 cw s0 --target m2', 1);
+      pair.same('lxc storage volume snapshot p1 cw --target m2', 3);
+      pair.same('lxc storage volume show p1 here/s0 | grep -v created_at', 3);
+      pair.same('lxc storage volume rename p1 here/s0 here/s1', 1);
+      pair.same('lxc storage volume restore p1 here s1', 3);
+      pair.same('lxc storage volume restore p1 here nope', 3);
+      everywhere('lxc storage volume list p1 -f csv | sort');
+      pair.same('lxc storage volume delete p1 cw/s0 --target m2', 1);
+      pair.same('lxc storage volume delete p1 here/nope', 1);
+    });
+
+    it('are disks of instances on the same member', () => {
+      pair.must('lxc init bb user --target m3 -s p1');
+      pair.same('lxc storage volume attach p1 cw user d /d', 1);
+      pair.same('lxc config device add user d disk pool=p1 source=cw path=/d', 2);
+      pair.same('lxc config device add user d disk pool=p1 source=nope path=/d', 2);
+      pair.same('lxc storage volume attach p1 cv user d /d', 1);
+      pair.same('lxc storage volume list p1 -f csv | sort', 2);
+      pair.same('lxc storage volume show p1 cv --target m3 | grep -A2 used_by', 2);
+      pair.same('lxc config device show user', 1);
+      pair.same('lxc storage volume delete p1 cv --target m3', 1);
+      pair.same('lxc move user --target m1', 2);
+      pair.same('lxc copy user user2 --target m1', 2);
+      pair.same('lxc list -f csv -c nsL', 1);
+      pair.same('lxc storage info p1 --target m3 | grep -v space', 2);
+      pair.same('lxc storage info p1 --target m1 | grep -v space', 2);
+      pair.must('lxc start user', 2);
+      pair.same('lxc exec user -- sh -c "echo kept >/d/f"', 1);
+      pair.must('lxc delete -f user', 2);
+      for (const [name, member] of [['cw', 2], ['here', 2], ['cv', 3]] as const) pair.same(`lxc storage volume delete p1 ${name} --target m${member}`, 1);
+      everywhere('lxc storage volume list p1 -f csv');
+    });
+
     it('are deleted on all members', () => {
       pair.same('lxc storage delete p1', 3);
       pair.same('lxc storage delete p1', 1);

@@ -43,6 +43,7 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('/1.0/clust
   const body = { roles: ['database'], failure_domain: 'default', groups: ['default'], config: {} };
 
   it('shows members, itself and its keys', () => {
+    for (const target of ['m1', 'm3', 'm9']) pair.same(`lxc query '/1.0?target=${target}' | jq -r .environment.server_name`, 2);
     for (const path of ['/1.0/cluster', '/1.0/cluster/members', '/1.0/cluster/members/nosuch', '/1.0/cluster/members/m2/state']) pair.same(query('GET', path), 2);
     pair.same('lxc cluster list --format yaml', 3);
     pair.same('lxc cluster show m3', 1);
@@ -66,7 +67,7 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('/1.0/clust
   });
 
   it('renames', () => {
-    for (const command of ['rename m3 m9', 'list --format csv', 'rename m9 m3', 'rename m3 m1', 'rename nosuch x']) pair.same(`lxc cluster ${command}`, 2);
+    for (const command of ['rename m3 m9', 'list --format csv', 'rename m9 m3', 'rename m3 m1', 'rename nosuch x', 'rename nosuch m3']) pair.same(`lxc cluster ${command}`, 2);
   });
 
   it('keeps groups', () => {
@@ -95,6 +96,41 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('/1.0/clust
     pair.same(preseed('server_address: "10.0.0.9:8443", cluster_token: abcd'), 4, { env });
     pair.same(preseed('server_name: m4, cluster_address: "127.0.0.77:8443", server_address: "127.0.0.78:8443", cluster_certificate: xx, cluster_password: y'), 4, { env });
     pair.same('lxc cluster list', 4);
+  });
+
+  it('is told by our command line in the same words', () => {
+    const normalise = (text: string): string => text.replace(/^(Description|Usage):[\s\S]*/, '<help>');
+    const ours = (line: string, index = 1): void => { pair.sameByClients(line, index, { normalise }); };
+    for (const format of ['table', 'csv', 'json', 'yaml', 'compact']) ours(`lxc cluster list -f ${format}`, 2);
+    for (const command of [
+      'show m3', 'show nosuch', 'show', 'get m3 user.a', 'set m3 user.a=b', 'get m3 user.a', 'set m3 scheduler.instance bad', 'unset m3 user.a', 'role add m2 event-hub', 'role add m2 event-hub',
+      'show m2 | grep -A4 roles', 'role remove m2 event-hub,database', 'role remove m2 event-hub', 'rename m3 m1', 'rename m3 m8', 'rename m8 m3', 'enable m1', 'foo',
+      'group create g1 </dev/null', 'group create g1 </dev/null', 'group assign m2 default,g1', 'group assign m2 nosuch', 'group list', 'group list -f yaml', 'group show g1', 'group rename g1 g2',
+      'group remove m2 g2', 'group remove m2 g2', 'group delete g2', 'group delete default', 'list-tokens', 'revoke-token nosuch', 'evacuate nosuch --force', 'restore m2 --force', 'remove nosuch',
+    ]) ours(`lxc cluster ${command}`);
+    ours("lxc cluster show m3 | sed 's/description: .*/description: ours/' | lxc cluster edit m3 && lxc cluster show m3 | grep description", 3);
+    ours("lxc cluster show m3 | sed 's/description: .*/description: \"\"/' | lxc cluster edit m3", 3);
+    ours("lxc cluster group show default | sed 's/description: .*/description: d/' | lxc cluster group edit default && lxc cluster group list -f csv", 2);
+    ours('lxc cluster add m7 | head -1; lxc cluster list-tokens -f csv | cut -d, -f1; lxc cluster revoke-token m7; lxc cluster list-tokens -f csv', 2);
+    for (const answer of ['no', '', 'maybe']) ours(`echo ${answer} | lxc cluster evacuate m2`);
+    ours('echo yes | lxc cluster evacuate m2; lxc cluster list -f csv; echo yes | lxc cluster restore m2');
+    ours('echo no | lxc cluster remove m3 --force');
+    ours('lxc init bb o1 --target m3; lxc init bb o2 --target m9; lxc init bb o2 --target @nosuch; lxc list -f csv -c nsL; lxc move o1 --target m2; lxc copy o1 o2 --target m1; lxc list', 2);
+    ours('lxc storage create op dir; lxc storage create op dir --target m1; lxc storage list -f csv; lxc storage show op --target m1; lxc storage delete op', 3);
+    ours('lxc storage volume create default ov --target m3; lxc storage volume list default -f csv -c ntL; lxc storage volume list default; lxc storage volume delete default ov --target m3', 1);
+    ours('lxc delete o1 o2; lxc list -f csv', 3);
+  });
+
+  it('hands events on through hubs', () => {
+    const modes = 'lxc query /1.0 | jq -r .environment.server_event_mode';
+    const through = (index: number): void => { pair.same(modes, index); };
+    pair.must('lxc cluster role add m1 event-hub');
+    for (const index of [1, 2, 3]) through(index);
+    pair.must('lxc cluster role add m2 event-hub');
+    pair.must('sleep 2');
+    for (const index of [1, 2, 3]) through(index);
+    pair.must('lxc cluster role remove m1 event-hub && lxc cluster role remove m2 event-hub && sleep 2');
+    for (const index of [1, 2, 3]) through(index);
   });
 
   it('evacuates and restores', () => {

@@ -1,7 +1,10 @@
+import { join, resolve } from 'node:path';
 import type { CommandResult } from './target.js';
 import { Cluster, type ClusterOptions } from './cluster.js';
 import { same, type CompareOptions } from './compare.js';
 import { must } from './pair.js';
+
+const ourClient = join(resolve(import.meta.dirname, '../..'), 'deploy/compat');
 
 /**
  * A cluster of ours and one of real LXD, formed alike, for comparing what the client shows. In namespaces both have the same addresses, and
@@ -27,9 +30,17 @@ export class ClusterPair {
     }
   }
 
-  /** Runs a shell line through member `index` of both and expects the same exit code and output. Returns ours. */
+  /** Runs a shell line through member `index` of both and expects the same exit code and output. Returns ours. CLIENT=roost: as `sameByClients`. */
   same(line: string, index = 1, options: CompareOptions = {}): CommandResult {
+    if (process.env['CLIENT'] === 'roost') return this.sameByClients(line, index, options);
     return same(this.roost.member(index), this.lxd.member(index), line, options);
+  }
+
+  /** As `same`, with our command line for `lxc` on our cluster. */
+  sameByClients(line: string, index = 1, options: CompareOptions = {}): CommandResult {
+    const ours = this.roost.member(index);
+    const env: CompareOptions['env'] = (target) => ({ ...options.env?.(target), ...(target === ours ? { PATH: `${ourClient}:${process.env['PATH']}` } : {}) });
+    return same(ours, this.lxd.member(index), line, { ...options, env });
   }
 
   /** The same step on both, not compared; throws where either fails. */

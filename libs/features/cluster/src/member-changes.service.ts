@@ -36,11 +36,11 @@ export class MemberChanges {
   async rename(ctx: RequestContext, name: string, newName: string): Promise<void> {
     await this.transactions.run(ctx, (tx) => {
       const row = this.repository.find(tx.sql, name);
+      if (newName !== name && this.repository.find(tx.sql, newName) !== undefined) throw conflict('Conflict');
       // LXD's words, on a server that stands alone too.
       if (row === undefined || name === 'none') throw internal('expected to update one row, not 0');
       checkMemberName(newName);
       if (newName === name) return;
-      if (this.repository.find(tx.sql, newName) !== undefined) throw conflict('Conflict');
       this.repository.rename(tx, row.id, newName);
       tx.sql.run("UPDATE certificates SET name = ? WHERE type = 'server' AND name = ?", newName, name);
       tx.afterCommit(() => this.publish(ctx, 'cluster-member-renamed', newName, { old_name: name }));
