@@ -9,9 +9,9 @@ import { VolumesRepository, type VolumeKey } from './data/volumes.repository.js'
 export class PoolUsers {
   constructor(private readonly volumes: VolumesRepository, private readonly member: LocalMember) {}
 
-  /** Everything in or on the pool, sorted, each once. */
-  usersOfPool(sql: Sql, pool: string): string[] {
-    const volumes = this.volumes.keysByPool(sql, pool).map((volume) => (volume.type === 'custom' ? this.volumeUrl(volume) : ownerUrl(volume)));
+  /** Everything in or on the pool, sorted, each once; only what lies on one member where its name is given. */
+  usersOfPool(sql: Sql, pool: string, member = ''): string[] {
+    const volumes = this.volumes.keysByPool(sql, pool).filter(({ location }) => member === '' || location === member).map((volume) => (volume.type === 'custom' ? this.volumeUrl(volume) : ownerUrl(volume)));
     const profiles = this.volumes.profilesOnPool(sql, pool).map(({ project, name }) => apiUrl(['1.0', 'profiles', name], project));
     return [...new Set([...volumes, ...profiles])].sort();
   }

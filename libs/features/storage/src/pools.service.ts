@@ -57,7 +57,7 @@ export class PoolsService {
   /** Without `target`, what members have in common and how the pool is as a whole; with it, that member's part. */
   api(row: PoolRow, target = ''): StoragePool {
     const { name, driver, description, locations } = row;
-    const users = this.users.usersOfPool(this.database.read, name);
+    const users = this.users.usersOfPool(this.database.read, name, target);
     const whole = this.member.clustered && target === '';
     return {
       config: whole ? row.common : row.config, description, name, driver, used_by: users.length === 0 ? null : users, status: this.status(row, target), locations,

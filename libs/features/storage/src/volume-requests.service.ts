@@ -4,7 +4,7 @@ import { instanceVolumeKeys } from '#config-schema';
 import type { StorageVolume, StorageVolumePut, StorageVolumeState } from '#api-types';
 import { internal, invalid, notFound, projectPrefixed, type RequestContext } from '#kernel';
 import { Peers, StorageDriver, type VolumeSpec, type VolumeUsage } from '#ports';
-import { Database, TransactionRunner, type Sql } from '#platform/database';
+import { Database, TransactionRunner } from '#platform/database';
 import { checkEtag } from '#platform/http';
 import { ProjectsService } from '#features/projects';
 import { VolumesRepository, imageProject, type VolumeKey, type VolumeRow } from './data/volumes.repository.js';
@@ -60,7 +60,7 @@ export class VolumeRequests {
   get(pool: string, type: string, project: string, name: string, target = ''): VolumeRow {
     const key = this.key(pool, type, project, name, target);
     this.pools.get(pool);
-    return this.located(this.database.read, key);
+    return this.volumes.located(this.database.read, key);
   }
 
   api(row: VolumeRow): StorageVolume {
@@ -87,7 +87,7 @@ export class VolumeRequests {
     const config = compact(request.config);
     await this.runner.run(ctx, (tx) => {
       this.pools.specIn(tx, key.pool);
-      const row = this.located(tx.sql, key);
+      const row = this.volumes.located(tx.sql, key);
       checkEtag(ifMatch, etagOfVolume(row));
       if (row.type === 'image' && Object.keys(config).length > 0) throw invalid('Volume config is not editable');
       if (row.type !== 'image') validateInstanceVolume(row, config);
@@ -98,7 +98,7 @@ export class VolumeRequests {
 
   /** Of an image: instances' volumes go with their instances. */
   async delete(ctx: RequestContext, key: VolumeKey): Promise<void> {
-    const row = this.located(this.database.read, key);
+    const row = this.volumes.located(this.database.read, key);
     if (key.type !== 'image') throw invalid(`Storage volumes of type "${key.type}" cannot be deleted with the storage API`);
     await this.peers.call(row.memberId, 'storage.destroy-volume', volumeName(row), { timeoutMs: 0, requestor: ctx.requestor });
     await this.runner.run(ctx, (tx) => {
@@ -112,12 +112,6 @@ export class VolumeRequests {
     const kind: VolumeType = volumeType(type);
     const owner = kind === 'image' ? imageProject : kind === 'custom' ? this.projects.volumeProject(project) : project;
     return { pool, type: kind, project: owner, name, memberId: this.cluster.memberNamed(target)?.id };
-  }
-
-  private located(sql: Sql, key: VolumeKey): VolumeRow {
-    const row = this.volumes.locate(sql, key);
-    if (row === undefined) throw notFound('Storage pool volume not found');
-    return row;
   }
 
   private specHere(request: unknown): VolumeSpec {

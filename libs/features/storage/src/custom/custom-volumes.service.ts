@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { StorageVolumePut, StorageVolumesPost } from '#api-types';
-import { conflict, internal, invalid, LocalMember, notFound, type RequestContext } from '#kernel';
+import { conflict, internal, invalid, LocalMember, type RequestContext } from '#kernel';
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
 import { checkEtag } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
@@ -141,8 +141,7 @@ export class CustomVolumes {
   }
 
   private get(sql: Sql, key: VolumeKey): VolumeRow {
-    const row = this.volumes.locate(sql, key);
-    if (row === undefined) throw notFound('Storage pool volume not found');
+    const row = this.volumes.located(sql, key);
     if (row.memberId !== this.member.id) throw internal(`The volume is on cluster member "${row.location}"`);
     return row;
   }

@@ -118,6 +118,13 @@ export class VolumesRepository {
     return row && toRow(row);
   }
 
+  /** As `locate`. @throws `not-found` in LXD's words, which are others where a member is named. */
+  located(sql: Sql, key: VolumeKey): VolumeRow {
+    const row = this.locate(sql, key);
+    if (row === undefined) throw notFound(key.memberId === undefined ? 'Storage pool volume not found' : 'Storage volume not found');
+    return row;
+  }
+
   findCreated(sql: Sql, key: VolumeKey): VolumeRow | undefined {
     const row = this.find(sql, key);
     return row?.state === 'Created' ? row : undefined;

@@ -111,9 +111,7 @@ export class VolumeSnapshotRequests {
   }
 
   private volume(sql: Sql, key: VolumeKey): VolumeRow {
-    const row = this.volumes.locate(sql, key);
-    if (row === undefined) throw notFound('Storage pool volume not found');
-    return row;
+    return this.volumes.located(sql, key);
   }
 
   private snapshot(sql: Sql, key: VolumeKey, name: string): { volume: VolumeRow; snapshot: VolumeSnapshotRow } {
