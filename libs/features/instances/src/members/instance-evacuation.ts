@@ -9,6 +9,7 @@ import { InstancePower } from '../instance-power.service.js';
 import { handleChecked } from './checked-handlers.js';
 import { InstanceDepartures } from './instance-departures.js';
 import { InstanceFacts } from './instance-facts.js';
+import { isBoundToMember } from './bound-devices.rules.js';
 import { InstancePlacement } from './instance-placement.service.js';
 
 const named = z.object({ id: z.int() });
@@ -63,7 +64,7 @@ export class InstanceEvacuation implements Evacuator {
       this.say(run, `Stopping ${called(instance)}`);
       await this.departures.stop(instance);
     }
-    if (mode === 'stop') return;
+    if (mode === 'stop' || (mode === 'auto' && isBoundToMember(instance.expandedDevices))) return;
     const target = this.placement.elsewhere(instance.row.architecture, new Map([[this.self.id, 'is being evacuated']]));
     // Nowhere to go: it waits here until the member is restored, as with LXD.
     if (target === null) return;

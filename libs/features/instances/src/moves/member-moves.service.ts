@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
-import { AppError, conflict, internal, internalContext, LocalMember, notFound, withProject, type RequestContext } from '#kernel';
+import { AppError, conflict, internal, internalContext, LocalMember, notFound, withProject, wrap, type RequestContext } from '#kernel';
 import { Peers, type PeerCaller } from '#ports';
 import { Database, type Tx } from '#platform/database';
 import { OperationsService } from '#platform/operations';
 import { SnapshotVolumes, VolumesService } from '#features/storage';
-import type { ExpandedInstance } from '../data/instance.catalog.js';
-import { InstanceRepository } from '../data/instance.repository.js';
+import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
+import { InstanceRepository, type InstanceRow } from '../data/instance.repository.js';
+import { InstanceDisks } from '../instance-disks.js';
 import { InstanceMoves, type MoveWatch } from '../instance-moves.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { instanceConflictKey, instanceResources } from '../instance-urls.js';
@@ -41,6 +42,8 @@ export class MemberMoves extends InstanceMoves {
     private readonly volumes: VolumesService,
     private readonly snapshots: SnapshotVolumes,
     private readonly arriving: ArrivingInstance,
+    private readonly catalog: InstanceCatalog,
+    private readonly disks: InstanceDisks,
   ) {
     super();
   }
@@ -86,9 +89,20 @@ export class MemberMoves extends InstanceMoves {
     const row = this.repository.findById(request.id, tx.sql);
     if (row === undefined) throw notFound('Instance not found');
     if (row.memberId !== request.from || row.placementEpoch !== request.epoch || row.state !== 'Created') throw conflict('Instance has changed its place');
+    this.checkDisks(tx, row);
     if (request.to !== undefined) return this.arriving.reserve(tx, row, request, request.to, request.snapshots, request.from);
     this.volumes.reserveInstanceVolume(tx, movedVolume(request));
     this.snapshots.copyRows(tx, { ...formerVolume(request), memberId: request.from }, movedVolume(request));
+  }
+
+  /** Custom volumes lie on one member, so an instance that has one stays with it. */
+  private checkDisks(tx: Tx, row: InstanceRow): void {
+    const { expandedDevices } = this.catalog.expand(row, tx.sql);
+    try {
+      this.disks.checkAdded(tx.sql, { ...row, memberId: this.self.id }, {}, expandedDevices);
+    } catch (error) {
+      throw wrap(error, 'Copy instance operation failed: Failed instance creation: Failed creating instance record: Failed initialising instance');
+    }
   }
 
   private async until(ctx: RequestContext, over: () => boolean): Promise<void> {
