@@ -34,7 +34,9 @@ export interface KindOptions {
   /** Keys that belong to the object and not to its `config`, as `description`. */
   readonly beforeSet?: (value: Raw, keys: Record<string, string>, server: Server, names: readonly string[]) => void;
   /** Complaint when a key that is read is not there; absent: nothing is printed but an empty line. */
-  readonly unsetComplaint?: (key: string) => string;
+  readonly unsetComplaint?: (key: string, names: readonly string[]) => string;
+  /** How a request to rename it says the new name. */
+  readonly nameKey?: string;
   readonly checkNames?: (names: readonly string[], invocation: Invocation) => void;
 }
 
@@ -62,7 +64,9 @@ export class ConfigKind {
   readonly get: Run = async (invocation) => {
     const { server, names } = await this.find(invocation);
     const { config } = await server.get<{ config: Record<string, string> | null }>(this.url(names, invocation));
-    invocation.print(config?.[invocation.arg(this.words)] ?? '');
+    const key = invocation.arg(this.words);
+    if (config?.[key] === undefined && this.options.unsetComplaint !== undefined) throw invalid(this.options.unsetComplaint(key, names));
+    invocation.print(config?.[key] ?? '');
   };
 
   readonly set: Run = async (invocation) => {
@@ -116,7 +120,7 @@ export class ConfigKind {
   readonly rename: Run = async (invocation) => {
     const { server, names } = await this.find(invocation);
     const to = invocation.arg(this.words);
-    await invocation.run(server, 'POST', this.url(names), { name: to });
+    await invocation.run(server, 'POST', this.url(names), { [this.options.nameKey ?? 'name']: to });
     invocation.print(this.options.describe?.renamed?.(names.at(-1)!, to) ?? `${this.options.noun} ${names.at(-1)} renamed to ${to}`);
   };
 

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { internal, invalid } from '#kernel';
+import { AppError, internal, invalid } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import { sortRows } from '../../output/render.js';
 import { url, type Server } from '../../server.js';
 import { confirmed, mustConfirm } from '../../terminal/confirm.js';
-import { ConfigKind } from '../config-kind.js';
+import { ConfigKind, missing } from '../config-kind.js';
 
 interface Member {
   readonly server_name: string;
@@ -19,6 +19,7 @@ interface Member {
 
 export const kind = new ConfigKind({
   noun: 'Member', path: ([name]) => ['cluster', 'members', name!], shape: { roles: null, failure_domain: '', description: '', config: null, groups: null },
+  nameKey: 'server_name', unsetComplaint: (key, [name]) => `The key ${JSON.stringify(key)} does not exist on cluster member ${JSON.stringify(name)}`,
   explanation: 'A member of the cluster, as YAML.\nLines that begin with # are ignored; name and address cannot be changed here.',
 });
 
@@ -32,7 +33,7 @@ export const list: Run = async (invocation) => {
   const server = await invocation.serverOf(invocation.arg(0));
   await requireCluster(server);
   const members = await server.get<Member[]>(url(['cluster', 'members'], { recursion: 1 }));
-  const rows = members.map((one) => [one.server_name, one.url, (one.roles ?? []).join('\n'), one.architecture, one.failure_domain, one.description, one.status.toUpperCase(), one.message]);
+  const rows = members.map((one) => [one.server_name, one.url, (one.roles ?? []).join(invocation.flags.text('format') === 'csv' ? ',' : '\n'), one.architecture, one.failure_domain, one.description, one.status.toUpperCase(), one.message]);
   invocation.printList(['NAME', 'URL', 'ROLES', 'ARCHITECTURE', 'FAILURE DOMAIN', 'DESCRIPTION', 'STATE', 'MESSAGE'], sortRows(rows), members);
 };
 
@@ -57,7 +58,9 @@ function changeState(action: 'evacuate' | 'restore'): Run {
     const question = `Are you sure you want to ${action} cluster member "${name}"? (yes/no) [default=no]: `;
     if (!invocation.flags.bool('force') && !(await confirmed(invocation.terminal, question))) return;
     const what = action === 'evacuate' ? `Evacuating cluster member: ${name}` : `Restoring cluster member: ${name}`;
-    await invocation.run(server, 'POST', url(['cluster', 'members', name, 'state']), { action, mode: '' }, what);
+    await invocation.run(server, 'POST', url(['cluster', 'members', name, 'state']), { action, mode: '' }, what).catch((error: unknown) => {
+      throw AppError.is(error, 'not-found') ? missing('Failed to update cluster member state', error) : error;
+    });
   };
 }
 

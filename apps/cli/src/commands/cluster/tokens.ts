@@ -53,5 +53,5 @@ export const revoke: Run = async (invocation) => {
   const found = (await pending(server)).find((one) => one.metadata?.['serverName'] === name);
   if (found === undefined) throw notFound(`No cluster join token for member ${name} on remote: ${remote}`);
   await server.api.call('DELETE', url(['operations', found.id]));
-  if (!invocation.flags.bool('quiet')) invocation.print(`Cluster join token for ${name} deleted`);
+  if (!invocation.flags.bool('quiet')) invocation.print(`Cluster join token for ${remote}:${name} deleted`);
 };
