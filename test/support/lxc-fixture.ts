@@ -34,6 +34,9 @@ export class LxcFixture {
   host: LxcHost;
   /** Hardware other than the host's, for hosts opened from then on. */
   deviceRoots = { sysfs: '/sys', dev: '/dev', proc: '/proc' };
+  /** Programs in the place of the host's, likewise. */
+  commands = new CommandRunner();
+  swtpm = 'swtpm';
   private readonly specs = new Map<string, InstanceSpec>();
   private nextId = 1;
 
@@ -51,7 +54,7 @@ export class LxcFixture {
   /** An agent's worth of drivers; a second one takes over when the first is closed. */
   newHost(): LxcHost {
     return new LxcHost({
-      state: this.state, stateId: this.stateId, commands: new CommandRunner(), logger: new SilentLogger(), daemon: { uid: 0, gid: 0 }, deviceRoots: this.deviceRoots,
+      state: this.state, stateId: this.stateId, commands: this.commands, logger: new SilentLogger(), daemon: { uid: 0, gid: 0 }, deviceRoots: this.deviceRoots, swtpm: this.swtpm,
       volumeUsage: async () => ({ usedBytes: -1, totalBytes: 0 }),
       firewall: new NftFirewall({ nft: new Nft(new CommandRunner()), state: this.state, stateId: this.stateId, logger: new SilentLogger() }),
     });

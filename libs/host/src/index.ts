@@ -50,3 +50,5 @@ export * from './kernel-probes/idmapped-mounts.js';
 export * from './ethtool/ethtool.js';
 export * from './uevents/uevent-reader.js';
 export * from './proxy-process/proxy-process.js';
+export * from './swtpm/swtpm.js';
+export * from './nvidia/nvidia-cards.js';

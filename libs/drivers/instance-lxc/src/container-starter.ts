@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readCgroupFile, type CgroupLayout, type LxcTools } from '#host';
+import { readCgroupFile, type CgroupLayout, type LxcTools, type NvidiaCards } from '#host';
 import { conflict, forbidden, internal, isTrue, wrap } from '#kernel';
 import type { InstanceSpec, StartResult } from '#ports';
 import type { ContainerCgroups } from './container-cgroups.js';
@@ -21,7 +21,6 @@ import type { RunningContainers } from './running-containers.js';
 import { interceptedCalls, interceptionSettings, seccompPolicy } from './seccomp-policy.rules.js';
 
 const lxcfsRoot = '/var/lib/lxcfs';
-const nvidiaTool = '/usr/bin/nvidia-container-cli';
 const openFilesWanted = 1_048_576;
 const lxcfsFiles = [
   'proc/cpuinfo', 'proc/diskstats', 'proc/loadavg', 'proc/meminfo', 'proc/slabinfo', 'proc/stat', 'proc/swaps', 'proc/uptime',
@@ -46,6 +45,7 @@ export interface ContainerStarterDependencies {
   readonly policy: HostPolicy;
   readonly nicRules: NicRules;
   readonly nicHost: NicHost;
+  readonly nvidia: Pick<NvidiaCards, 'checkRuntime'>;
 }
 
 /**
@@ -67,17 +67,18 @@ export class ContainerStarter {
     if (spec.idmap.length === 0 && !policy.privilegedInstances) throw forbidden("The host's policy does not allow privileged instances");
     checkRawLxc(spec.config['raw.lxc'] ?? '', policy);
     this.deps.limits.settings(spec.config);
-    if (isTrue(spec.config['nvidia.runtime']) && !existsSync(nvidiaTool)) throw internal("Load go-lxc struct: The NVIDIA container tools couldn't be found");
+    this.checkRuntime(spec);
     await this.clearPayload(spec.projectName);
     const rootfsPath = `${paths.state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name)}/rootfs`;
     const rootfs = await this.deps.rootfs.prepare(spec, rootfsPath);
-    const { nics, volatile } = planNics(spec);
-    this.deps.nicHost.check(spec, nics);
+    const { nics: planned, volatile } = planNics(spec);
+    this.deps.nicHost.check(spec, planned);
     records.set(spec.projectName, { spec, placementEpoch: spec.placementEpoch, running: null });
     try {
+      const nics = await this.deps.nicHost.choose(spec, planned);
       // What a device says is LXD's wording already.
       const parts = { ...(await devices.prepare(spec)), disks: await disks.attachAll(spec) };
-      const lent = this.deps.nicHost.lend(spec, nics);
+      const lent = await this.deps.nicHost.lend(spec, nics);
       const pid = await this.launch(spec, nics, parts, { path: rootfsPath, idmapped: rootfs.idmapped });
       await devices.started({ spec, ...running.get(spec.projectName)!.record });
       return { pid, volatile: { ...volatile, ...lent, ...rootfs.volatile } };
@@ -110,6 +111,14 @@ export class ContainerStarter {
     await this.deps.nicHost.forget(projectName, this.deps.records.get(projectName)?.spec ?? null);
     disks.detachAll(projectName);
     await cgroups.removeWhenEmpty(projectName);
+  }
+
+  private checkRuntime({ config }: InstanceSpec): void {
+    try {
+      if (isTrue(config['nvidia.runtime'])) this.deps.nvidia.checkRuntime();
+    } catch (error) {
+      throw wrap(error, 'Load go-lxc struct');
+    }
   }
 
   private checkEpoch(spec: InstanceSpec): void {

@@ -7,7 +7,7 @@ import { deviceStartError } from './devices/device-handler.js';
 import { additionalDisks, type DiskMounts } from './disk-devices.js';
 import type { DiskLimits } from './disk-limits.js';
 import { hostId } from './idmap.rules.js';
-import { planNics, type NicPlan } from './nic-devices.rules.js';
+import { isInterface, planNics, type NicPlan } from './nic-devices.rules.js';
 import type { NicHost } from './nics/nic-host.js';
 import type { RunningContainer } from './running-containers.js';
 
@@ -103,7 +103,7 @@ export class ContainerUpdate {
     const hostNames: Record<string, string> = { ...container.record.hostNames };
     const { pid } = container.record.init;
     const volatile: Record<string, string> = {};
-    const nics = (spec: InstanceSpec): DeviceSpec[] => spec.devices.filter(({ config }) => config['type'] === 'nic').map((device) => withoutAddresses(device, spec));
+    const nics = (spec: InstanceSpec): DeviceSpec[] => spec.devices.filter(isInterface).map((device) => withoutAddresses(device, spec));
     const { removed, added } = deviceChanges(nics(before), nics(after));
     const old = planNics(before, new Map(Object.entries(hostNames))).nics;
     for (const { name } of removed) {
@@ -112,9 +112,8 @@ export class ContainerUpdate {
       await this.nicHost.remove(before, pid, { ...nic, hostName: hostNames[name] ?? nic.hostName });
       undos.push(async () => { await this.plugNic(before, pid, nic); });
       delete hostNames[name];
-      for (const key of ['host_name', 'last_state.created', 'last_state.hwaddr', 'last_state.mtu']) {
-        if (key === 'host_name' || before.config[`volatile.${name}.${key}`] !== undefined) volatile[`volatile.${name}.${key}`] = '';
-      }
+      for (const key of Object.keys(before.config)) if (key.startsWith(`volatile.${name}.last_state.`)) volatile[key] = '';
+      volatile[`volatile.${name}.host_name`] = '';
     }
     const planned = added.length === 0 ? { nics: [], volatile: {} } : planNics(after, new Map(Object.entries(hostNames)));
     for (const { name } of added) {
@@ -134,11 +133,13 @@ export class ContainerUpdate {
   private async plugNic(spec: InstanceSpec, pid: number, nic: NicPlan): Promise<Record<string, string>> {
     if (nic.kind === 'ipvlan') throw internal(`Failed to add device "${nic.device}": Device cannot be added when instance is running`);
     this.nicHost.check(spec, [nic]);
+    const chosen = (await this.nicHost.choose(spec, [nic]))[0]!;
     try {
-      const volatile = this.nicHost.lend(spec, [nic]);
-      await this.nicHost.add(pid, nic);
+      const volatile = await this.nicHost.lend(spec, [chosen]);
+      await this.nicHost.add(pid, chosen);
       return volatile;
     } catch (error) {
+      await this.nicHost.release(spec.projectName, nic.device);
       throw deviceStartError(nic.device, error);
     }
   }

@@ -44,6 +44,9 @@ describe('lxcConfig', () => {
     expect(lines({ spec: { ...spec, config: { 'nvidia.runtime': 'true', 'nvidia.require.cuda': '>=9.0' } } })).toEqual(expect.arrayContaining([
       'lxc.environment = NVIDIA_VISIBLE_DEVICES=none', 'lxc.environment = NVIDIA_DRIVER_CAPABILITIES=compute,utility', 'lxc.environment = NVIDIA_REQUIRE_CUDA=>=9.0', 'lxc.hook.mount = /usr/share/lxc/hooks/nvidia',
     ]));
+    expect(lines({ spec: { ...spec, config: { 'nvidia.runtime': 'true', 'nvidia.driver.capabilities': 'all' } }, devices: { files: [], rules: [], nvidia: ['MIG-1', 'MIG-2'] } })).toEqual(expect.arrayContaining([
+      'lxc.environment = NVIDIA_VISIBLE_DEVICES=MIG-1,MIG-2', 'lxc.environment = NVIDIA_DRIVER_CAPABILITIES=all',
+    ]));
   });
 
   it('passes keys of the instance on', () => {

@@ -1,3 +1,4 @@
+import { nvidiaHook } from '#host';
 import { invalid, isFalse, isTrue } from '#kernel';
 import type { InstanceSpec } from '#ports';
 import type { CgroupSetting } from './cgroup-limits.rules.js';
@@ -104,18 +105,18 @@ function mounts(input: LxcConfigInput, privileged: boolean): string[] {
   }
   // Read-only concerns the directory, not who may talk: a privileged container must not put its own socket before the others.
   if (!isFalse(input.spec.config['security.devlxd'])) lines.push(`lxc.mount.entry = ${escapeMountPath(input.guestDirectory)} dev/lxd none bind,ro,create=dir 0 0`);
-  if (isTrue(input.spec.config['nvidia.runtime'])) lines.push(...nvidiaRuntime(input.spec.config));
+  if (isTrue(input.spec.config['nvidia.runtime'])) lines.push(...nvidiaRuntime(input.spec.config, input.devices.nvidia ?? []));
   for (const path of input.lxcfs) lines.push(`lxc.mount.entry = ${input.lxcfsRoot}/${path} ${path} none bind,optional 0 0`);
   return lines;
 }
 
 /** LXC's own hook brings libraries and tools of the host's driver in; it reads its wishes from the environment. Devices come as such. */
-function nvidiaRuntime(config: Readonly<Record<string, string>>): string[] {
+function nvidiaRuntime(config: Readonly<Record<string, string>>, slices: readonly string[]): string[] {
   const wishes = [
-    ['NVIDIA_VISIBLE_DEVICES', 'none'], ['NVIDIA_DRIVER_CAPABILITIES', config['nvidia.driver.capabilities'] || 'compute,utility'],
+    ['NVIDIA_VISIBLE_DEVICES', slices.join(',') || 'none'], ['NVIDIA_DRIVER_CAPABILITIES', config['nvidia.driver.capabilities'] || 'compute,utility'],
     ['NVIDIA_REQUIRE_CUDA', config['nvidia.require.cuda'] ?? ''], ['NVIDIA_REQUIRE_DRIVER', config['nvidia.require.driver'] ?? ''],
   ] as const;
-  return [...wishes.filter(([, value]) => value !== '').map(([name, value]) => `lxc.environment = ${name}=${value}`), 'lxc.hook.mount = /usr/share/lxc/hooks/nvidia'];
+  return [...wishes.filter(([, value]) => value !== '').map(([name, value]) => `lxc.environment = ${name}=${value}`), `lxc.hook.mount = ${nvidiaHook}`];
 }
 
 function identity({ name, architecture, config }: InstanceSpec): string[] {
@@ -163,7 +164,7 @@ function nicLines(nic: NicPlan, index: number, config: Readonly<Record<string, s
   const key = (name: string, value: string): string => `lxc.net.${index}.${name} = ${value}`;
   const lines = [key('type', nic.kind), key('name', nic.name), key('flags', 'up')];
   if (nic.mac !== '') lines.push(key('hwaddr', nic.mac));
-  if (nic.mtu !== 0) lines.push(key('mtu', `${nic.mtu}`));
+  if (nic.mtu !== 0 && !nic.infiniband) lines.push(key('mtu', `${nic.mtu}`));
   if (nic.parent !== '' && nic.nictype !== 'routed') lines.push(key('link', nic.parent));
   if (nic.kind === 'veth') lines.push(key('veth.pair', nic.hostName));
   if (nic.kind === 'macvlan') lines.push(key('macvlan.mode', 'bridge'));

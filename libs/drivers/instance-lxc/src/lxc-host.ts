@@ -1,9 +1,11 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { claimMemoryDirectory, HelperService, Ip, LxcTools, makePlainIdMaps, Mounts, Netlink, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Tc, UeventReader, type CommandRunner } from '#host';
+import { claimMemoryDirectory, HelperService, Ip, LxcTools, makePlainIdMaps, Mounts, Netlink, NvidiaCards, ProxyProcesses, readCgroupLayout, RoostHelper, SessionServer, Swtpm, Tc, UeventReader, type CommandRunner } from '#host';
 import { invalid, type Logger, type StateDirectory } from '#kernel';
 import type { FirewallDriver, VolumeSpec, VolumeUsage } from '#ports';
 import { NicRules } from './nic-rules.js';
+import { InfinibandLinks } from './nics/infiniband-links.js';
 import { NicHost } from './nics/nic-host.js';
+import { VirtualFunctions } from './nics/virtual-functions.js';
 import { ContainerCgroups } from './container-cgroups.js';
 import { ContainerLimits } from './container-limits.js';
 import { ContainerStarter } from './container-starter.js';
@@ -12,10 +14,12 @@ import { ContainerUpdate } from './container-update.js';
 import { ContainerDevices } from './devices/container-devices.js';
 import type { DeviceHost } from './devices/device-handler.js';
 import { DeviceNodes } from './devices/device-nodes.js';
+import { GpuSlices } from './devices/gpu-slices.js';
 import { HostWatch } from './devices/host-watch.js';
 import { hostDeviceRoots, NodeDevices, type DeviceRoots } from './devices/node-devices.js';
 import { ProxyDevices } from './devices/proxy-devices.js';
-import { UnsupportedDevices } from './devices/unsupported-devices.js';
+import { InfinibandDevices } from './devices/infiniband-devices.js';
+import { TpmDevices } from './devices/tpm-devices.js';
 import { DiskMounts } from './disk-devices.js';
 import { DiskLimits } from './disk-limits.js';
 import { BlockSources } from './disk-sources.js';
@@ -45,6 +49,8 @@ export interface LxcHostOptions {
   readonly firewall: Pick<FirewallDriver, 'ensureNicFilter' | 'removeNicFilter' | 'ensureProxyForward' | 'removeProxyForward'>;
   /** Where the host's devices are seen. */
   readonly deviceRoots?: DeviceRoots;
+  /** The emulator of TPMs, a name or a path. */
+  readonly swtpm?: string;
   /** Default: all for a daemon that is root, else no programs of the daemon's choice and no system directories as disks. */
   readonly policy?: HostPolicy;
   readonly helper?: RoostHelper;
@@ -80,10 +86,16 @@ export class LxcHost {
     const diskLimits = new DiskLimits(disks, layout);
     const limits = new ContainerLimits(layout, logger);
     const lxc = new LxcTools(commands, paths.plainIdMaps);
-    const nodes = new NodeDevices(new DeviceNodes(paths, helper, lxc), options.deviceRoots ?? hostDeviceRoots, logger);
+    const roots = options.deviceRoots ?? hostDeviceRoots;
+    const deviceNodes = new DeviceNodes(paths, helper, lxc);
+    const nodes = new NodeDevices(deviceNodes, roots, logger);
+    const nvidia = new NvidiaCards(commands);
+    const ip = new Ip(commands, this.netlink);
+    const infiniband = new InfinibandLinks(roots.sysfs);
+    const nicHost = new NicHost(ip, this.netlink, paths, new VirtualFunctions(ip, roots.sysfs), infiniband);
+    const tpms = new TpmDevices(paths, deviceNodes, new Swtpm(commands, roots.sysfs, options.swtpm), logger);
     const proxies = new ProxyDevices(paths, new ProxyProcesses(commands, helper.path), options.firewall, logger);
-    const devices = new ContainerDevices([nodes, proxies, new UnsupportedDevices()], nodes, () => this.deviceHosts());
-    const nicHost = new NicHost(new Ip(commands, this.netlink), this.netlink, paths);
+    const devices = new ContainerDevices([nodes, new GpuSlices(nvidia, roots), proxies, tpms, new InfinibandDevices(deviceNodes, infiniband, nicHost, roots.dev)], nodes, () => this.deviceHosts());
     const running = new RunningContainers({ records, cgroups, disks, devices, nicHost, netlink: this.netlink, events, logger });
     const nicRules = new NicRules(new Tc(commands), options.firewall);
     const rootfs = new RootfsOwner(helper, idmappedMountsDisabled(options.environment ?? process.env));
@@ -99,7 +111,7 @@ export class LxcHost {
     this.instances = new LxcInstanceDriver({
       files: this.files,
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, devices, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
-      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules, nicHost }),
+      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules, nicHost, nvidia }),
       stopper: new ContainerStopper(running, cgroups, records),
       update: new ContainerUpdate(limits, disks, diskLimits, devices, helper, nicHost, state.devlxd),
       nicRules,

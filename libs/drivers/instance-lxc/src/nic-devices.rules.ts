@@ -1,5 +1,5 @@
 import { invalid, randomHex } from '#kernel';
-import type { InstanceSpec } from '#ports';
+import type { DeviceSpec, InstanceSpec } from '#ports';
 
 export interface NicPlan {
   readonly device: string;
@@ -16,6 +16,8 @@ export interface NicPlan {
   /** 0 for the parent's. */
   readonly mtu: number;
   readonly isolated: boolean;
+  /** A device of type `infiniband`: its address and MTU are set on the host. */
+  readonly infiniband?: boolean;
 }
 
 export interface NicPlans {
@@ -32,14 +34,14 @@ const maximumNames = 1000;
  * unless `host_name` fixes them. `taken` are those of interfaces that exist already: device name to host name.
  */
 export function planNics(spec: InstanceSpec, taken: ReadonlyMap<string, string> = new Map()): NicPlans {
-  const devices = spec.devices.filter((device) => device.config['type'] === 'nic');
+  const devices = spec.devices.filter(isInterface);
   const names = new Set(devices.map(({ name, config }) => config['name'] || spec.config[`volatile.${name}.name`] || ''));
   const volatile: Record<string, string> = {};
-  const chooseName = (): string => {
+  const chooseName = (prefix: 'eth' | 'ib'): string => {
     for (let number = 0; number < maximumNames; number++) {
-      if (!names.has(`eth${number}`)) {
-        names.add(`eth${number}`);
-        return `eth${number}`;
+      if (!names.has(`${prefix}${number}`)) {
+        names.add(`${prefix}${number}`);
+        return `${prefix}${number}`;
       }
     }
     throw invalid('Failed finding a free interface name');
@@ -50,6 +52,7 @@ export function planNics(spec: InstanceSpec, taken: ReadonlyMap<string, string> 
   };
   const nics = devices.map(({ name: device, config }): NicPlan => {
     const known = (key: string): string => config[key] || spec.config[`volatile.${device}.${key}`] || '';
+    const infiniband = config['type'] === 'infiniband';
     const network = spec.nics.find((nic) => nic.device === device);
     const nictype = config['nictype'] || 'bridged';
     const kind = kindOf(nictype, device);
@@ -58,13 +61,19 @@ export function planNics(spec: InstanceSpec, taken: ReadonlyMap<string, string> 
     if (hostName !== '') remember(device, 'host_name', hostName);
     return {
       device, kind, nictype, hostName, parent: nictype === 'p2p' ? '' : parent,
-      name: known('name') || remember(device, 'name', chooseName()),
-      mac: kind === 'phys' || kind === 'ipvlan' ? config['hwaddr'] ?? '' : known('hwaddr') || remember(device, 'hwaddr', `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`),
+      name: known('name') || remember(device, 'name', chooseName(infiniband ? 'ib' : 'eth')),
+      ...(infiniband ? { infiniband } : {}),
+      mac: infiniband ? '' : kind === 'phys' || kind === 'ipvlan' ? config['hwaddr'] ?? '' : known('hwaddr') || remember(device, 'hwaddr', `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`),
       mtu: Number(config['mtu'] || network?.networkConfig['bridge.mtu'] || 0),
       isolated: ['true', '1', 'yes', 'on'].includes((config['security.port_isolation'] ?? '').toLowerCase()),
     };
   });
   return { nics, volatile };
+}
+
+/** Whether a device is a network interface inside. */
+export function isInterface({ config }: Pick<DeviceSpec, 'config'>): boolean {
+  return config['type'] === 'nic' || config['type'] === 'infiniband';
 }
 
 function kindOf(type: string, device: string): NicPlan['kind'] {

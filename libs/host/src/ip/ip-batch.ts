@@ -70,6 +70,11 @@ export class IpBatch {
   addProxyNeighbor(address: string, link: string): this { return this.add(`neighbor replace proxy ${address} dev ${link}`); }
   deleteProxyNeighbor(address: string, link: string): this { return this.add(`neighbor delete proxy ${address} dev ${link}`); }
 
+  /** How a card treats one of its virtual functions (SR-IOV). VLAN 0 is none. */
+  setFunctionVlan(parent: string, id: number, vlan: number): this { return this.add(`link set dev ${parent} vf ${id} vlan ${vlan}`); }
+  setFunctionAddress(parent: string, id: number, hwaddr: string): this { return this.add(`link set dev ${parent} vf ${id} mac ${hwaddr}`); }
+  setFunctionSpoofCheck(parent: string, id: number, on: boolean): this { return this.add(`link set dev ${parent} vf ${id} spoofchk ${on ? 'on' : 'off'}`); }
+
   setAlias(name: string, alias: string): this { return this.add(`link set dev ${name} alias ${alias}`); }
   setMtu(name: string, mtu: number): this { return this.add(`link set dev ${name} mtu ${mtu}`); }
   setAddress(name: string, hwaddr: string): this { return this.add(`link set dev ${name} address ${hwaddr}`); }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { IpBatch } from './ip-batch.js';
 import { CommandRunner } from '../command.js';
-import { Ip, parseRoutes } from './ip.js';
+import { Ip, parseFunctions, parseRoutes } from './ip.js';
 
 describe('parseRoutes', () => {
   it('reads destinations, and nothing where a family is missing', () => {
@@ -9,6 +9,15 @@ describe('parseRoutes', () => {
       { destination: 'default', device: 'eth0' }, { destination: '10.1.2.0/24', device: 'br0' },
     ]);
     expect(parseRoutes('')).toEqual([]);
+  });
+});
+
+describe('parseFunctions', () => {
+  it('reads how a card treats its functions, of either version of ip', () => {
+    const recorded = '[{"ifindex":4,"ifname":"enp5s0f0","vfinfo_list":[{"vf":0,"link_type":"ether","address":"3e:f1:00:00:00:01","broadcast":"ff:ff:ff:ff:ff:ff","vlan_list":[{"vlan":12}],'
+      + '"spoofchk":true,"link_state":"auto","trust":false,"query_rss_en":false},{"vf":1,"mac":"3e:f1:00:00:00:02","spoofchk":false}]}]';
+    expect(parseFunctions(recorded)).toEqual([{ id: 0, hwaddr: '3e:f1:00:00:00:01', vlan: 12, spoofcheck: true }, { id: 1, hwaddr: '3e:f1:00:00:00:02', vlan: 0, spoofcheck: false }]);
+    expect(parseFunctions('[{"ifname":"lo"}]')).toEqual([]);
   });
 });
 

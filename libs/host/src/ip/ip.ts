@@ -12,6 +12,15 @@ export interface IpRoute {
   readonly device: string;
 }
 
+/** How a card treats one of its virtual functions (SR-IOV). */
+export interface FunctionSettings {
+  readonly id: number;
+  readonly hwaddr: string;
+  /** 0 for none. */
+  readonly vlan: number;
+  readonly spoofcheck: boolean;
+}
+
 /** The `ip` tool of iproute2. What netlink tells as well is asked there, without a process. */
 export class Ip {
   constructor(private readonly commands: CommandRunner, private readonly netlink: Netlink = new Netlink()) {}
@@ -54,6 +63,20 @@ export class Ip {
     const { stdout } = await this.commands.run({ argv: ['ip', '-j', family === 'inet' ? '-4' : '-6', 'route', 'show', ...filter] });
     return parseRoutes(stdout);
   }
+
+  /** The virtual functions of a card that it says something of. */
+  async listFunctions(parent: string): Promise<FunctionSettings[]> {
+    return parseFunctions((await this.commands.run({ argv: ['ip', '-j', 'link', 'show', 'dev', parent] })).stdout);
+  }
+}
+
+/** Output of `ip -j link show dev PARENT`. Older versions call the address of a function its `mac`. */
+export function parseFunctions(json: string): FunctionSettings[] {
+  type Function = { vf?: number; address?: string; mac?: string; vlan?: number; vlan_list?: { vlan?: number }[]; spoofchk?: boolean };
+  const [link] = JSON.parse(json.trim() || '[]') as { vfinfo_list?: Function[] }[];
+  return (link?.vfinfo_list ?? []).map(({ vf, address, mac, vlan, vlan_list: vlans, spoofchk }) => ({
+    id: vf ?? 0, hwaddr: address ?? mac ?? '', vlan: vlan ?? vlans?.[0]?.vlan ?? 0, spoofcheck: spoofchk === true,
+  }));
 }
 
 /** Output of `ip -j route show`. An address family the kernel lacks gives no output. */

@@ -1,6 +1,7 @@
 import { internal } from '#kernel';
 import type { InstanceSpec, DeviceSpec } from '#ports';
 import { deviceStartError, type DeviceFile, type DeviceHandler, type DeviceHost, type DeviceParts } from './device-handler.js';
+import { isSlice } from './gpu-slices.js';
 import type { HostWatch } from './host-watch.js';
 import { followedPath, follows, type NodeDevices } from './node-devices.js';
 
@@ -21,12 +22,14 @@ export class ContainerDevices {
   async prepare(spec: InstanceSpec): Promise<DeviceParts> {
     const files: DeviceFile[] = [];
     const rules: string[] = [];
+    const nvidia: string[] = [];
     for (const device of this.of(spec)) {
       const parts = await this.handler(device).prepare(spec, device).catch((error: unknown) => { throw named(device, error); });
       files.push(...parts.files);
       rules.push(...parts.rules);
+      nvidia.push(...(parts.nvidia ?? []));
     }
-    return { files, rules };
+    return { files, rules, nvidia };
   }
 
   /** When init is there. A proxy's error names no device: LXD's comes from a hook. */
@@ -85,12 +88,16 @@ export class ContainerDevices {
   }
 
   private of(spec: InstanceSpec): DeviceSpec[] {
-    return spec.devices.filter(({ config }) => this.handlers.has(config['type'] ?? ''));
+    return spec.devices.filter((device) => this.handlers.has(typeOf(device)));
   }
 
-  private handler({ config }: DeviceSpec): DeviceHandler {
-    return this.handlers.get(config['type'] ?? '')!;
+  private handler(device: DeviceSpec): DeviceHandler {
+    return this.handlers.get(typeOf(device))!;
   }
+}
+
+function typeOf(device: DeviceSpec): string {
+  return isSlice(device) ? 'gpu-mig' : device.config['type'] ?? '';
 }
 
 /** Devices whose configuration differs count as removed and added. */

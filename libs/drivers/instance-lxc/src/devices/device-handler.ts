@@ -15,6 +15,8 @@ export interface DeviceParts {
   readonly files: readonly DeviceFile[];
   /** `c 1:5 rwm`, for the devices cgroup of privileged containers. */
   readonly rules: readonly string[];
+  /** What NVIDIA's hook shall make usable. */
+  readonly nvidia?: readonly string[];
 }
 
 /** A container that runs. */
@@ -32,6 +34,7 @@ export interface DeviceHost {
  * found running: what it has is kept, what is missing comes back. All are safe to repeat. Errors bear LXD's words without the device's name.
  */
 export abstract class DeviceHandler {
+  /** Those it is for; `gpu-mig` is a type of its own. */
   abstract readonly types: readonly string[];
 
   /** Whether it can come while a container runs. */

@@ -14,7 +14,7 @@ export interface GpuRoots {
 }
 
 /** One graphics card of the host. */
-interface Card {
+export interface Card {
   /** DRM card number; -1 for one that only NVIDIA's own driver knows. */
   readonly id: number;
   readonly pci: string;
@@ -33,17 +33,30 @@ const nvidiaMajor = 195;
  * @throws in LXD's words when no card of the host is selected.
  */
 export function gpuNodes({ config }: DeviceSpec, roots: GpuRoots): DeviceNode[] {
-  const cards = listCards(roots).filter((card) => isSelected(card, config));
+  const cards = selectedCards(config, roots);
   const nodes = cards.flatMap((card) => cardNodes(card, config));
   if (nodes.length === 0) throw internal('Failed to detect requested GPU device');
   const shared = cards.some(({ nvidia }) => nvidia !== null) ? nvidiaSharedNodes(roots.dev, config) : [];
   return [...nodes, ...shared];
 }
 
+/** Cards a device asks for. @throws in LXD's words when it names an address at which the host has nothing. */
+export function selectedCards(config: Config, roots: GpuRoots): Card[] {
+  const address = pciAddress(config['pci'] ?? '');
+  if (address !== '' && !existsSync(`${roots.sysfs}/bus/pci/devices/${address}`)) throw internal(`Invalid PCI address (no device found): ${address}`);
+  return listCards(roots).filter((card) => isSelected(card, config));
+}
+
 function isSelected({ id, pci, vendor, product }: Card, config: Config): boolean {
   const fits = (option: string, value: string): boolean => (config[option] ?? '') === '' || config[option]!.toLowerCase() === value.toLowerCase();
-  const address = (config['pci'] ?? '').toLowerCase();
-  return fits('vendorid', vendor) && fits('productid', product) && fits('id', `${id}`) && (address === '' || pci === (address.split(':').length === 2 ? `0000:${address}` : address));
+  const address = pciAddress(config['pci'] ?? '');
+  return fits('vendorid', vendor) && fits('productid', product) && fits('id', `${id}`) && (address === '' || pci === address);
+}
+
+/** With the domain, which may be left out. */
+function pciAddress(text: string): string {
+  const address = text.toLowerCase();
+  return address.split(':').length === 2 ? `0000:${address}` : address;
 }
 
 function cardNodes({ drm, nvidia }: Card, config: Config): DeviceNode[] {

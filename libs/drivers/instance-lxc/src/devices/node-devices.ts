@@ -27,12 +27,7 @@ export class NodeDevices extends DeviceHandler {
 
   constructor(private readonly nodes: DeviceNodes, private readonly roots: DeviceRoots, private readonly logger: Logger) { super(); }
 
-  override canAdd({ config }: DeviceSpec): boolean {
-    return !isMig(config);
-  }
-
   override async prepare(spec: InstanceSpec, device: DeviceSpec): Promise<DeviceParts> {
-    if (isMig(device.config) && !isTrue(spec.config['nvidia.runtime'])) throw internal('nvidia.runtime must be set to true for MIG GPUs to work');
     return this.nodes.prepare(spec, prefix, device.name, this.wanted(device));
   }
 
@@ -83,11 +78,6 @@ export class NodeDevices extends DeviceHandler {
       default: return [unixNode(device, lookAt)].filter((node) => node !== null);
     }
   }
-}
-
-/** A slice of a GPU is made usable by NVIDIA's own hook at the start. */
-function isMig(config: Readonly<Record<string, string>>): boolean {
-  return config['type'] === 'gpu' && config['gputype'] === 'mig';
 }
 
 /** Whether a device may appear and vanish while a container runs. */

@@ -1,13 +1,17 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { IpBatch, type Ip, type Netlink } from '#host';
-import { internal, randomHex } from '#kernel';
+import { internal, isTrue, randomHex } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
 import { deviceStartError, escapeDeviceName } from '../devices/device-handler.js';
 import type { LxcPaths } from '../lxc-paths.js';
 import type { NicPlan } from '../nic-devices.rules.js';
+import { wholeAddress, type InfinibandLinks } from './infiniband-links.js';
 import { addressList, nicHostPlan, type NicHostPlan } from './nic-host.rules.js';
+import type { LentFunction, VirtualFunctions } from './virtual-functions.js';
 
 type HostNames = Readonly<Record<string, string>>;
+
+const lentPattern = /^nic\..*\.json$/;
 
 /** A link of the host that a container has, as it was before; kept in `devices/NAME/nic.DEVICE.json` for whoever brings it back. */
 interface LentLink {
@@ -15,6 +19,8 @@ interface LentLink {
   readonly index: number;
   readonly hwaddr: string;
   readonly mtu: number;
+  /** The function of a card that it is. */
+  readonly vf?: LentFunction;
 }
 
 /**
@@ -22,34 +28,65 @@ interface LentLink {
  * were, and interfaces added to and taken from a running container.
  */
 export class NicHost {
-  constructor(private readonly ip: Ip, private readonly netlink: Netlink, private readonly paths: LxcPaths) {}
+  private choosing: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly ip: Ip, private readonly netlink: Netlink, private readonly paths: LxcPaths,
+    private readonly functions: VirtualFunctions, private readonly infiniband: InfinibandLinks,
+  ) {}
 
   /** @throws in LXD's words, naming the device, when one cannot be started on this host. */
   check(spec: InstanceSpec, nics: readonly NicPlan[]): void {
     for (const nic of nics) {
       try {
         checkParent(nic, configOf(spec, nic.device));
+        if (nic.nictype === 'sriov' && !nic.infiniband) this.functions.check(nic.parent);
+        if (nic.nictype === 'physical' && nic.infiniband) this.infiniband.check(nic.parent);
       } catch (error) {
         throw deviceStartError(nic.device, error);
       }
     }
   }
 
+  /** Chooses a function of a card for each NIC that wants one, and has the card treat it so: the same NICs with its link as their parent. */
+  async choose(spec: InstanceSpec, nics: readonly NicPlan[]): Promise<NicPlan[]> {
+    const chosen: NicPlan[] = [];
+    // Those that are asked for by name are no others'.
+    const named = nics.filter(({ nictype }) => nictype === 'physical').map(({ parent }) => parent);
+    for (const nic of nics) {
+      // One at a time: what is chosen is taken once its file is there.
+      const choice = this.choosing.then(() => (nic.nictype === 'sriov' ? this.chooseFunction(spec, nic, new Set([...named, ...this.allLent()])) : nic));
+      this.choosing = choice.catch(() => {});
+      chosen.push(await choice.catch((error: unknown) => { throw deviceStartError(nic.device, error); }));
+    }
+    return chosen;
+  }
+
   /** Remembers links that are about to be lent. Returns what of it is `volatile.*`. */
-  lend(spec: InstanceSpec, nics: readonly NicPlan[]): Record<string, string> {
+  async lend(spec: InstanceSpec, nics: readonly NicPlan[]): Promise<Record<string, string>> {
     const volatile: Record<string, string> = {};
     for (const nic of nics) {
       if (nic.kind === 'macvlan') volatile[`volatile.${nic.device}.last_state.created`] = 'false';
       if (nic.kind !== 'phys') continue;
-      const lent = this.lendable(nic.parent);
-      mkdirSync(this.paths.devices(spec.projectName), { recursive: true, mode: 0o711 });
-      writeFileSync(this.lentFile(spec.projectName, nic.device), JSON.stringify(lent), { mode: 0o600 });
-      Object.assign(volatile, {
-        [`volatile.${nic.device}.host_name`]: lent.name, [`volatile.${nic.device}.last_state.created`]: 'false',
-        [`volatile.${nic.device}.last_state.hwaddr`]: lent.hwaddr, [`volatile.${nic.device}.last_state.mtu`]: `${lent.mtu}`,
-      });
+      const lent = nic.nictype === 'sriov' ? this.lent(spec.projectName, nic.device) ?? this.lendable(nic.parent) : this.lendable(nic.parent);
+      this.remember(spec, nic.device, lent);
+      if (nic.infiniband) await this.setInfiniband(nic, lent, configOf(spec, nic.device)['hwaddr'] ?? '');
+      for (const [key, value] of Object.entries(volatileOf(lent, nic))) volatile[`volatile.${nic.device}.${key}`] = value;
     }
     return volatile;
+  }
+
+  /** The link that a device of an instance has, by its name on the host; null for none. */
+  lentName(projectName: string, device: string): string | null {
+    return this.lent(projectName, device)?.name ?? null;
+  }
+
+  /** Has a link back that could not be handed over. */
+  async release(projectName: string, device: string): Promise<void> {
+    const lent = this.lent(projectName, device);
+    if (lent === null) return;
+    await this.bringBack(lent);
+    rmSync(this.lentFile(projectName, device), { force: true });
   }
 
   /** Routes and addresses of the host; those that `before` had and `after` has no more go. */
@@ -76,7 +113,7 @@ export class NicHost {
     const directory = this.paths.devices(projectName);
     if (!existsSync(directory)) return;
     for (const file of readdirSync(directory)) {
-      if (!/^nic\..*\.json$/.test(file)) continue;
+      if (!lentPattern.test(file)) continue;
       await this.bringBack(JSON.parse(readFileSync(`${directory}/${file}`, 'utf8')) as LentLink);
       rmSync(`${directory}/${file}`, { force: true });
     }
@@ -95,7 +132,7 @@ export class NicHost {
       await this.ip.apply(new IpBatch().addMacvlanInside(pid, { parent: nic.parent, name: nic.name, hwaddr: mac, mtu: nic.mtu }));
     } else {
       const batch = new IpBatch();
-      if (nic.mtu !== 0) batch.setMtu(nic.parent, nic.mtu);
+      if (nic.mtu !== 0 && !nic.infiniband) batch.setMtu(nic.parent, nic.mtu);
       if (nic.mac !== '') batch.setAddress(nic.parent, nic.mac);
       await this.ip.apply(batch.moveLink(nic.parent, pid, nic.name));
       await this.ip.applyInside(pid, new IpBatch().setUp(nic.name));
@@ -116,18 +153,62 @@ export class NicHost {
     rmSync(this.lentFile(spec.projectName, nic.device), { force: true });
   }
 
-  private async bringBack({ name, index, hwaddr, mtu }: LentLink): Promise<void> {
-    const link = this.netlink.listLinks().find((found) => found.name === name || found.index === index);
+  private async bringBack({ name, index, hwaddr, mtu, vf }: LentLink): Promise<void> {
+    const restored = vf === undefined ? name : await this.functions.restore(vf, name);
+    const link = this.netlink.listLinks().find((found) => found.name === restored || found.index === index);
     if (link === undefined) return; // Virtual ones end with the namespace they were in.
     const batch = new IpBatch();
     if (link.name !== name) batch.setDown(link.name).rename(link.name, name);
-    await this.ip.applyAll(batch.setMtu(name, mtu).setAddress(name, hwaddr));
+    batch.setMtu(name, mtu);
+    await this.ip.applyAll(hwaddr === '' ? batch : batch.setAddress(name, hwaddr));
   }
 
   private lendable(name: string): LentLink {
     const link = this.netlink.listLinks().find((found) => found.name === name);
     if (link === undefined) throw internal(`Parent device '${name}' doesn't exist`);
-    return { name, index: link.index, hwaddr: link.mac, mtu: link.mtu };
+    // Netlink's reader knows Ethernet's addresses alone.
+    return { name, index: link.index, hwaddr: link.mac || addressOf(name), mtu: link.mtu };
+  }
+
+  private async chooseFunction(spec: InstanceSpec, nic: NicPlan, taken: ReadonlySet<string>): Promise<NicPlan> {
+    if (nic.infiniband) {
+      const link = this.infiniband.free(nic.parent, taken);
+      this.remember(spec, nic.device, this.lendable(link));
+      return { ...nic, parent: link };
+    }
+    const config = configOf(spec, nic.device);
+    const { id, link } = await this.functions.free(nic.parent, taken);
+    const lent: LentLink = { ...this.lendable(link), vf: await this.functions.describe(nic.parent, id) };
+    this.remember(spec, nic.device, lent);
+    try {
+      const name = await this.functions.setUp(lent.vf!, link, lent.hwaddr, config, isTrue(config['security.mac_filtering']));
+      // Its driver made the link anew.
+      this.remember(spec, nic.device, { ...lent, name, index: this.lendable(name).index });
+      return { ...nic, parent: name };
+    } catch (error) {
+      await this.release(spec.projectName, nic.device);
+      throw error;
+    }
+  }
+
+  /** On the host, as long as the link is there: LXC knows Ethernet's addresses alone. */
+  private async setInfiniband({ parent, mtu }: NicPlan, lent: LentLink, hwaddr: string): Promise<void> {
+    const batch = new IpBatch();
+    if (hwaddr !== '') batch.setAddress(parent, wholeAddress(hwaddr, lent.hwaddr));
+    if (mtu !== 0) batch.setMtu(parent, mtu);
+    await this.ip.apply(batch);
+  }
+
+  /** Names of all links that containers of this member have or wait for. */
+  private allLent(): string[] {
+    const root = this.paths.state.devices;
+    const files = (existsSync(root) ? readdirSync(root) : []).flatMap((name) => readdirSync(`${root}/${name}`).filter((file) => lentPattern.test(file)).map((file) => `${root}/${name}/${file}`));
+    return files.map((file) => (JSON.parse(readFileSync(file, 'utf8')) as LentLink).name);
+  }
+
+  private remember(spec: InstanceSpec, device: string, lent: LentLink): void {
+    mkdirSync(this.paths.devices(spec.projectName), { recursive: true, mode: 0o711 });
+    writeFileSync(this.lentFile(spec.projectName, device), JSON.stringify(lent), { mode: 0o600 });
   }
 
   private lent(projectName: string, device: string): LentLink | null {
@@ -147,12 +228,30 @@ function configOf(spec: InstanceSpec, device: string): Readonly<Record<string, s
   return spec.devices.find(({ name }) => name === device)?.config ?? {};
 }
 
-function checkParent({ nictype, parent }: NicPlan, config: Readonly<Record<string, string>>): void {
+function volatileOf({ name, hwaddr, mtu, vf }: LentLink, { infiniband }: NicPlan): Record<string, string> {
+  const link = { host_name: name, 'last_state.hwaddr': hwaddr, 'last_state.mtu': `${mtu}`, ...(infiniband ? {} : { 'last_state.created': 'false' }) };
+  if (vf === undefined) return link;
+  return {
+    ...link, 'last_state.vf.parent': vf.parent, 'last_state.vf.id': `${vf.id}`, 'last_state.vf.hwaddr': vf.hwaddr, 'last_state.vf.vlan': `${vf.vlan}`,
+    'last_state.vf.spoofcheck': `${vf.spoofcheck}`,
+  };
+}
+
+function addressOf(link: string): string {
+  try {
+    return readFileSync(`/sys/class/net/${link}/address`, 'latin1').trim();
+  } catch {
+    return '';
+  }
+}
+
+function checkParent({ nictype, parent, infiniband }: NicPlan, config: Readonly<Record<string, string>>): void {
   const exists = existsSync(`/sys/class/net/${parent}`);
   if (parent === '' && (nictype === 'p2p' || nictype === 'routed' || nictype === 'bridged')) return;
   // The quotes are LXD's.
-  if (!exists) throw internal(nictype === 'macvlan' || nictype === 'physical' ? `Parent device '${parent}' doesn't exist` : `Parent device "${parent}" doesn't exist`);
-  if (nictype === 'sriov') throw internal(`Parent device "${parent}" doesn't support SR-IOV`);
+  if (!exists) throw internal(nictype === 'macvlan' || nictype === 'physical' || infiniband ? `Parent device '${parent}' doesn't exist` : `Parent device "${parent}" doesn't exist`);
+  // The VLAN of a function is its card's business.
+  if (nictype === 'sriov') return;
   if ((config['vlan'] ?? '') !== '' || (config['vlan.tagged'] ?? '') !== '') checkVlan(nictype, parent, config['vlan'] ?? '');
   if (nictype === 'routed') checkRouting(parent, config);
 }

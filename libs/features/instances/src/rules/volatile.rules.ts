@@ -143,7 +143,7 @@ function isOfTheMoment(key: string): boolean {
 
 /** Whether a key tells of a link that a running instance has: its name on the host, and what a lent one was like before. */
 export function isLinkKey(key: string): boolean {
-  return /^volatile\..+\.(host_name|last_state\.(created|hwaddr|mtu))$/.test(key);
+  return /^volatile\..+\.(host_name|last_state\.(created|hwaddr|mtu|vf\..+))$/.test(key);
 }
 
 const protectedKeys = ['volatile.idmap.base', 'volatile.idmap.current', 'volatile.idmap.next', 'volatile.last_state.idmap'];
