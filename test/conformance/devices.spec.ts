@@ -96,8 +96,22 @@ lines('nodes', `
   lxc config device add c1 g4 gpu gputype=sriov
   lxc config device add c1 g5 gpu id=0 pci=0000:01:00.0
   lxc config device add c1 g6 gpu gputype=mig mig.gi=0 mig.ci=0
+  lxc config device add c1 g7 gpu pci=0000:99:00.0
+  lxc config device add c1 g8 gpu pci=99:00.0
+  lxc config device add c1 g9 gpu gputype=mig mig.uuid=MIG-7f0c6a3e-5d2b-5b1e-9a2c-111122223333 mig.ci=0
+  lxc config device add c1 g9 gpu gputype=mig mig.uuid=banana
+  lxc config device add c1 g9 gpu gputype=mig mig.gi=0
   lxc config device add c1 t1 tpm path=/dev/tpm0 pathrm=/dev/tpmrm0
+  lxc config device add c1 t2 tpm path=/dev/tpm0
+  lxc config device add c1 t2 tpm pathrm=/dev/tpmrm0
+  lxc config device add c1 t2 tpm path=/dev/tpm0 pathrm=/dev/tpmrm0 mode=0600
   lxc config device add c1 i1 infiniband nictype=physical parent=ib77
+  lxc config device add c1 i1 infiniband nictype=physical parent=lo
+  lxc config device add c1 i1 infiniband nictype=sriov parent=lo
+  lxc config device add c1 i1 infiniband nictype=bridged parent=lo
+  lxc config device add c1 i1 infiniband nictype=physical
+  lxc config device add c1 i1 infiniband nictype=physical parent=ib77 hwaddr=00:16:3e:00:00:01
+  lxc config device add c1 i1 infiniband nictype=physical parent=ib77 hwaddr=a0:00:02:20:fe:80:00:01 mtu=banana
   lxc config device add c1 i2 infiniband nictype=sriov parent=ib77
   lxc config device add c1 pc pci address=0000:00:01.0
   lxc config device add c1 no none
@@ -136,6 +150,7 @@ lines('disks', `
   lxc config device add c1 d disk source=cloud-init:config
   lxc config device add c1 d disk source=/dev/loop-control path=/mnt
   lxc config device remove c1 d
+  lxc config set c1 nvidia.runtime=true
   lxc config set c1 limits.disk.priority 5
   lxc config set c1 limits.disk.priority 11
   lxc config get c1 limits.disk.priority
@@ -174,6 +189,18 @@ lines('starting with devices that are not there', `
   lxc list -c s -f csv
   lxc config device remove c1 d
   lxc config device add c1 d gpu gputype=mig mig.gi=0 mig.ci=0
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d gpu gputype=mig pci=0000:99:00.0 mig.uuid=7f0c6a3e-5d2b-5b1e-9a2c-111122223333
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d tpm path=/dev/tpm0 pathrm=/dev/tpmrm0
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d infiniband nictype=physical parent=lo
+  lxc start c1
+  lxc config device remove c1 d
+  lxc config device add c1 d nic nictype=sriov parent=lo
   lxc start c1
   lxc config device remove c1 d
   lxc config device add c1 d nic nictype=physical parent=nope

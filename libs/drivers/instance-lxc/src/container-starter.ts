@@ -67,7 +67,7 @@ export class ContainerStarter {
     if (spec.idmap.length === 0 && !policy.privilegedInstances) throw forbidden("The host's policy does not allow privileged instances");
     checkRawLxc(spec.config['raw.lxc'] ?? '', policy);
     this.deps.limits.settings(spec.config);
-    this.checkRuntime(spec);
+    checkRuntime(spec, this.deps.nvidia, 'Load go-lxc struct');
     await this.clearPayload(spec.projectName);
     const rootfsPath = `${paths.state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name)}/rootfs`;
     const rootfs = await this.deps.rootfs.prepare(spec, rootfsPath);
@@ -111,14 +111,6 @@ export class ContainerStarter {
     await this.deps.nicHost.forget(projectName, this.deps.records.get(projectName)?.spec ?? null);
     disks.detachAll(projectName);
     await cgroups.removeWhenEmpty(projectName);
-  }
-
-  private checkRuntime({ config }: InstanceSpec): void {
-    try {
-      if (isTrue(config['nvidia.runtime'])) this.deps.nvidia.checkRuntime();
-    } catch (error) {
-      throw wrap(error, 'Load go-lxc struct');
-    }
   }
 
   private checkEpoch(spec: InstanceSpec): void {
@@ -190,6 +182,15 @@ export class ContainerStarter {
 
   private setPortIsolation(nics: readonly NicPlan[]): void {
     for (const { hostName, isolated } of nics) if (isolated && hostName !== '') writeFileSync(`/sys/class/net/${hostName}/brport/isolated`, '1');
+  }
+}
+
+/** @throws in LXD's words, behind what it was doing, when a container shall have the runtime of a driver the host has no tools for. */
+export function checkRuntime({ config }: InstanceSpec, nvidia: Pick<NvidiaCards, 'checkRuntime'>, doing: string): void {
+  try {
+    if (isTrue(config['nvidia.runtime'])) nvidia.checkRuntime();
+  } catch (error) {
+    throw wrap(error, doing);
   }
 }
 

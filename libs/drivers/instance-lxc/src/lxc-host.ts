@@ -114,7 +114,7 @@ export class LxcHost {
       starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules, nicHost, nvidia }),
       stopper: new ContainerStopper(running, cgroups, records),
       update: new ContainerUpdate(limits, disks, diskLimits, devices, helper, nicHost, state.devlxd),
-      nicRules,
+      nicRules, nvidia,
     });
     this.exec = new LxcExecSessions(paths, running, records, new SessionServer(commands, helper.path, logger), logger);
     this.logs = new LxcInstanceLogs(paths);

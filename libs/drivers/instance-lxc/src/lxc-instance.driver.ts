@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, chownSync, chmodSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
-import type { Netlink } from '#host';
+import type { Netlink, NvidiaCards } from '#host';
 import type { NicRules } from './nic-rules.js';
-import { conflict, invalid, KeyedMutex, messageOf, type Logger } from '#kernel';
+import { conflict, invalid, isTrue, KeyedMutex, messageOf, type Logger } from '#kernel';
 import {
   InstanceDriver,
   type DiskUsage, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage, type PowerState, type StartResult, type StopRequest,
@@ -9,7 +9,7 @@ import {
 } from '#ports';
 import type { ContainerCgroups } from './container-cgroups.js';
 import type { ContainerLimits } from './container-limits.js';
-import { linkTo, type ContainerStarter } from './container-starter.js';
+import { checkRuntime, linkTo, type ContainerStarter } from './container-starter.js';
 import type { ContainerStopper } from './container-stopper.js';
 import type { ContainerUpdate } from './container-update.js';
 import { runningUsage, stoppedUsage } from './container-usage.js';
@@ -37,6 +37,7 @@ export interface LxcInstanceDriverDependencies {
   readonly update: ContainerUpdate;
   readonly files: Pick<LxcInstanceFiles, 'end'>;
   readonly nicRules: NicRules;
+  readonly nvidia: Pick<NvidiaCards, 'checkRuntime'>;
   readonly netlink: Netlink;
   readonly events: InstanceEvents;
   readonly volumeUsage: (volume: VolumeSpec) => Promise<VolumeUsage>;
@@ -110,6 +111,7 @@ export class LxcInstanceDriver extends InstanceDriver {
   override updateInstance(before: InstanceSpec, after: InstanceSpec): Promise<VolatileChange> {
     return this.locks.run(after.projectName, async () => {
       this.deps.limits.settings(after.config);
+      if (!isTrue(before.config['nvidia.runtime'])) checkRuntime(after, this.deps.nvidia, 'Initialize LXC');
       const container = this.deps.running.get(after.projectName);
       let volatile: Readonly<Record<string, string>> = {};
       this.deps.disks.checkAdded(before, after);
