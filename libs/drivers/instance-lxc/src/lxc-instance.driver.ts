@@ -69,6 +69,8 @@ export class LxcInstanceDriver extends InstanceDriver {
       linkTo(state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name), state.instanceLink('container', spec.projectName));
       directory(paths.logs(spec.projectName), 0o2750, daemonGid);
       directory(paths.devices(spec.projectName), 0o711);
+      // Who asks for the log of one that never ran finds an empty one.
+      writeFileSync(paths.log(spec.projectName), '', { mode: 0o640, flag: 'a' });
       this.deps.records.arrived(spec.id);
       this.remember(spec);
     });

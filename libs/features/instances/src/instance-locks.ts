@@ -7,8 +7,8 @@ export type LockAction = 'start' | 'stop' | 'restart' | 'freeze' | 'unfreeze' | 
 export class InstanceLock {
   /** Resolves when the work has ended, however. */
   readonly done: Promise<void>;
-  /** A forced stop has come in between: what is under way must not start the instance again. */
-  overridden = false;
+  /** A forced stop or restart has come in between: what is under way must not start the instance again. */
+  overridden: 'stop' | 'restart' | null = null;
   private readonly settle: () => void;
   private users = 1;
 
@@ -48,10 +48,16 @@ export class InstanceLocks {
     return this.held.get(id);
   }
 
+  /** Whether somebody is starting it, or will with what is under way. */
+  startsUp(id: number): boolean {
+    const action = this.held.get(id)?.action;
+    return action === 'start' || action === 'restart';
+  }
+
   /** @throws `conflict` in LXD's words when something else is under way. */
   acquire(id: number, action: LockAction, exclusive = true): InstanceLock {
     const holder = this.held.get(id);
-    if (holder !== undefined) throw this.busy(holder, action);
+    if (holder !== undefined) throw busy(holder, action);
     const lock = new InstanceLock(action, () => {
       if (this.held.get(id) === lock) this.held.delete(id);
     }, exclusive);
@@ -74,8 +80,11 @@ export class InstanceLocks {
       await holder.done;
     }
   }
+}
 
-  private busy(holder: InstanceLock, action: LockAction): Error {
-    return wrap(conflict(`Instance is busy running a "${holder.action}" operation`), `Failed to create instance ${action} operation`);
-  }
+/** In LXD's words, which differ by what is refused. */
+function busy(holder: InstanceLock, action: LockAction): Error {
+  const error = conflict(`Instance is busy running a "${holder.action}" operation`);
+  if (action === 'stop') return error;
+  return wrap(error, action === 'restart' ? 'Create restart operation' : `Failed to create instance ${action} operation`);
 }

@@ -48,6 +48,7 @@ export class InstancePower {
 
   /** @throws `unavailable` without a quorum for one that did not run here, unless `force`. */
   async start(ctx: RequestContext, instance: ExpandedInstance, { stateful = false, force = false }: StartOptions = {}): Promise<void> {
+    await this.comingUp(instance);
     if (this.isRunning(instance)) throw conflict('The instance is already running');
     this.leaving.refuse(instance.row);
     if (stateful) throw internal('Container has no existing state to restore');
@@ -63,7 +64,8 @@ export class InstancePower {
   }
 
   async stop(ctx: RequestContext, instance: ExpandedInstance, options: StopOptions): Promise<void> {
-    if (!this.isRunning(instance)) throw conflict('The instance is already stopped');
+    if (options.force && this.locks.holder(instance.row.id)?.action === 'restart') await this.comingUp(instance);
+    this.assertUp(instance, 'stop');
     if (options.force) return this.stopByForce(ctx, instance);
     const lock = this.locks.acquireOrJoin(instance.row.id, 'stop', ['stop']);
     try {
@@ -74,22 +76,24 @@ export class InstancePower {
     } finally {
       lock.release();
     }
-    await this.removeEphemeral(instance);
+    if (lock.overridden !== 'restart') await this.removeEphemeral(instance);
   }
 
   async restart(ctx: RequestContext, instance: ExpandedInstance, options: StopOptions): Promise<void> {
-    if (!this.isRunning(instance)) throw conflict('The instance is already stopped');
+    this.assertUp(instance, 'restart');
+    if (!options.force && this.states.get(hostName(instance.row)).power === 'Frozen') throw internal('Instance is not running');
     const pending = this.locks.holder(instance.row.id);
     // A forced restart does not wait for a clean stop that may never end.
     if (options.force && pending !== undefined && (pending.action === 'stop' || pending.action === 'restart')) {
-      pending.overridden = true;
+      pending.overridden = 'restart';
       await this.host.kill(instance);
       await pending.done;
     }
     const lock = this.locks.acquire(instance.row.id, 'restart');
     try {
       if (this.isRunning(instance)) await (options.force ? this.host.kill(instance) : this.host.shutDown(instance, options.timeoutMs));
-      if (lock.overridden) throw internal('shutting down the container failed');
+      if (lock.overridden === 'stop') throw internal('shutting down the container failed');
+      if (lock.overridden === 'restart') return;
       await this.snapshots.take(instance);
       await this.host.start(instance.row.id);
       this.events.send('restarted', instance.row, { requestor: ctx.requestor });
@@ -102,6 +106,7 @@ export class InstancePower {
   }
 
   async freeze(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {
+    await this.comingUp(instance);
     const state = this.states.get(hostName(instance.row)).power;
     if (state === 'Stopped') throw conflict("The container isn't running");
     if (state === 'Frozen') throw conflict('The container is already frozen');
@@ -110,6 +115,7 @@ export class InstancePower {
   }
 
   async unfreeze(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {
+    await this.comingUp(instance);
     const state = this.states.get(hostName(instance.row)).power;
     if (state === 'Stopped') throw conflict("The container isn't running");
     if (state === 'Running') throw conflict('The container is already running');
@@ -129,11 +135,23 @@ export class InstancePower {
     }
   }
 
+  /** Waits for a start that is under way: like LXD, who asks meanwhile gets the answer of after it. */
+  private async comingUp(instance: ExpandedInstance): Promise<void> {
+    while (this.locks.startsUp(instance.row.id) && !this.isRunning(instance)) await this.locks.holder(instance.row.id)?.done;
+  }
+
+  /** @throws `conflict` for one that does not run, naming a start that is under way. */
+  private assertUp(instance: ExpandedInstance, action: 'stop' | 'restart'): void {
+    if (this.isRunning(instance)) return;
+    if (this.locks.startsUp(instance.row.id)) this.locks.acquire(instance.row.id, action);
+    throw conflict('The instance is already stopped');
+  }
+
   private async stopByForce(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {
     const pending = this.locks.holder(instance.row.id);
     const joins = pending !== undefined && (pending.action === 'stop' || pending.action === 'restart');
     const lock = joins ? pending.join() : this.locks.acquire(instance.row.id, 'stop');
-    if (joins) lock.overridden = true;
+    if (joins) lock.overridden = 'stop';
     try {
       await this.host.kill(instance);
       this.host.rememberStopped(instance);

@@ -77,7 +77,7 @@ describe('power', () => {
   it.each(['stop', 'restart'])('lets a forced stop win over a pending clean %s', async (action) => {
     await change('c1', { action: 'start' });
     member.host.instances.instances.get('c1')!.deafToStop = true;
-    const pending = change('c1', { action, timeout: 0 });
+    const pending = change('c1', { action, timeout: -1 });
     await sleep(20);
 
     expect(await change('c1', { action: 'stop', force: true })).toMatchObject({ status: 'Success' });
@@ -85,6 +85,61 @@ describe('power', () => {
     expect(await status()).toBe('Stopped');
     expect([first.status, first.err]).toEqual(action === 'stop' ? ['Success', ''] : ['Failure', 'shutting down the container failed']);
     expect(await change('c1', { action: 'start' })).toMatchObject({ status: 'Success' });
+  });
+
+  it.each(['stop', 'restart'])('lets a forced restart win over a pending clean %s, which has succeeded then too', async (action) => {
+    await member.create('e1', { ephemeral: true });
+    await change('e1', { action: 'start' });
+    member.host.instances.instances.get('e1')!.deafToStop = true;
+    const pending = change('e1', { action, timeout: -1 });
+    await sleep(20);
+
+    expect(await change('e1', { action: 'restart', force: true })).toMatchObject({ status: 'Success' });
+    expect(await pending).toMatchObject({ status: 'Success', err: '' });
+    // Ephemeral, and not removed by the stop that was overtaken.
+    expect((await member.instance('e1')).status).toBe('Running');
+  });
+
+  it('stops and restarts by force in no time', async () => {
+    for (const action of ['stop', 'restart']) {
+      await change('c1', { action: 'start' });
+      member.host.instances.instances.get('c1')!.deafToStop = true;
+      expect(await change('c1', { action, timeout: 0 })).toMatchObject({ status: 'Success' });
+    }
+    expect(await status()).toBe('Running');
+  });
+
+  it('does not restart what is frozen, but by force', async () => {
+    await change('c1', { action: 'start' });
+    await change('c1', { action: 'freeze' });
+
+    expect(await change('c1', { action: 'restart', timeout: 5 })).toMatchObject({ err: 'Instance is not running' });
+    expect(await status()).toBe('Frozen');
+    expect(await change('c1', { action: 'restart', force: true })).toMatchObject({ status: 'Success' });
+    expect(await status()).toBe('Running');
+  });
+
+  it('names a start that is under way to whom it refuses, and lets others wait for it', async () => {
+    const driver = member.host.instances;
+    const start = driver.startInstance.bind(driver);
+    const gate = Promise.withResolvers<void>();
+    driver.startInstance = async (spec) => {
+      await gate.promise;
+      return start(spec);
+    };
+    const first = change('c1', { action: 'start' });
+    await vi.waitFor(async () => expect((await change('c1', { action: 'stop', timeout: 5 })).err).toBe('Instance is busy running a "start" operation'));
+    expect(await change('c1', { action: 'stop', force: true })).toMatchObject({ err: 'Instance is busy running a "start" operation' });
+    expect(await change('c1', { action: 'restart', timeout: 5 })).toMatchObject({ err: 'Create restart operation: Instance is busy running a "start" operation' });
+    const service = member.get(InstancesService);
+    const instance = await service.get('default', 'c1', anyTree);
+    await expect(service.delete(member.ctx(), instance)).rejects.toThrow('Instance is running');
+    expect(await (await service.rename(member.ctx(), instance, { name: 'c2' }, '')).wait()).toMatchObject({ err: 'Renaming of running container not allowed' });
+    const [second, frozen] = [change('c1', { action: 'start' }), change('c1', { action: 'freeze' })];
+    gate.resolve();
+
+    expect([await first, await second, await frozen].map(({ err }) => err)).toEqual(['', 'The instance is already running', '']);
+    expect(await status()).toBe('Frozen');
   });
 
   it('refuses an update while it stops, in LXD\'s words', async () => {

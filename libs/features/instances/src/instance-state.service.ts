@@ -66,13 +66,15 @@ export class InstanceStateChanges {
   }
 
   private actionOf(request: InstanceStatePut): Action {
-    const options = { force: request.force ?? false, timeoutMs: Math.max(0, request.timeout ?? 0) * 1000 };
+    // As in LXD: for ever unless a time is given, and no time at all is by force.
+    const seconds = request.timeout ?? -1;
+    const options = { force: request.force === true || seconds === 0, timeoutMs: Math.max(0, seconds) * 1000 };
     const runs = (instance: ExpandedInstance): boolean => this.power.isRunning(instance);
     switch (request.action) {
       case 'start':
         return {
           kind: 'instance.start', description: 'Starting instance', concerns: (instance) => !runs(instance),
-          run: (ctx, instance) => this.power.start(ctx, instance, { stateful: request.stateful, force: options.force }),
+          run: (ctx, instance) => this.power.start(ctx, instance, { stateful: request.stateful, force: request.force ?? false }),
         };
       case 'stop':
         return {

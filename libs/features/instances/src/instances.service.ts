@@ -4,6 +4,7 @@ import { conflict, internal, invalid, notFound, notImplemented, unavailable, typ
 import { apiUrl, filterList, parseRecursion } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
+import { InstanceLocks } from './instance-locks.js';
 import { InstanceRemoval } from './instance-removal.service.js';
 import { BackupRequests } from './backups/backup-requests.service.js';
 import { InstanceSnapshots } from './snapshots/instance-snapshots.service.js';
@@ -44,6 +45,7 @@ export class InstancesService {
     private readonly removal: InstanceRemoval,
     private readonly snapshots: InstanceSnapshots,
     private readonly backups: BackupRequests,
+    private readonly locks: InstanceLocks,
   ) {}
 
   /** URLs, in order of creation. */
@@ -112,7 +114,7 @@ export class InstancesService {
   }
 
   async delete(ctx: RequestContext, instance: ExpandedInstance): Promise<OperationHandle> {
-    if (this.states.isRunning(hostName(instance.row))) throw invalid('Instance is running');
+    if (this.isUp(instance)) throw invalid('Instance is running');
     return this.removal.schedule(ctx, instance.row.project, instance.row.name);
   }
 
@@ -123,7 +125,7 @@ export class InstancesService {
     const newName = request.name || row.name;
     checkInstanceName(newName);
     if (this.catalog.find(row.project, newName) !== undefined) throw conflict(`Name "${newName}" already in use`);
-    if (this.states.isRunning(hostName(row))) {
+    if (this.isUp(instance)) {
       return this.operations.runInMemory(ctx, {
         kind: renameInstance.kind, class: 'task', description: renameInstance.description, resources: instanceResources(row),
         run: () => Promise.reject(internal('Renaming of running container not allowed')),
@@ -131,6 +133,11 @@ export class InstancesService {
     }
     const params: RenameInstanceParams = { id: row.id, project: row.project, name: row.name, newName, type: row.type, pool: this.specs.rootOf(instance).pool };
     return this.operations.schedule(ctx, renameInstance.kind, params, { resources: instanceResources(row) });
+  }
+
+  /** It runs, or is about to. */
+  private isUp({ row }: ExpandedInstance): boolean {
+    return this.states.isRunning(hostName(row)) || this.locks.startsUp(row.id);
   }
 
   private async select({ project, type, filter }: ListOptions, options: { ask: boolean } = { ask: true }): Promise<ExpandedInstance[]> {

@@ -117,7 +117,7 @@ describe('exec', () => {
 describe('log names', () => {
   it('knows the files clients may see and delete', () => {
     for (const name of ['lxc.log', 'exec_1.stdout']) expect(() => checkLogName(name)).not.toThrow();
-    for (const name of ['nope', '../foo', 'exec_/../x']) expect(() => checkLogName(name)).toThrow(`log file name ${name} not valid`);
+    for (const name of ['nope', '../foo', 'exec_/../x', 'snapshot_..', 'qemu.conf']) expect(() => checkLogName(name)).toThrow(`log file name ${name} not valid`);
     expect(() => checkLogRemoval('lxc.conf')).toThrow('lxc.log and lxc.conf may not be deleted');
   });
 });

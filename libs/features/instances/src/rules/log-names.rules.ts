@@ -1,11 +1,11 @@
 import { invalid } from '#kernel';
 
-const fixed = new Set(['lxc.log', 'lxc.conf', 'qemu.log', 'qemu.conf']);
+const fixed = new Set(['lxc.log', 'lxc.conf', 'qemu.log']);
 const prefixes = ['migration_', 'snapshot_', 'exec_'];
 
 /** Files of an instance's log directory that the API shows. */
 export function isLogName(name: string): boolean {
-  return !name.includes('/') && (fixed.has(name) || prefixes.some((prefix) => name.startsWith(prefix)));
+  return !name.includes('/') && !name.includes('..') && (fixed.has(name) || prefixes.some((prefix) => name.startsWith(prefix)));
 }
 
 export function isRecordedOutput(name: string): boolean {
