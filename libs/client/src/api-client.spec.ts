@@ -7,7 +7,8 @@ import { Readable } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateServerCertificate } from '#platform/auth';
-import { ApiClient, HttpTransport, proxyFor, readText } from './index.js';
+import { HttpTransport } from './http-transport.js';
+import { ApiClient, proxyFor, readText } from './index.js';
 
 const folder = mkdtempSync(`${tmpdir()}/roost-client-`);
 const socketPath = `${folder}/unix.socket`;

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { userInfo } from 'node:os';
 import { invalid, messageOf, notFound, wrap } from '#kernel';
 import type { ApiEndpoint } from './api-client.js';
-import type { ProxySettings } from './connections.js';
+import type { ProxySettings } from './proxies.js';
 import { parsePlainYaml } from './plain-yaml.js';
 
 /** A server somebody gave a name, as `config.yml` keeps it. */

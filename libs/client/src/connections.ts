@@ -4,16 +4,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { unavailable } from '#kernel';
 import { connectionError } from './connection-errors.js';
 import { crypto, tls } from './late-modules.js';
-
-/** Proxy for outgoing connections; empty texts mean none. */
-export interface ProxySettings {
-  /** For `http://` targets. Example: `http://proxy:3128` */
-  readonly http: string;
-  /** For `https://` targets. */
-  readonly https: string;
-  /** Comma-separated hosts, domains (`.example.com`) and `*` reached directly. */
-  readonly ignoreHosts: string;
-}
+import { proxyAuthorization, proxyFor, type ProxySettings } from './proxies.js';
 
 export interface ConnectionSettings {
   /** Connect here instead of to the host in the URL. */
@@ -112,24 +103,6 @@ function waitFor<S extends Socket>(socket: S, event: 'connect' | 'secureConnect'
     resolve(socket);
   });
   return promise;
-}
-
-/** The proxy to use for a host, or null for a direct connection. */
-export function proxyFor(scheme: string, host: string, proxy: ProxySettings): URL | null {
-  const text = scheme === 'https:' ? proxy.https : proxy.http;
-  if (text === '') return null;
-  for (const entry of proxy.ignoreHosts.split(',').map((e) => e.trim()).filter((e) => e !== '')) {
-    const domain = entry.replace(/^\*?\./, '');
-    if (entry === '*' || host === entry || host.endsWith(`.${domain}`)) return null;
-  }
-  return new URL(text.includes('://') ? text : `http://${text}`);
-}
-
-/** Value of `Proxy-Authorization`, or undefined. */
-export function proxyAuthorization(proxy: URL): string | undefined {
-  if (proxy.username === '') return undefined;
-  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return `Basic ${Buffer.from(credentials).toString('base64')}`;
 }
 
 function addressOf(proxy: URL): { host: string; port: number } {

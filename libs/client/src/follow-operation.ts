@@ -1,6 +1,6 @@
 import type { Operation } from '#api-types';
 import { internal } from '#kernel';
-import type { ApiAnswer, ApiClient } from './api-client.js';
+import type { ApiAnswer, BaseApiClient } from './base-api-client.js';
 
 export interface FollowOptions {
   /** Called with each new state of the operation, while it runs. */
@@ -18,7 +18,7 @@ const longestRound = 20;
  * Waits for the operation an `async` answer names, in rounds, so that a server that stalls is noticed. Returns its last state; a failed or cancelled
  * one throws `internal` with its words and itself as `details.operation`. An answer without an operation is returned as a finished one.
  */
-export async function followOperation(api: ApiClient, answer: ApiAnswer<unknown>, options: FollowOptions = {}): Promise<Operation> {
+export async function followOperation(api: BaseApiClient, answer: ApiAnswer<unknown>, options: FollowOptions = {}): Promise<Operation> {
   if (answer.type === 'sync') return answer.metadata as Operation;
   const { secret } = (answer.metadata as Operation).metadata ?? {};
   const { stallMs = 25_000 } = options;

@@ -2,8 +2,10 @@ import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders 
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { invalid, messageOf, unavailable, wrap, type AppError } from '#kernel';
-import { ConnectionPool, proxyAuthorization, proxyFor, type ConnectionSettings } from './connections.js';
+import { ConnectionPool, type ConnectionSettings } from './connections.js';
 import { connectionError } from './connection-errors.js';
+import { describeRequest } from './exchange.js';
+import { proxyAuthorization, proxyFor } from './proxies.js';
 
 export interface HttpRequest {
   readonly method: string;
@@ -115,18 +117,6 @@ export class HttpTransport {
   }
 }
 
-/** Reads a whole body as text; `unavailable` beyond `maxBytes`. */
-export async function readText(stream: Readable, maxBytes = 64 * 1024 * 1024): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of stream as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > maxBytes) throw unavailable(`The answer is longer than ${maxBytes} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
 function parseUrl(text: string): URL {
   try {
     return new URL(text);
@@ -135,6 +125,4 @@ function parseUrl(text: string): URL {
   }
 }
 
-function describe(method: string, url: URL): string {
-  return `${method[0]}${method.slice(1).toLowerCase()} "${url.href}"`;
-}
+const describe = (method: string, url: URL): string => describeRequest(method, url.href);

@@ -1,6 +1,8 @@
-export { ApiClient, type ApiAnswer, type ApiClientOptions, type ApiEndpoint, type ApiRequest, type EventMessage, type Guard } from './api-client.js';
-export { HttpTransport, readText, type HttpRequest } from './http-transport.js';
-export { proxyFor, type ConnectionSettings, type ProxySettings } from './connections.js';
+export { ApiClient, type ApiEndpoint } from './api-client.js';
+export { BaseApiClient, type ApiAnswer, type ApiClientOptions, type ApiRequest, type EventMessage, type EventStream, type Guard } from './base-api-client.js';
+export { readText } from './read-text.js';
+export type { ConnectionSettings } from './connections.js';
+export { proxyFor, type ProxySettings } from './proxies.js';
 export { fingerprintOf, resolveJoinToken, shownCertificate, whyNoToken, type ResolvedToken } from './join-token.js';
 export { ClientConfig, remote, type ClientConfigOptions, type Remote } from './client-config.js';
 export { followOperation, type FollowOptions } from './follow-operation.js';

@@ -1,4 +1,5 @@
-import { HttpTransport, readText } from '#client';
+import { readText } from '#client';
+import { HttpTransport } from '#client/http';
 import { messageOf, unavailable } from '#kernel';
 import type { Invocation } from '../../invocation.js';
 import type { ImageView } from './image-source.js';

@@ -1,7 +1,7 @@
 import { createReadStream, createWriteStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { pipeline } from 'node:stream/promises';
-import { HttpTransport } from '#client';
+import { HttpTransport } from '#client/http';
 import type { Operation } from '#api-types';
 import { internal, invalid, notFound } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { zeroTime } from '#api-types';
-import type { HttpTransport } from '#client';
+import type { HttpTransport } from '#client/http';
 import { invalid } from '#kernel';
 import type { ReceivedImage } from '../files/image-receiver.js';
 import type { UploadArea } from '../files/upload-area.js';

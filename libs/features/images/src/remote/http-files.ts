@@ -1,4 +1,4 @@
-import type { HttpTransport } from '#client';
+import type { HttpTransport } from '#client/http';
 import { AppError, unavailable } from '#kernel';
 import type { StagingFile } from '../files/upload-area.js';
 

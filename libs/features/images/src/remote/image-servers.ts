@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { HttpTransport, type ProxySettings } from '#client';
+import type { ProxySettings } from '#client';
+import { HttpTransport } from '#client/http';
 import { invalid } from '#kernel';
 import { ServerConfig } from '#features/server';
 import { ImageReceiver } from '../files/image-receiver.js';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readText, type HttpTransport } from '#client';
+import { readText } from '#client';
+import type { HttpTransport } from '#client/http';
 import { messageOf, notFound, unavailable, wrap } from '#kernel';
 import type { ReceivedImage } from '../files/image-receiver.js';
 import type { StagingFile, UploadArea } from '../files/upload-area.js';
