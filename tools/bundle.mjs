@@ -1,6 +1,7 @@
 // Joins the compiled daemon and agent with their libraries into a few files in dist/bundle: a start reads a dozen files instead of fifteen hundred,
 // which halves the time to ready and saves memory. What stays outside is native (koffi), rarely needed (x509), or optional and not installed.
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
@@ -56,12 +57,20 @@ const bundle = await rolldown({
 const { output } = await bundle.write({
   dir: folder, format: 'esm', keepNames: true, chunkFileNames: '[name]-[hash].js', charset: 'ascii', comments: { legal: true, annotation: true, jsdoc: false },
 });
-// The command line apart from them: it shares little, and starts with nothing but what its command needs.
+// The command line apart from them, in one file: an image of the heap is made of it (docs/adr/0015), and such a file loads nothing but what is in Node. What
+// of Node a command needs is asked for when the command is, because not all of it can be in an image.
+const lateBuiltins = {
+  name: 'late-builtins',
+  resolveId: (id, importer) => (importer !== undefined && builtinModules.includes(id.replace(/^node:/, '')) ? `\0builtin:${id.replace(/^node:/, '')}` : null),
+  load: (id) => (id.startsWith('\0builtin:') ? `module.exports = process.getBuiltinModule("node:${id.slice('\0builtin:'.length)}");` : null),
+};
+const cliEntry = `${top}dist/apps/cli/src/main.js`;
 const cli = await rolldown({
-  input: { roost: `${top}dist/apps/cli/src/main.js` },
+  input: { roost: cliEntry },
   platform: 'node',
-  plugins: [slimHttp],
-  external: (id) => !slim.test(id) && (builtinModules.includes(id) || id.startsWith('node:')),
+  plugins: [lateBuiltins],
+  // Our modules do nothing when they are loaded: what is not used of one is not loaded.
+  treeshake: { moduleSideEffects: (id) => !id.startsWith(`${top}dist/`) || id === cliEntry },
   resolve: { conditionNames: ['import', 'node', 'default'] },
   // `ws` would take a native module that is not there.
   onLog: (_level, log, print) => {
@@ -69,9 +78,14 @@ const cli = await rolldown({
     if (!['UNRESOLVED_IMPORT', 'EVAL', 'CIRCULAR_DEPENDENCY'].includes(log.code)) print('warn', log);
   },
 });
-const { output: cliOutput } = await cli.write({ dir: folder, format: 'esm', minify: true, chunkFileNames: 'roost-[name]-[hash].js', charset: 'ascii', comments: { legal: true, annotation: false, jsdoc: false } });
+const { output: cliOutput } = await cli.write({ file: `${folder}/roost.cjs`, format: 'cjs', codeSplitting: false, minify: true, charset: 'ascii', comments: { legal: true, annotation: false, jsdoc: false } });
+// Without the compiled code of Node's own modules, which would treble the image: reading it would take longer than compiling the few functions a command uses.
+writeFileSync(`${folder}/roost.image.json`, JSON.stringify({ builder: `${folder}/roost.cjs`, withoutCodeCache: true }));
+execFileSync(process.execPath, ['--expose-gc', '--snapshot-blob', `${folder}/roost.image.new`, '--build-snapshot-config', `${folder}/roost.image.json`], { stdio: 'inherit' });
+renameSync(`${folder}/roost.image.new`, `${folder}/roost.image`);
+rmSync(`${folder}/roost.image.json`);
 // Chunks carry a hash of their content. Those of former builds stay a while: a process that is starting, or loads a part late, still wants them.
-const current = new Set([...output, ...cliOutput].map((file) => file.fileName));
+const current = new Set([...[...output, ...cliOutput].map((file) => file.fileName), 'roost.image']);
 for (const name of readdirSync(folder)) {
   if (!current.has(name) && Date.now() - statSync(`${folder}/${name}`).mtimeMs > staleMs) rmSync(`${folder}/${name}`, { recursive: true });
 }

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { generateClientCertificate } from '#client';
 import { tree } from './commands/tree.js';
 import { runCommandLine } from './run.js';
-import { Terminal } from './terminal/terminal.js';
+import { Terminal, type Streams } from './terminal/terminal.js';
 
 /** Whatever a server does, a command ends in time with an error that says what was wrong, and leaves no half file. */
 let directory: string;
@@ -34,7 +34,7 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
   streams[0].end();
   const text = ['', ''];
   [streams[1], streams[2]].forEach((stream, index) => stream.on('data', (data: Buffer) => { text[index] += data.toString('utf8'); }));
-  const code = await runCommandLine(tree, ['roost', ...words], new Terminal(...(streams as unknown as [typeof process.stdin, typeof process.stdout, typeof process.stderr])));
+  const code = await runCommandLine(tree, ['roost', ...words], new Terminal({ stdin: streams[0], stdout: streams[1], stderr: streams[2] } as unknown as Streams));
   await new Promise((resolve) => setImmediate(resolve));
   return { code, out: text[0]!, err: text[1]! };
 }

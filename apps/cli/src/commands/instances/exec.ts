@@ -1,5 +1,6 @@
-import type { Operation } from '#api-types';
 import type { WebSocket } from 'ws';
+import type { Operation } from '#api-types';
+import { followOperation } from '#client';
 import { AppError, invalid, messageOf } from '#kernel';
 import { ExitCode, type Invocation, type Run } from '../../invocation.js';
 import { url, type Server } from '../../server.js';
@@ -54,8 +55,7 @@ function size({ terminal }: Invocation): { width: number; height: number } {
 }
 
 /** Runs for days perhaps, and nothing is said meanwhile: so the wait goes in rounds. */
-async function waitFor(server: Server, answer: Parameters<Invocation['wait']>[1]): Promise<Operation> {
-  const { followOperation } = await import('#client');
+function waitFor(server: Server, answer: Parameters<Invocation['wait']>[1]): Promise<Operation> {
   return followOperation(server.api, answer, { stallMs: 60_000 });
 }
 
