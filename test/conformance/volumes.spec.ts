@@ -318,3 +318,34 @@ lines('defaults of a pool', `
   lxc storage volume show default e7
   for v in e1 e2 e7; do lxc storage volume delete default $v; done
 `);
+
+lines('volumes of the server itself', `
+  lxc config set storage.backups_volume foo
+  lxc config set storage.backups_volume a/b/c
+  lxc config set storage.backups_volume nope/v
+  lxc config set storage.images_volume default/nope
+  lxc storage volume create default own; lxc storage volume create bt own; lxc storage volume create default disk --type=block size=1MiB; lxc storage volume create default snapped; lxc storage volume snapshot default snapped; lxc storage volume create default packed
+  lxc config set storage.backups_volume default/disk
+  lxc config set storage.backups_volume default/snapped
+  touch $LXD_DIR/storage-pools/default/custom/default_packed/file; lxc config set storage.backups_volume default/packed
+  lxc query -X POST -d '{"name":"b0"}' --wait /1.0/storage-pools/default/volumes/custom/packed/backups
+  lxc config set storage.backups_volume default/own
+  lxc config get storage.backups_volume
+  readlink $LXD_DIR/backups; lxc storage volume show default own
+  lxc config set storage.images_volume default/own
+  lxc storage volume delete default own
+  lxc storage volume rename default own x
+  lxc storage volume snapshot default own
+  lxc storage delete default
+  lxc query -X POST -d '{"name":"b1"}' --wait /1.0/storage-pools/default/volumes/custom/packed/backups
+  lxc storage volume set default own user.a=b
+  lxc config set storage.images_volume bt/own
+  lxc image copy bb local: --alias cc 2>&1 | head -c5; lxc image export bb exported >/dev/null; ls exported* | wc -l; rm -f exported*
+  lxc init -q bb onvolume -s bt 2>/dev/null; lxc list -f csv -c ns; lxc delete onvolume
+  ls $LXD_DIR/images | wc -l; ls $LXD_DIR/storage-pools/bt/custom/default_own | wc -l
+  lxc config set storage.backups_volume ''
+  readlink $LXD_DIR/backups; ls -A $LXD_DIR/storage-pools/default/custom/default_own; lxc storage volume delete default own
+  curl -s --unix-socket $LXD_DIR/unix.socket http://x/1.0/storage-pools/default/volumes/custom/packed/backups/b1/export | tar tzf - | sed 's,/$,,' | sort
+  lxc config unset storage.images_volume; lxc storage volume delete bt own; lxc image list -f csv -c s | wc -l
+  for v in disk snapped packed; do lxc storage volume delete default $v; done
+`);

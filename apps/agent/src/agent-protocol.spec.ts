@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { conflict, internal, SilentLogger } from '#kernel';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
 import { AgentChannel, AgentServer } from '#platform/rpc';
 import { hostService } from './services/host.service.js';
 import { instanceService } from './services/instance.service.js';
@@ -77,6 +77,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['unpackBackup', [{ path: '/b', volume, snapshots: ['a'], optimized: true, sizeBytes: 5 }, new AbortController().signal], undefined],
     ['readVolumeFile', [volume, 's0', 'metadata.yaml'], 'a: b'], ['writeVolumeFile', [volume, 'backup.yaml', 'c: d'], undefined],
   ],
+  directories: [['isEmptyVolume', [volume], true], ['placeDirectory', ['backups', volume], undefined]],
   images: [
     ['inspectImage', ['/m', '/r'], { metadataYaml: 'a: b', type: 'container' }], ['adoptImage', ['abc', '/m', '/r'], undefined],
     ['removeImage', ['abc'], undefined], ['listImages', [], ['abc']],
@@ -122,13 +123,13 @@ const hosts = Object.fromEntries(Object.entries(calls).map(([name, table]) => [n
 const server = new AgentServer(new SilentLogger());
 const channel = new AgentChannel(socket);
 const remotes: Record<string, object> = {
-  storage: new RemoteStorageDriver(channel), snapshots: new RemoteVolumeSnapshots(channel), transfers: new RemoteVolumeTransfer(channel), archives: new RemoteVolumeArchives(channel), images: new RemoteImageStore(channel), network: new RemoteNetworkDriver(channel),
+  storage: new RemoteStorageDriver(channel), snapshots: new RemoteVolumeSnapshots(channel), transfers: new RemoteVolumeTransfer(channel), archives: new RemoteVolumeArchives(channel), directories: new RemoteServerDirectories(channel), images: new RemoteImageStore(channel), network: new RemoteNetworkDriver(channel),
   instance: new RemoteInstanceDriver(channel), exec: new RemoteExecSessions(channel), logs: new RemoteInstanceLogs(channel), files: new RemoteInstanceFiles(channel), host: new RemoteHostInfo(channel),
 };
 
 beforeAll(async () => {
   const port = (name: string): never => hosts[name]!.port;
-  server.addService('Storage', storageService({ storage: port('storage'), snapshots: port('snapshots'), transfers: port('transfers'), archives: port('archives'), images: port('images') }));
+  server.addService('Storage', storageService({ storage: port('storage'), snapshots: port('snapshots'), transfers: port('transfers'), archives: port('archives'), directories: port('directories'), images: port('images') }));
   server.addService('Network', networkService(port('network')));
   server.addService('Instance', instanceService(port('instance'), port('exec'), port('logs'), port('files')));
   server.addService('Host', hostService(port('host'), { pid: 1, protocol: 1, build: 'b', stateId: 's', mountNamespace: 2, networkNamespace: 3 }, () => undefined));

@@ -7,8 +7,9 @@ import { FileImageStore } from '#drivers/image-store';
 import { LxcHost, policyForPlainDaemon, policyForRootDaemon, readHostPolicy } from '#drivers/instance-lxc';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
+import { LocalServerDirectories } from '#drivers/server-directories';
 import { LocalVolumeArchives } from '#drivers/volume-archives';
-import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
 import { VolumeTransferSessions } from './volume-transfer-sessions.js';
@@ -30,6 +31,7 @@ export interface BoundDrivers {
   readonly snapshots: VolumeSnapshots;
   readonly transfers: VolumeTransfer;
   readonly archives: VolumeArchives;
+  readonly directories: ServerDirectories;
   readonly images: ImageStore;
   readonly network: NetworkDriver;
   readonly instances: InstanceDriver;
@@ -55,13 +57,15 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     state, stateId, commands: command, logger, daemon: options.daemon, firewall, volumeUsage: (volume) => storage.describeVolume(volume),
     policy: readHostPolicy(policyFile, options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon),
   });
+  const images = new FileImageStore({ state, command, logger });
   await containers.open();
   return {
     storage,
     snapshots: new RoutingVolumeSnapshots(new Map([...pools].map(([name, driver]) => [name, driver.snapshots])), storage),
     transfers,
     archives: new LocalVolumeArchives({ state, command, storage, drivers: streams, startSending: (endpoint, work) => transfers.startSending(endpoint, work) }),
-    images: new FileImageStore({ state, command, logger }),
+    directories: new LocalServerDirectories({ state, command, storage, imagesLock: images.lock }),
+    images,
     network: new BridgeNetworkDriver({ ip: new Ip(command), dnsmasq: new Dnsmasq(command), firewall, state, stateId, logger }),
     instances: containers.instances,
     exec: containers.exec,

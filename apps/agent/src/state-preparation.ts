@@ -13,7 +13,7 @@ export interface DaemonUser {
  */
 export function prepareStateDirectory(state: StateDirectory, daemon: DaemonUser): string {
   ownDirectory(state.root, 0o711, 0, 0);
-  for (const path of [state.images]) ownDirectory(path, 0o750, 0, daemon.gid);
+  ownMovableDirectory(state.images, 0o750, 0, daemon.gid);
   for (const path of [state.devices, state.disks, state.networks, state.shmounts, state.storagePools, `${state.root}/containers`, `${state.root}/virtual-machines`]) {
     ownDirectory(path, 0o711, 0, 0);
   }
@@ -21,7 +21,8 @@ export function prepareStateDirectory(state: StateDirectory, daemon: DaemonUser)
   ownDirectory(`${state.root}/logs`, 0o750, 0, daemon.gid);
   ownDirectory(state.run, 0o711, 0, 0);
   ownDirectory(state.agentRun, 0o750, 0, daemon.gid);
-  for (const path of [state.database, state.uploads, state.backups]) ownDirectory(path, 0o700, daemon.uid, daemon.gid);
+  for (const path of [state.database, state.uploads]) ownDirectory(path, 0o700, daemon.uid, daemon.gid);
+  ownMovableDirectory(state.backups, 0o700, daemon.uid, daemon.gid);
   ownDirectory(state.daemonRun, 0o711, daemon.uid, daemon.gid);
   ownDirectory(state.devlxd, 0o755, 0, 0);
   if (daemon.uid !== 0) linkDaemonFiles(state);
@@ -50,6 +51,11 @@ function ownDirectory(path: string, mode: number, uid: number, gid: number): voi
   if (!info.isDirectory()) throw invalid(`${path} is not a directory: refusing to work through it`);
   if ((info.mode & 0o7777) !== mode) chmodSync(path, mode);
   if (info.uid !== uid || info.gid !== gid) chownSync(path, uid, gid);
+}
+
+/** One that may lie in a volume: a link then, which only root can make here. Its pool need not be mounted yet. */
+function ownMovableDirectory(path: string, mode: number, uid: number, gid: number): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) ownDirectory(path, mode, uid, gid);
 }
 
 function ensureStateId(state: StateDirectory): string {

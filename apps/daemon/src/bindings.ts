@@ -1,7 +1,7 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Clock, LocalMember, Logger, StateDirectory, SystemClock } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
+import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
 import { EtcdLauncher } from '#platform/raft';
 import { AgentChannel } from '#platform/rpc';
 import { EtcdSupervisor } from './supervise/etcd-supervisor.js';
@@ -14,6 +14,7 @@ export function agentBindings(channel: AgentChannel): PortBindings {
     { provide: StorageDriver, useFactory: () => new RemoteStorageDriver(channel) },
     { provide: VolumeSnapshots, useFactory: () => new RemoteVolumeSnapshots(channel) },
     { provide: VolumeTransfer, useFactory: () => new RemoteVolumeTransfer(channel) },
+    { provide: ServerDirectories, useFactory: () => new RemoteServerDirectories(channel) },
     { provide: VolumeArchives, useFactory: () => new RemoteVolumeArchives(channel) },
     { provide: ImageStore, useFactory: () => new RemoteImageStore(channel) },
     { provide: NetworkDriver, useFactory: () => new RemoteNetworkDriver(channel) },

@@ -11,7 +11,7 @@ import { OperationsApiModule } from '#features/operations';
 import { ProfilesModule } from '#features/profiles';
 import { ProjectsModule } from '#features/projects';
 import { DaemonControl, ServerModule } from '#features/server';
-import { PoolPartsReconciler, PoolsService, StorageModule, VolumeBackupExpiryReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler } from '#features/storage';
+import { PoolPartsReconciler, PoolsService, ServerVolumes, StorageModule, VolumeBackupExpiryReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler } from '#features/storage';
 import { WarningsModule } from '#features/warnings';
 
 /** The nouns of the API this daemon serves. */
@@ -38,6 +38,7 @@ export async function startFeatures(app: INestApplication, requestShutdown: (for
   const membership = app.get(LocalMembership);
   await membership.startUp();
   await Promise.all([app.get(PoolsService).mountAll(), app.get(NetworksService).ensureAll()]);
+  await app.get(ServerVolumes).settle();
   await membership.finishJoin();
   await app.get(GuestApi).listen();
   await recover();

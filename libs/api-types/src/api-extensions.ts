@@ -13,7 +13,7 @@ export const apiExtensions: readonly string[] = [
   'network_nat_order', 'container_full', 'backup_compression', 'nvidia_runtime_config', 'storage_api_volume_snapshots', 'storage_unmapped', 'projects', 'container_incremental_copy', 'usb_optional_vendorid', 'snapshot_scheduling', 'snapshot_schedule_aliases', 'container_copy_project', 'clustering_server_address', 'clustering_image_replication', 'container_protection_shift', 'snapshot_expiry', 'container_backup_override_pool', 'snapshot_expiry_creation', 'network_leases_location', 'resources_cpu_socket',
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'seccomp_notify', 'cluster_internal_copy', 'lxc_features', 'network_vlan_sriov', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
-  'container_syscall_intercept', 'container_disk_shift', 'resources_infiniband', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
+  'container_syscall_intercept', 'container_disk_shift', 'resources_infiniband', 'daemon_storage', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
   'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_raw_mount', 'container_nic_routed', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'custom_volume_backup', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
   'limits_hugepages', 'container_nic_routed_gateway', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'container_nic_routed_host_address', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os', 'container_nic_routed_host_table',
   'resources_system', 'images_push_relay', 'network_dns_search', 'container_nic_routed_limits', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk', 'network_type_macvlan', 'network_type_sriov',
@@ -45,7 +45,7 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'storage_api_remote_volume_snapshots',
   ],
   'custom volumes': [
-    'storage_api_remote_volume_handling', 'daemon_storage',
+    'storage_api_remote_volume_handling',
   ],
   'storage drivers other than dir and btrfs': [
     'storage_zfs_remove_snapshots', 'storage_zfs_use_refquota', 'storage_zfs_clone_copy', 'storage_zfs_clone_copy_rebase',

@@ -6,6 +6,7 @@ export * from './member-liveness.port.js';
 export * from './network.port.js';
 export * from './peers.port.js';
 export * from './peer-notices.js';
+export * from './server-directories.port.js';
 export * from './storage.port.js';
 export * from './volume-snapshots.port.js';
 export * from './volume-archives.port.js';

@@ -1,5 +1,5 @@
 import type {
-  CopyVolumeRequest, ImageStore, PackBackupRequest, PackImageRequest, PoolSpec, ReceiveVolumeRequest, SendVolumeRequest, StorageDriver, UnpackBackupRequest, VolumeArchives, VolumeFile,
+  CopyVolumeRequest, ImageStore, PackBackupRequest, PackImageRequest, PoolSpec, ReceiveVolumeRequest, SendVolumeRequest, ServerDirectories, ServerDirectory, StorageDriver, UnpackBackupRequest, VolumeArchives, VolumeFile,
   VolumeSnapshots, VolumeSpec, VolumeTransfer,
 } from '#ports';
 import type { ServiceTable } from '#platform/rpc';
@@ -9,11 +9,12 @@ export interface StoragePorts {
   readonly snapshots: VolumeSnapshots;
   readonly transfers: VolumeTransfer;
   readonly archives: VolumeArchives;
+  readonly directories: ServerDirectories;
   readonly images: ImageStore;
 }
 
-/** `roost.agent.v1.Storage`, answered by the storage, snapshot, transfer, archive and image store ports. */
-export function storageService({ storage, snapshots, transfers, archives, images }: StoragePorts): ServiceTable {
+/** `roost.agent.v1.Storage`, answered by the storage, snapshot, transfer, archive, server directory and image store ports. */
+export function storageService({ storage, snapshots, transfers, archives, directories, images }: StoragePorts): ServiceTable {
   const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
   type Pool = { pool: PoolSpec };
   type Volume = { volume: VolumeSpec };
@@ -54,6 +55,8 @@ export function storageService({ storage, snapshots, transfers, archives, images
       unpackBackup: (request: UnpackBackupRequest, signal) => done(archives.unpackBackup(request, signal)),
       readVolumeFile: async ({ volume, snapshot, file }: File) => ({ content: await archives.readVolumeFile(volume, snapshot, file) }),
       writeVolumeFile: ({ volume, file, content }: File) => done(archives.writeVolumeFile(volume, file, content)),
+      isEmptyVolume: async ({ volume }: Volume) => ({ empty: await directories.isEmptyVolume(volume) }),
+      placeDirectory: ({ directory, volume, toVolume }: Volume & { directory: ServerDirectory; toVolume: boolean }) => done(directories.placeDirectory(directory, toVolume ? volume : null)),
       inspectImage: ({ metaPath, rootfsPath }: { metaPath: string; rootfsPath: string }) => images.inspectImage(metaPath, rootfsPath),
       adoptImage: (r: { fingerprint: string; metaPath: string; rootfsPath: string }) => done(images.adoptImage(r.fingerprint, r.metaPath, r.rootfsPath)),
       removeImage: ({ fingerprint }: { fingerprint: string }) => done(images.removeImage(fingerprint)),

@@ -4,6 +4,7 @@ export * from './fake-host-info.driver.js';
 export * from './fake-instance.driver.js';
 export * from './fake-network.driver.js';
 export * from './fake-storage.driver.js';
+export * from './fake-server-directories.js';
 export * from './fake-volume-archives.js';
 export * from './fake-volume-snapshots.js';
 export * from './fake-volume-transfer.js';

@@ -1,5 +1,5 @@
 import { chmod, chown, copyFile, lstat, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
-import { forbidden, internal, invalid, type Logger, type StateDirectory } from '#kernel';
+import { forbidden, internal, invalid, Mutex, type Logger, type StateDirectory } from '#kernel';
 import { errnoName, ImageUnpacker, type CommandRunner } from '#host';
 import { ImageStore, type ImageInspection } from '#ports';
 
@@ -17,6 +17,8 @@ const fingerprintPattern = /^[0-9a-f]{64}$/;
  * The daemon's group may read images, for it sends them out.
  */
 export class FileImageStore extends ImageStore {
+  /** Image files come and go under it. */
+  readonly lock = new Mutex();
   private readonly state: StateDirectory;
   private readonly unpacker: ImageUnpacker;
 
@@ -34,7 +36,19 @@ export class FileImageStore extends ImageStore {
     return { metadataYaml, type: disk ? 'virtual-machine' : 'container' };
   }
 
-  override async adoptImage(fingerprint: string, metaPath: string, rootfsPath: string): Promise<void> {
+  override adoptImage(fingerprint: string, metaPath: string, rootfsPath: string): Promise<void> {
+    return this.lock.run(() => this.take(fingerprint, metaPath, rootfsPath));
+  }
+
+  override async removeImage(fingerprint: string): Promise<void> {
+    const target = this.path(fingerprint);
+    await this.lock.run(async () => {
+      await rm(target, { force: true });
+      await rm(`${target}.rootfs`, { force: true });
+    });
+  }
+
+  private async take(fingerprint: string, metaPath: string, rootfsPath: string): Promise<void> {
     const target = this.path(fingerprint);
     const gid = await this.daemonGroup();
     await mkdir(this.state.images, { recursive: true, mode: 0o700 });
@@ -44,12 +58,6 @@ export class FileImageStore extends ImageStore {
     if (rootfsPath !== '') await this.adopt(rootfsPath, `${target}.rootfs`, gid);
     else await rm(`${target}.rootfs`, { force: true });
     await this.adopt(metaPath, target, gid);
-  }
-
-  override async removeImage(fingerprint: string): Promise<void> {
-    const target = this.path(fingerprint);
-    await rm(target, { force: true });
-    await rm(`${target}.rootfs`, { force: true });
   }
 
   override async listImages(): Promise<string[]> {

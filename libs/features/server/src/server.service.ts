@@ -26,9 +26,6 @@ export class ServerService implements OnApplicationBootstrap {
     for (const key of Object.keys(serverAddressKeys)) {
       this.config.registerCheck(key, (value) => checkAddress(key, value));
     }
-    for (const key of ['storage.backups_volume', 'storage.images_volume']) {
-      this.config.registerCheck(key, (value) => this.checkVolume(key, value));
-    }
     this.config.registerApplier('core.https_address', (value) => this.listen(value, this.config.get('cluster.https_address')));
     this.config.registerApplier('cluster.https_address', (value) => {
       // The other members know this one by it.
@@ -100,15 +97,6 @@ export class ServerService implements OnApplicationBootstrap {
   }
 
   /** The volumes themselves come with custom volumes; until then none can be named. */
-  private checkVolume(key: string, value: string): void {
-    const failed = `Failed validation of "${key}"`;
-    const [pool, volume, ...rest] = value.split('/');
-    if (!pool || !volume || rest.length > 0) throw internal(`${failed}: Invalid syntax for volume, must be <pool>/<volume>`);
-    if (this.database.read.get('SELECT 1 FROM storage_pools WHERE name = ?', pool) === undefined) {
-      throw notFound(`${failed}: Unable to load storage pool "${pool}": Storage pool not found`);
-    }
-    throw notFound(`${failed}: Failed loading storage volume "${value}" in "default" project: Storage volume not found`);
-  }
 }
 
 async function checkAddress(key: string, value: string): Promise<void> {

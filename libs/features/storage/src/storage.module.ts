@@ -26,6 +26,7 @@ import { PoolParts } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
 import { PoolsService } from './pools.service.js';
 import { PoolPartsReconciler } from './reconcile/pool-parts.reconciler.js';
+import { ServerVolumes } from './server-volumes.service.js';
 import { SnapshotVolumes } from './snapshot-volumes.service.js';
 import { VolumeFetch } from './custom/copies/volume-fetch.service.js';
 import { VolumeCarrier } from './transfers/volume-carrier.js';
@@ -41,11 +42,11 @@ import { VolumesService } from './volumes.service.js';
   controllers: [StoragePoolsController, StorageVolumesController, VolumeSnapshotsController, VolumeBackupsController],
   providers: [
     PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
-    PoolJoin, VolumeCarrier, VolumeChanges, VolumeSnapshotViews, BackupArchives, BackupFiles, ...customVolumeProviders,
+    PoolJoin, VolumeCarrier, VolumeChanges, VolumeSnapshotViews, BackupArchives, BackupFiles, ServerVolumes, ...customVolumeProviders,
     ...new Set(customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[])),
   ],
   exports: [
-    PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, BackupArchives, BackupFiles,
+    PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, BackupArchives, BackupFiles, ServerVolumes,
     PoolPartsReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler, VolumeBackupExpiryReconciler,
   ],
 })
@@ -60,6 +61,7 @@ export class StorageModule implements OnModuleInit {
     private readonly projects: ProjectUsage,
     private readonly users: PoolUsers,
     private readonly backups: BackupFiles,
+    private readonly server: ServerVolumes,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -72,6 +74,7 @@ export class StorageModule implements OnModuleInit {
       if (changes.some(({ op, key }) => op === 'insert' && key[1] === this.member.id && this.member.clustered)) wake();
     });
     this.feed.onReset(wake);
+    this.server.register();
     await this.backups.removeImports();
   }
 }

@@ -5,6 +5,7 @@ const libc = koffi.load('libc.so.6');
 const calls = {
   mkfifo: libc.func('int mkfifo(const char *path, uint mode)'),
   pipe2: libc.func('int pipe2(_Out_ int *ends, int flags)'),
+  renameat2: libc.func('int renameat2(int from, const char *path, int to, const char *other, uint flags)'),
   mknod: libc.func('int mknod(const char *path, uint mode, ulong device)'),
   mount: libc.func('int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)'),
   umount2: libc.func('int umount2(const char *target, int flags)'),
@@ -46,6 +47,14 @@ export function makePipe(): { readonly read: number; readonly write: number } {
   const ends: [number, number] = [-1, -1];
   checked(calls.pipe2(ends, O_CLOEXEC), 'Failed to make a pipe');
   return { read: ends[0], write: ends[1] };
+}
+
+const AT_FDCWD = -100;
+const RENAME_EXCHANGE = 2;
+
+/** Each of the two gets the other's name, at one moment. */
+export function exchangeNames(path: string, other: string): void {
+  checked(calls.renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_EXCHANGE), `Failed to exchange "${path}" and "${other}"`);
 }
 
 const S_IFCHR = 0o020000;

@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
-import { Logger, messageOf, newUuid, StateDirectory } from '#kernel';
+import { Logger, messageOf, Mutex, newUuid, StateDirectory } from '#kernel';
 
 const importPrefix = 'import-';
 /** Chunks of a pipe are small; written together they cost less. */
@@ -15,14 +15,40 @@ export interface BackupFile {
   readonly modifiedAt: Date;
 }
 
+/** Many write at a time, or one moves all that is there and nobody writes. */
+class Writing {
+  private readonly turns = new Mutex();
+  private readonly ends = new Set<Promise<unknown>>();
+
+  async write<T>(work: () => Promise<T>): Promise<T> {
+    const release = await this.turns.acquire();
+    const written = work();
+    const ended = written.catch(() => undefined).finally(() => this.ends.delete(ended));
+    this.ends.add(ended);
+    release();
+    return written;
+  }
+
+  move<T>(work: () => Promise<T>): Promise<T> {
+    return this.turns.run(async () => {
+      await Promise.all(this.ends);
+      return work();
+    });
+  }
+}
+
 /** Finished archives of one kind, by the ids of their rows. What no row names was left by a crash, or by something that was deleted. */
 export class BackupFolder {
-  constructor(private readonly directory: string, private readonly logger: Logger) {}
+  constructor(private readonly directory: string, private readonly writing: Writing, private readonly logger: Logger) {}
 
   /** Appears under its name once all of it is there. */
   async write(id: number, stream: Readable, whole: Promise<void>, onBytes: (count: number) => void): Promise<void> {
     // It may fail before anybody looks.
     whole.catch(() => undefined);
+    await this.writing.write(() => this.writeNow(id, stream, whole, onBytes));
+  }
+
+  private async writeNow(id: number, stream: Readable, whole: Promise<void>, onBytes: (count: number) => void): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
     const made = `${this.path(id)}.new`;
     await rm(made, { force: true });
@@ -65,13 +91,24 @@ export class BackupFiles {
   readonly instances: BackupFolder;
   readonly custom: BackupFolder;
 
+  private readonly writing = new Writing();
+
   constructor(private readonly state: StateDirectory, private readonly logger: Logger) {
-    this.instances = new BackupFolder(`${state.backups}/instances`, logger);
-    this.custom = new BackupFolder(`${state.backups}/custom`, logger);
+    this.instances = new BackupFolder(`${state.backups}/instances`, this.writing, logger);
+    this.custom = new BackupFolder(`${state.backups}/custom`, this.writing, logger);
+  }
+
+  /** Lets who writes finish, and everybody else wait until `work` is done. */
+  moving<T>(work: () => Promise<T>): Promise<T> {
+    return this.writing.move(work);
   }
 
   /** Takes an archive that is to be imported; `forget` it in any case. */
-  async receive(stream: Readable): Promise<string> {
+  receive(stream: Readable): Promise<string> {
+    return this.writing.write(() => this.receiveNow(stream));
+  }
+
+  private async receiveNow(stream: Readable): Promise<string> {
     await mkdir(this.state.backups, { recursive: true, mode: 0o700 });
     const path = `${this.state.backups}/${importPrefix}${newUuid()}`;
     try {

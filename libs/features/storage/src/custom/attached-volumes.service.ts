@@ -5,6 +5,7 @@ import { Database, type Sql } from '#platform/database';
 import { ProjectsService } from '#features/projects';
 import { PoolsRepository } from '../data/pools.repository.js';
 import { VolumesRepository, type VolumeRow } from '../data/volumes.repository.js';
+import { VolumeUsers } from './volume-users.service.js';
 import { CustomVolumeHost } from './custom-volume-host.js';
 
 /** A disk device that names a custom volume, as its instance sees it. */
@@ -36,6 +37,7 @@ export class AttachedVolumes {
     private readonly volumes: VolumesRepository,
     private readonly projects: ProjectsService,
     private readonly host: CustomVolumeHost,
+    private readonly users: VolumeUsers,
   ) {}
 
   /** @throws in LXD's words where a container cannot have the disk. */
@@ -43,6 +45,7 @@ export class AttachedVolumes {
     if (this.pools.find(sql, disk.pool) === undefined) throw internal(`Failed to get storage pool "${disk.pool}": Storage pool not found`);
     const row = this.find(sql, disk);
     if (row === undefined) throw internal('Failed loading custom volume: Storage volume not found');
+    this.users.refuseOwn(sql, row, 'Volumes used by LXD itself cannot be used by instances');
     if (row.contentType === 'block') throw internal('Custom block volumes cannot be used on containers');
     if (disk.path === '') throw internal('Custom filesystem volumes require a path to be defined');
   }

@@ -7,7 +7,8 @@ import { VolumesRepository, type VolumeKey } from '../data/volumes.repository.js
 import { ownerUrl } from '../pool-users.service.js';
 import { VolumeUsage } from '../volume-usage.registry.js';
 
-const serverUrl = '/1.0';
+/** How the server itself is shown among those who use a volume. */
+export const serverUrl = '/1.0';
 
 type Devices = Record<string, Record<string, string>>;
 
@@ -27,9 +28,13 @@ export class VolumeUsers {
     return [...new Set([...instances, ...this.profiles(sql, volume).map(({ project, name }) => apiUrl(['1.0', 'profiles', name], project))])].sort();
   }
 
+  isUsed(sql: Sql, volume: VolumeKey): boolean {
+    return this.usage.volumeUsers(sql, volume).length > 0 || this.profiles(sql, volume).length > 0;
+  }
+
   /** @throws `invalid` in LXD's words where anybody does. */
   refuseUsed(sql: Sql, volume: VolumeKey): void {
-    if (this.usage.volumeUsers(sql, volume).length > 0 || this.profiles(sql, volume).length > 0) throw invalid('The storage volume is still in use');
+    if (this.isUsed(sql, volume)) throw invalid('The storage volume is still in use');
   }
 
   /** @throws `conflict` with this text where a running instance does. */

@@ -1,0 +1,1 @@
+export { LocalServerDirectories, type LocalServerDirectoriesOptions } from './local-server-directories.driver.js';
