@@ -35,8 +35,10 @@ export const certificatesPost = z
   .meta({ id: 'CertificatesPost' });
 export type CertificatesPost = z.infer<typeof certificatesPost>;
 
-/** Body of `PUT` and `PATCH /1.0/certificates/<fingerprint>`. `certificate` is PEM here. */
+/** Body of `PUT /1.0/certificates/<fingerprint>`. `certificate` is PEM here. */
 export const certificatePut = z.object({ ...certificateFields, certificate: z.string().optional() }).meta({ id: 'CertificatePut' });
+/** Body of `PATCH`; LXD decodes it over the whole certificate, which its complaints name. */
+export const certificatePatch = certificatePut.meta({ id: 'Certificate' });
 export type CertificatePut = z.infer<typeof certificatePut>;
 
 /** Metadata of a token operation; base64 of it (with the client's name) is what `lxc config trust add` prints. */

@@ -10,7 +10,7 @@ const textMap = z.record(z.string(), z.string()).nullish().transform((v) => v ??
 /** Null means "not given", which differs from the empty list. */
 const textList = z.array(z.string()).nullish().transform((v) => v ?? null);
 /** RFC 3339, looked at where it is used; null and absent are Go's zero time. */
-const time = z.string().nullish().transform((v) => v ?? zeroTime);
+const time = z.string().meta({ goType: 'time.Time' }).nullish().transform((v) => v ?? zeroTime);
 
 /** An alias as shown inside an image. */
 export const imageAlias = z.object({ name: text, description: text }).meta({ title: 'ImageAlias' });
@@ -89,7 +89,7 @@ export const imageAliasesEntryPut = z.object({ description: text, target: text }
 export type ImageAliasesEntryPut = z.infer<typeof imageAliasesEntryPut>;
 
 /** PATCH of an alias: fields are looked at one by one. */
-export const imageAliasesEntryPatch = z.record(z.string(), z.unknown()).meta({ goType: 'shared.Jmap' });
+export const imageAliasesEntryPatch = z.record(z.string(), z.unknown()).meta({ goType: 'shared.Jmap' }).nullable().transform((value) => value ?? {});
 
 export const imageAliasesPost = imageAliasesEntryPut.extend({ name: text, type: text }).meta({ title: 'ImageAliasesPost' });
 export type ImageAliasesPost = z.infer<typeof imageAliasesPost>;

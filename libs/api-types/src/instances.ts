@@ -61,7 +61,7 @@ export const instancesPost = z
     source: instanceSource.nullish(),
     /** Size of a cloud instance to imitate. Example: t1.micro */
     instance_type: z.string().optional(),
-    type: z.string().optional(),
+    type: z.string().meta({ goType: 'api.InstanceType' }).optional(),
     /** Started once it is made. */
     start: z.boolean().optional(),
   })
@@ -82,6 +82,8 @@ export const instancePut = z
     description: z.string().optional(),
   })
   .meta({ id: 'InstancePut' });
+/** Of `PATCH`, where only what is there is changed. */
+export const instancePatch = instancePut.meta({ title: 'InstancePut', goType: 'shared.Jmap' });
 export type InstancePut = z.infer<typeof instancePut>;
 
 /** Body of `POST /1.0/instances/{name}`: a rename, or a move. */
@@ -93,11 +95,11 @@ export const instancePost = z
     instance_only: z.boolean().optional(),
     container_only: z.boolean().optional(),
     allow_inconsistent: z.boolean().optional(),
-    target: z.looseObject({}).nullish(),
+    target: z.looseObject({}).meta({ title: 'InstancePostTarget' }).nullish(),
     pool: z.string().optional(),
     project: z.string().optional(),
   })
-  .meta({ id: 'InstancePost' });
+  .meta({ id: 'InstancePost', goType: 'shared.Jmap' });
 export type InstancePost = z.infer<typeof instancePost>;
 
 /** Body of `POST /1.0/instances/{name}/rebuild`. */
@@ -116,19 +118,19 @@ export const instanceSnapshotsPost = z
     name: z.string().optional(),
     stateful: z.boolean().optional(),
     /** RFC 3339; the year 1 for never, absent for `snapshots.expiry`. */
-    expires_at: z.string().nullish(),
+    expires_at: z.string().meta({ goType: 'time.Time' }).nullish(),
   })
   .meta({ id: 'InstanceSnapshotsPost' });
 export type InstanceSnapshotsPost = z.infer<typeof instanceSnapshotsPost>;
 
 /** Body of `PUT` and `PATCH /1.0/instances/{name}/snapshots/{snapshot}`. */
-export const instanceSnapshotPut = z.object({ expires_at: z.string().nullish() }).meta({ id: 'InstanceSnapshotPut' });
+export const instanceSnapshotPut = z.object({ expires_at: z.string().meta({ goType: 'time.Time' }).nullish() }).meta({ id: 'InstanceSnapshotPut', goType: 'shared.Jmap' });
 export type InstanceSnapshotPut = z.infer<typeof instanceSnapshotPut>;
 
 /** Body of `POST /1.0/instances/{name}/snapshots/{snapshot}`: a rename. */
 export const instanceSnapshotPost = z
   .object({ name: z.string().optional(), migration: z.boolean().optional(), live: z.boolean().optional(), target: z.looseObject({}).nullish() })
-  .meta({ id: 'InstanceSnapshotPost' });
+  .meta({ id: 'InstanceSnapshotPost', goType: 'shared.Jmap' });
 export type InstanceSnapshotPost = z.infer<typeof instanceSnapshotPost>;
 
 /** A backup of an instance; fields in LXD's order. */
@@ -150,14 +152,14 @@ export const instanceBackupsPost = z
     /** Empty for `backup0` and so on. */
     name: z.string().optional(),
     /** RFC 3339; the year 1 or absent for never. */
-    expires_at: z.string().nullish(),
+    expires_at: z.string().meta({ goType: 'time.Time' }).nullish(),
     instance_only: z.boolean().optional(),
     container_only: z.boolean().optional(),
     optimized_storage: z.boolean().optional(),
     /** `none`, or a program with its options; empty for `backups.compression_algorithm`. */
     compression_algorithm: z.string().optional(),
   })
-  .meta({ id: 'InstanceBackupsPost' });
+  .meta({ id: 'InstanceBackupsPost', goType: 'shared.Jmap' });
 export type InstanceBackupsPost = z.infer<typeof instanceBackupsPost>;
 
 /** Body of `POST /1.0/instances/{name}/backups/{backup}`: a rename. */
@@ -194,8 +196,8 @@ export const instanceExecPost = z
     /** Rows of the terminal. */
     height: z.number().int().optional(),
     'record-output': z.boolean().optional(),
-    user: z.number().int().optional(),
-    group: z.number().int().optional(),
+    user: z.number().int().meta({ goType: 'uint32' }).optional(),
+    group: z.number().int().meta({ goType: 'uint32' }).optional(),
     cwd: z.string().optional(),
   })
   .meta({ id: 'InstanceExecPost' });

@@ -19,6 +19,7 @@ const fields = {
 
 /** Body of `PUT` and `PATCH /1.0/profiles/{name}`. A PATCH merges keys, and replaces whole devices. */
 export const profilePut = z.object(fields).meta({ id: 'ProfilePut' });
+export const profilePatch = z.object(fields).meta({ title: 'ProfilePut', goType: 'shared.Jmap' });
 export type ProfilePut = z.infer<typeof profilePut>;
 
 /** Body of `POST /1.0/profiles`. */

@@ -15,6 +15,8 @@ export interface Project {
 export const projectPut = z
   .object({ config: z.record(z.string(), z.string()).optional(), description: z.string().optional() })
   .meta({ id: 'ProjectPut' });
+/** Of `PATCH`, where only what is there is changed. */
+export const projectPatch = projectPut.meta({ title: 'ProjectPut', goType: 'shared.Jmap' });
 export type ProjectPut = z.infer<typeof projectPut>;
 
 /** Body of `POST /1.0/projects`. */

@@ -67,6 +67,8 @@ export const storageVolumesPost = z.object({
   content_type: text,
   description: text,
   config,
+  /** Without a meaning here. */
+  restore: z.string().nullish(),
   source: storageVolumeSource.nullish(),
 }).meta({ id: 'StorageVolumesPost' });
 export type StorageVolumesPost = z.infer<typeof storageVolumesPost>;
@@ -76,7 +78,7 @@ export const storageVolumePut = z.object({ description: z.string().nullish(), co
 export type StorageVolumePut = z.infer<typeof storageVolumePut>;
 
 /** `POST /1.0/storage-pools/{name}/volumes/{type}/{volume}`: rename, move to another pool or member. */
-export const storageVolumePost = z.object({ name: text, pool: text, project: text, migration: z.boolean().nullish() }).meta({ id: 'StorageVolumePost' });
+export const storageVolumePost = z.object({ name: text, pool: text, project: text, migration: z.boolean().nullish(), volume_only: z.boolean().nullish(), target: z.looseObject({}).meta({ title: 'StorageVolumePostTarget' }).nullish() }).meta({ id: 'StorageVolumePost' });
 export type StorageVolumePost = z.infer<typeof storageVolumePost>;
 
 /** `GET /1.0/storage-pools/{name}/volumes/{type}/{volume}`. */
@@ -97,7 +99,7 @@ export interface StorageVolume {
 }
 
 /** `POST .../snapshots`. */
-export const storageVolumeSnapshotsPost = z.object({ name: text, expires_at: z.string().nullish() }).meta({ id: 'StorageVolumeSnapshotsPost' });
+export const storageVolumeSnapshotsPost = z.object({ name: text, expires_at: z.string().meta({ goType: 'time.Time' }).nullish() }).meta({ id: 'StorageVolumeSnapshotsPost' });
 export type StorageVolumeSnapshotsPost = z.infer<typeof storageVolumeSnapshotsPost>;
 
 /** `POST .../snapshots/{snapshot}`: another name. */
@@ -105,7 +107,7 @@ export const storageVolumeSnapshotPost = z.object({ name: text }).meta({ id: 'St
 export type StorageVolumeSnapshotPost = z.infer<typeof storageVolumeSnapshotPost>;
 
 /** `PUT` and `PATCH .../snapshots/{snapshot}`. */
-export const storageVolumeSnapshotPut = z.object({ description: z.string().nullish(), expires_at: z.string().nullish() }).meta({ id: 'StorageVolumeSnapshotPut' });
+export const storageVolumeSnapshotPut = z.object({ description: z.string().nullish(), expires_at: z.string().meta({ goType: 'time.Time' }).nullish() }).meta({ id: 'StorageVolumeSnapshotPut' });
 export type StorageVolumeSnapshotPut = z.infer<typeof storageVolumeSnapshotPut>;
 
 /** `GET .../snapshots/{snapshot}`. */

@@ -1,8 +1,10 @@
 import { Controller } from '@nestjs/common';
-import { certificatePut, certificatesPost, type CertificatePut, type CertificatesPost } from '#api-types';
+import { certificatePatch, certificatePut, certificatesPost, type CertificatePut, type CertificatesPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { AllowUntrusted, Body, Ctx, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
+import { AllowUntrusted, Body, Ctx, Delete, Get, IfMatch, LookFirst, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
 import { CertificatesService } from './certificates.service.js';
+
+const certificateFirst = LookFirst(CertificatesService, (certificates, { ctx, params }) => certificates.get(ctx, params['fingerprint'] ?? ''));
 
 @Controller('/1.0/certificates')
 export class CertificatesController {
@@ -25,12 +27,14 @@ export class CertificatesController {
   }
 
   @Put(':fingerprint')
+  @certificateFirst
   replace(@Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string, @Body({ schema: certificatePut }) body: CertificatePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.certificates.update(ctx, fingerprint, body, { patch: false, ifMatch });
   }
 
   @Patch(':fingerprint')
-  change(@Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string, @Body({ schema: certificatePut }) body: CertificatePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
+  @certificateFirst
+  change(@Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string, @Body({ schema: certificatePatch }) body: CertificatePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.certificates.update(ctx, fingerprint, body, { patch: true, ifMatch });
   }
 

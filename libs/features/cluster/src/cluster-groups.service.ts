@@ -81,7 +81,7 @@ export class ClusterGroups {
     });
   }
 
-  private assertClustered(): void {
+  assertClustered(): void {
     if (!this.local.clustered) throw invalid('This server is not clustered');
   }
 

@@ -47,6 +47,7 @@ export class ImageAliasesService {
 
   /** Absent fields stay. `invalid` for a field that is no text. */
   async amend(ctx: RequestContext, name: string, patch: Readonly<Record<string, unknown>>, ifMatch: string | undefined): Promise<void> {
+    this.get(ctx, name);
     for (const field of ['target', 'description']) {
       if (patch[field] !== undefined && typeof patch[field] !== 'string') throw invalid(`\`${field}\` was not a string`);
     }

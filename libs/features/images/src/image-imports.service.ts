@@ -47,7 +47,11 @@ export class ImageImports {
     const project = grant?.project ?? ctx.project;
     this.requireProject(project);
     const type = body.contentType.split(';')[0]!.trim().toLowerCase();
-    if (type === 'application/json') return this.fromRequest(ctx, await validateBody<ImagesPost>(imagesPost, await body.json()));
+    if (type === 'application/json') {
+      const request = await validateBody<ImagesPost>(imagesPost, await body.json());
+      parseTime(request.expires_at);
+      return this.fromRequest(ctx, request);
+    }
     const received = await this.receive(body, type);
     const request = 'image' in received && ctx.trusted ? await this.hiddenRequest(received.image) : undefined;
     if (request !== undefined) return this.fromRequest(ctx, request);

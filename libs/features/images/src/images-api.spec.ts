@@ -186,6 +186,7 @@ describe('/1.0/images/aliases', () => {
     await world.client.post('/1.0/images/aliases', { name: 'a/b', target: sha256(one).slice(0, 12), description: 'dd' });
     expect(await get('/1.0/images/aliases/a%2Fb')).toEqual({ description: 'dd', target: sha256(one), name: 'a/b', type: 'container' });
     await world.client.put('/1.0/images/aliases/a%2Fb', { target: sha256(two) });
+    await expect(world.client.patch('/1.0/images/aliases/a%2Fb', { target: 3 })).rejects.toMatchObject({ message: '`target` was not a string' });
     await world.client.patch('/1.0/images/aliases/a%2Fb', { description: 'new' });
     await world.client.post('/1.0/images/aliases/a%2Fb', { name: 'c' });
     expect((await image(sha256(two))).aliases).toEqual([{ name: 'c', description: 'new' }]);
@@ -203,7 +204,7 @@ describe('/1.0/images/aliases', () => {
     ['POST', '', { name: 'x', target: 'abc' }, 'Image not found'],
     ['PUT', '/nope', { target: 'e' }, 'Image alias not found'],
     ['PUT', '/nope', {}, 'The target field is required'],
-    ['PATCH', '/nope', { target: 3 }, '`target` was not a string'],
+    ['PATCH', '/nope', { target: 3 }, 'Image alias not found'],
   ])('%s %s %j is refused', async (method, path, body, message) => {
     await expect(world.client.call(method, `/1.0/images/aliases${path}`, { body })).rejects.toMatchObject({ message });
   });

@@ -222,6 +222,10 @@ export class NetworksService {
   }
 
   /** With LXD's prefix for requests that change something. */
+  toChange(project: string, name: string): NetworkRow {
+    return this.loaded(this.projects.owner(project), name);
+  }
+
   private loaded(project: string, name: string): NetworkRow {
     try {
       return this.networks.get(this.database.read, project, name);

@@ -1,8 +1,11 @@
 import { Controller } from '@nestjs/common';
-import { profilePost, profilePut, profilesPost, type Profile, type ProfilePost, type ProfilePut, type ProfilesPost } from '#api-types';
+import { profilePatch, profilePost, profilePut, profilesPost, type Profile, type ProfilePost, type ProfilePut, type ProfilesPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, Ctx, DecidesInTransaction, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
+import { Body, Ctx, DecidesInTransaction, Delete, Get, IfMatch, LookFirst, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
 import { ProfileViews } from './profile-views.service.js';
+import { ProfilesService } from './profiles.service.js';
+
+const ownerFirst = LookFirst(ProfilesService, (profiles, { ctx }) => profiles.owner(ctx.project));
 
 @Controller('1.0/profiles')
 export class ProfilesController {
@@ -14,6 +17,7 @@ export class ProfilesController {
   }
 
   @Post()
+  @ownerFirst
   @DecidesInTransaction()
   create(@Ctx() ctx: RequestContext, @Body({ schema: profilesPost }) body: ProfilesPost): Promise<ApiResponse> {
     return this.profiles.create(ctx, body);
@@ -25,18 +29,21 @@ export class ProfilesController {
   }
 
   @Put(':name')
+  @LookFirst(ProfilesService, (profiles, { ctx, params }) => profiles.toUpdate(ctx.project, params['name'] ?? '', false))
   @DecidesInTransaction()
   replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: profilePut }) body: ProfilePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.profiles.update(ctx, name, body, { patch: false, ifMatch });
   }
 
   @Patch(':name')
+  @LookFirst(ProfilesService, (profiles, { ctx, params }) => profiles.toUpdate(ctx.project, params['name'] ?? '', true))
   @DecidesInTransaction()
-  change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: profilePut }) body: ProfilePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
+  change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: profilePatch }) body: ProfilePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.profiles.update(ctx, name, body, { patch: true, ifMatch });
   }
 
   @Post(':name')
+  @ownerFirst
   @DecidesInTransaction()
   rename(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: profilePost }) body: ProfilePost): Promise<ApiResponse> {
     return this.profiles.rename(ctx, name, body);

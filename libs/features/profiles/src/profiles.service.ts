@@ -106,7 +106,7 @@ export class ProfilesService implements OnModuleInit {
   /** @throws `internal` naming the instances that did not take the change, which is kept all the same (LXD). */
   async update(ctx: RequestContext, name: string, body: ProfilePut, { patch, ifMatch }: ProfileUpdate): Promise<void> {
     const change = await this.transactions.run(ctx, (tx) => {
-      const before = this.find(tx.sql, ctx.project, name, patch ? `Failed to retrieve profile="${name}"` : `Failed to retrieve profile "${name}"`);
+      const before = this.toUpdate(ctx.project, name, patch, tx.sql);
       checkEtag(ifMatch, profileEtag(before));
       const wanted = patch ? merge(before, body) : { description: body.description ?? '', config: body.config ?? {}, devices: body.devices ?? {} };
       this.validate(tx.sql, ctx.project, wanted);
@@ -146,6 +146,11 @@ export class ProfilesService implements OnModuleInit {
       this.repository.delete(tx, row.id);
       this.announce(ctx, tx, 'profile-deleted', row.project, this.url(row));
     });
+  }
+
+  /** @throws `not-found`, worded by what is to be done with it. */
+  toUpdate(project: string, name: string, patch: boolean, sql: Sql = this.database.read): ProfileRow {
+    return this.find(sql, project, name, patch ? `Failed to retrieve profile="${name}"` : `Failed to retrieve profile "${name}"`);
   }
 
   private find(sql: Sql, project: string, name: string, context: string): ProfileRow {

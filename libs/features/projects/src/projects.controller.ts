@@ -1,8 +1,10 @@
 import { Controller } from '@nestjs/common';
-import { projectPost, projectPut, projectsPost, type Project, type ProjectPost, type ProjectPut, type ProjectsPost, type ProjectState } from '#api-types';
+import { projectPatch, projectPost, projectPut, projectsPost, type Project, type ProjectPost, type ProjectPut, type ProjectsPost, type ProjectState } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, Ctx, DecidesInTransaction, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
+import { Body, Ctx, DecidesInTransaction, Delete, Get, IfMatch, LookFirst, Param, Patch, Post, Put, Query, type ApiResponse } from '#platform/http';
 import { ProjectViews } from './project-views.service.js';
+
+const projectFirst = LookFirst(ProjectViews, (projects, { params }) => projects.get(params['name'] ?? ''));
 
 @Controller('1.0/projects')
 export class ProjectsController {
@@ -25,14 +27,16 @@ export class ProjectsController {
   }
 
   @Put(':name')
+  @projectFirst
   @DecidesInTransaction()
   replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: projectPut }) body: ProjectPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.projects.update(ctx, name, body, { patch: false, ifMatch });
   }
 
   @Patch(':name')
+  @projectFirst
   @DecidesInTransaction()
-  change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: projectPut }) body: ProjectPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
+  change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: projectPatch }) body: ProjectPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     return this.projects.update(ctx, name, body, { patch: true, ifMatch });
   }
 

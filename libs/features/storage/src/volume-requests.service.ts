@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { instanceVolumeKeys } from '#config-schema';
 import type { StorageVolume, StorageVolumePut, StorageVolumeState } from '#api-types';
-import { internal, invalid, notFound, projectPrefixed, type RequestContext } from '#kernel';
+import { internal, invalid, notFound, projectPrefixed, wrap, type RequestContext } from '#kernel';
 import { Peers, StorageDriver, type VolumeSpec, type VolumeUsage } from '#ports';
 import { Database, TransactionRunner } from '#platform/database';
 import { checkEtag } from '#platform/http';
@@ -58,9 +58,7 @@ export class VolumeRequests {
   }
 
   get(pool: string, type: string, project: string, name: string, target = ''): VolumeRow {
-    const key = this.key(pool, type, project, name, target);
-    this.pools.get(pool);
-    return this.volumes.located(this.database.read, key);
+    return this.volumes.located(this.database.read, this.key(pool, type, project, name, target));
   }
 
   api(row: VolumeRow): StorageVolume {
@@ -74,9 +72,8 @@ export class VolumeRequests {
   async state(pool: string, type: string, project: string, name: string, target = ''): Promise<StorageVolumeState> {
     const key = this.key(pool, type, project, name, target);
     if (key.type === 'image') throw invalid('Invalid storage volume type "image"');
-    this.pools.get(pool);
     const row = this.volumes.locate(this.database.read, key);
-    if (row === undefined) throw notFound(key.type === 'custom' ? 'Storage pool volume not found' : 'Instance not found');
+    if (row === undefined) throw notFound(key.type === 'custom' ? `Storage volume "${name}" in project "${key.project}" of type "custom" does not exist on pool "${pool}": Storage volume not found` : 'Instance not found');
     const usage = await this.peers.call<VolumeUsage>(row.memberId, 'storage.describe-volume', volumeName(row), { timeoutMs: 0 });
     if (usage.usedBytes < 0) throw internal('Not supported');
     return { usage: { used: usage.usedBytes, total: usage.totalBytes } };
@@ -107,11 +104,21 @@ export class VolumeRequests {
     });
   }
 
-  /** Reads the parts of a URL; image volumes are found from every project, custom ones in the project whose volumes this one uses. */
+  /** Reads the parts of a URL, whose pool must be there; image volumes are found from every project, custom ones in the project whose volumes this one uses. */
   key(pool: string, type: string, project: string, name: string, target = ''): VolumeKey {
     const kind: VolumeType = volumeType(type);
-    const owner = kind === 'image' ? imageProject : kind === 'custom' ? this.projects.volumeProject(project) : project;
+    const owner = kind === 'image' ? imageProject : kind === 'custom' ? this.customProject(project) : project;
+    this.pools.get(pool);
     return { pool, type: kind, project: owner, name, memberId: this.cluster.memberNamed(target)?.id };
+  }
+
+  /** Whose custom volumes a project sees. @throws `not-found` in LXD's words. */
+  customProject(project: string): string {
+    try {
+      return this.projects.volumeProject(project);
+    } catch (error) {
+      throw wrap(error, `Failed to load project "${project}"`);
+    }
   }
 
   private specHere(request: unknown): VolumeSpec {

@@ -2,14 +2,14 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest, Agent, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Controller, Global, Module } from '@nestjs/common';
+import { Controller, Global, Injectable, Module } from '@nestjs/common';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Logger, notFound, SilentLogger, withProject, type RequestContext } from '#kernel';
 import { Authenticator, ClusterCertificates } from '#platform/auth';
 import { createApiApp, type ApiApp } from './create-api-app.js';
-import { AllowUntrusted, Body, Ctx, Delete, Get, IfMatch, Param, Post, Put, Query, RawBody, Streaming, type RawRequestBody } from './decorators.js';
+import { AllowUntrusted, Body, Ctx, Delete, Get, IfMatch, LookFirst, Param, Post, Put, Query, RawBody, Streaming, WholeBody, type RawRequestBody } from './decorators.js';
 import { checkEtag } from './etag.js';
 import { HttpModule } from './http.module.js';
 import { createdResponse, emptyResponse, operationResponse, streamResponse, syncResponse, type ApiResponse } from './responses.js';
@@ -18,6 +18,11 @@ import { WebSocketRouter } from './websocket-router.js';
 const thingPost = z.object({ name: z.string().default(''), size: z.number().int().optional(), config: z.record(z.string(), z.string()).default({}) }).meta({ id: 'ThingPost' });
 const aborted: string[] = [];
 
+@Injectable()
+class Shelf {
+  require(name = ''): void { if (name !== 'there') throw notFound('Thing not found'); }
+}
+
 @Controller()
 class ThingsController {
   @Get('/') @AllowUntrusted() root(): string[] { return ['/1.0']; }
@@ -25,6 +30,8 @@ class ThingsController {
   @Get('/1.0/things/:name') one(@Param('name') name: string): ApiResponse { return syncResponse({ name, html: '<a&b>' }, { etag: { name } }); }
   @Put('/1.0/things/:name') put(@Param('name') name: string, @IfMatch() match?: string): ApiResponse { checkEtag(match, { name }); return emptyResponse(); }
   @Post('/1.0/things') create(@Body({ schema: thingPost }) body: z.infer<typeof thingPost>): ApiResponse { return body.name === 'op' ? operationResponse({ id: 'u', api: () => ({ id: 'u' }) }) : createdResponse(`/1.0/things/${body.name}`); }
+  @Put('/1.0/shelf/:name') @LookFirst(Shelf, (shelf, { params }) => shelf.require(params['name'])) shelve(@Body({ schema: thingPost }) body: z.infer<typeof thingPost>): unknown { return body; }
+  @Post('/1.0/whole') @WholeBody() whole(@Body({ schema: thingPost }) body: z.infer<typeof thingPost>): unknown { return body; }
   @Delete('/1.0/things/:name') remove(): void { throw notFound('Thing not found'); }
   @Get('/1.0/broken') broken(): void { (undefined as unknown as { x: () => void }).x(); }
   @Post('/1.0/bytes') @Streaming() async bytes(@RawBody() body: RawRequestBody): Promise<unknown> { let n = 0; for await (const c of body.stream) n += (c as Buffer).length; return { n, type: body.contentType, size: body.size }; }
@@ -47,7 +54,7 @@ class ThingsController {
 })
 class FakesModule {}
 
-@Module({ imports: [FakesModule, HttpModule], controllers: [ThingsController] })
+@Module({ imports: [FakesModule, HttpModule], controllers: [ThingsController], providers: [Shelf] })
 class TestModule {}
 
 let api: ApiApp;
@@ -129,6 +136,22 @@ describe('the envelope', () => {
 });
 
 describe('bodies', () => {
+  it('are refused only where what the request names is there', async () => {
+    for (const body of [undefined, '{', '[]', '{"name":5}']) {
+      expect((await call('PUT', '/1.0/shelf/gone', body)).text).toBe(errorText(404, 'Thing not found'));
+      expect((await call('PUT', '/1.0/shelf/there', body)).status).toBe(400);
+    }
+    expect((await call('PUT', '/1.0/shelf/gone', '{}')).status).toBe(200);
+  });
+
+  it('may have to be one value and nothing else', async () => {
+    const refused = async (body?: string): Promise<string> => (await call('POST', '/1.0/whole', body)).text;
+    for (const body of [undefined, '', ' ', '{', '{"a":']) expect(await refused(body)).toBe(errorText(400, 'unexpected end of JSON input'));
+    expect(await refused('{} x')).toBe(errorText(400, "invalid character 'x' after top-level value"));
+    expect(await refused('x')).toBe(errorText(400, "invalid character 'x' looking for beginning of value"));
+    expect((await call('POST', '/1.0/whole', ' {} ')).status).toBe(200);
+  });
+
   it('are JSON whatever the content type says, and refused in the words of LXD', async () => {
     const cases: [string, string][] = [
       ['', 'EOF'],

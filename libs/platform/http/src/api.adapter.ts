@@ -1,18 +1,20 @@
+import type { Type } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createServer, type RequestListener } from 'node:http';
 import type { Readable } from 'node:stream';
-import { forbidden, internal, notFound, notImplemented, type Logger } from '#kernel';
+import { forbidden, internal, invalid, messageOf, notFound, notImplemented, type Logger } from '#kernel';
 import { admit, originalIdentity, type Authenticator, type Identity } from '#platform/auth';
 import type { CorsSettings } from './cors.js';
 import { describeError, encodeError } from './error-response.js';
 import { maxJsonBytes, readText } from './json-body.js';
-import { parseJsonBody } from './json-syntax.rules.js';
+import { parseJsonBody, parseWholeJsonBody } from './json-syntax.rules.js';
 import { isAllProjects } from './query-parameters.js';
 import { declaredSizeOf } from './raw-body.js';
+import { isOfBody, ofBody } from './refused-bodies.js';
 import { contextOf, HttpRequestContext, setContext } from './request-context.js';
 import type { RequestRouter } from './request-router.js';
-import type { ApiRouteConfig } from './route-config.js';
+import type { ApiRouteConfig, FirstLook, NamedByRequest } from './route-config.js';
 import { sendJson, sendResult } from './send-response.js';
 import type { WebSocketRouter } from './websocket-router.js';
 
@@ -24,6 +26,8 @@ export interface AdapterServices {
   /** What the configuration says about access; read for each request. */
   readonly policy: { readonly cors: CorsSettings; readonly openPaths: readonly string[] };
   readonly logger: Logger;
+  /** A provider of the application. */
+  readonly resolve: <T>(service: Type<T>) => T;
 }
 
 /** Headers a handler may have set for the answer that is not sent. */
@@ -93,8 +97,20 @@ export class ApiAdapter extends FastifyAdapter {
     return undefined as never;
   }
 
-  /** Sends anything thrown as the error envelope. */
+  /** Sends anything thrown as the error envelope; a body's fault only when nothing comes before it. */
   sendError(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+    const { firstLooks = [], wholeBody } = request.routeOptions.config as ApiRouteConfig;
+    if (!isOfBody(error)) return this.send(request, reply, error);
+    if (firstLooks.length > 0) void this.look(request, firstLooks).then(() => error, (missing: unknown) => missing).then((what) => this.send(request, reply, what));
+    else this.send(request, reply, wholeBody === true && messageOf(error) === 'EOF' ? invalid('unexpected end of JSON input') : error);
+  }
+
+  private async look(request: FastifyRequest, looks: readonly FirstLook[]): Promise<void> {
+    const named: NamedByRequest = { ctx: contextOf(request.raw), params: request.params as Record<string, string>, query: request.query as Record<string, string> };
+    for (const { service, look } of looks) await look(this.bound().resolve(service), named);
+  }
+
+  private send(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
     if (reply.sent) {
       this.bound().logger.error('Request failed after its answer had begun', { url: request.url, error: String(error) });
       reply.raw.destroy();
@@ -172,9 +188,10 @@ export class ApiAdapter extends FastifyAdapter {
     readText(payload, declaredSizeOf(request)).then(
       (text) => {
         try {
-          done(null, text === '' ? undefined : parseJsonBody(text));
+          if (route.wholeBody === true) done(null, parseWholeJsonBody(text));
+          else done(null, text === '' ? undefined : parseJsonBody(text));
         } catch (error) {
-          done(error as Error);
+          done(ofBody(error) as Error);
         }
       },
       (error: unknown) => done(error as Error),

@@ -12,6 +12,9 @@ const schema = z
     devices: z.record(z.string(), z.record(z.string(), z.string())).optional(),
     profiles: z.array(z.string()).nullable().optional(),
     source: source.optional(),
+    expires_at: z.string().meta({ goType: 'time.Time' }).nullish(),
+    user: z.number().int().meta({ goType: 'uint32' }).optional(),
+    templates: z.record(z.string(), z.object({}).meta({ title: 'Template', pointer: true })).optional(),
   })
   .meta({ id: 'InstancesPost' });
 
@@ -28,6 +31,11 @@ describe('validateBody', () => {
     [{ config: [] }, 'json: cannot unmarshal array into Go struct field InstancesPost.config of type map[string]string'],
     [{ config: { a: 5 } }, 'json: cannot unmarshal number into Go struct field InstancesPost.config of type string'],
     [{ devices: { a: 3 } }, 'json: cannot unmarshal number into Go struct field InstancesPost.devices of type map[string]string'],
+    [{ expires_at: 5 }, 'parsing time "5" as "\\"2006-01-02T15:04:05Z07:00\\"": cannot parse "5" as "\\""'],
+    [{ user: 'a' }, 'json: cannot unmarshal string into Go struct field InstancesPost.user of type uint32'],
+    [{ templates: 'a' }, 'json: cannot unmarshal string into Go struct field InstancesPost.templates of type map[string]*api.Template'],
+    [{ templates: { a: 'b' } }, 'json: cannot unmarshal string into Go struct field InstancesPost.templates of type api.Template'],
+    [undefined, 'EOF'],
     ['x', 'json: cannot unmarshal string into Go value of type api.InstancesPost'],
     [true, 'json: cannot unmarshal bool into Go value of type api.InstancesPost'],
   ])('refuses %j', async (body, message) => {

@@ -48,6 +48,9 @@ function fit(schema: SchemaNode, value: unknown, place: Place): unknown {
       if (!Array.isArray(value)) refuse(value, node, place);
       return value.map((v) => (v === null ? zeroOf(def.element) : fit(def.element ?? {}, v, place)));
     case 'string':
+      if (typeof value !== 'string' && typeName(node) === 'time.Time') refuseTime(value);
+      if (typeof value !== 'string') refuse(value, node, place);
+      return value;
     case 'boolean':
       if (typeof value !== def.type) refuse(value, node, place);
       return value;
@@ -111,6 +114,11 @@ function nameOf(schema: SchemaNode): string {
   return typeof name === 'string' ? name : '';
 }
 
+/** Structures that LXD keeps by pointer in maps say so. */
+function pointed(schema: SchemaNode | undefined): string {
+  return schema !== undefined && unwrap(schema).meta?.()?.pointer === true ? '*' : '';
+}
+
 /** The Go type the decoder names for a schema. */
 function typeName(schema: SchemaNode | undefined): string {
   const node = schema === undefined ? {} : unwrap(schema);
@@ -127,7 +135,7 @@ function typeName(schema: SchemaNode | undefined): string {
     case 'array':
       return `[]${typeName(def.element)}`;
     case 'record':
-      return `map[string]${typeName(def.valueType)}`;
+      return `map[string]${pointed(def.valueType)}${typeName(def.valueType)}`;
     case 'object':
       return `api.${nameOf(node)}`;
     default:
@@ -140,6 +148,12 @@ function kindOf(value: unknown, schema: SchemaNode): string {
   if (typeof value === 'boolean') return 'bool';
   if (typeof value === 'number') return unwrap(schema)._zod?.def.type === 'number' ? `number ${value}` : 'number';
   return typeof value;
+}
+
+/** Times decode themselves: from the text of the JSON, whatever it is. */
+function refuseTime(value: unknown): never {
+  const text = JSON.stringify(JSON.stringify(value));
+  throw invalid(`parsing time ${text} as "\\"2006-01-02T15:04:05Z07:00\\"": cannot parse ${text} as "\\""`);
 }
 
 function refuse(value: unknown, schema: SchemaNode, place: Place): never {

@@ -1,6 +1,7 @@
 import type { ArgumentMetadata, PipeTransform } from '@nestjs/common';
 import { invalid } from '#kernel';
 import { fitToSchema } from './body-shape.rules.js';
+import { ofBody } from './refused-bodies.js';
 
 interface StandardSchema {
   readonly '~standard': { validate(value: unknown): StandardResult | Promise<StandardResult> };
@@ -19,14 +20,14 @@ export class BodyPipe implements PipeTransform {
   transform(value: unknown, metadata: ArgumentMetadata): unknown {
     const { schema } = metadata as ArgumentMetadata & { schema?: StandardSchema };
     if (schema === undefined || metadata.type !== 'body') return value;
-    if (value === undefined) throw invalid('EOF');
-    return validateBody(schema, value);
+    return validateBody(schema, value).catch((error: unknown) => { throw ofBody(error); });
   }
 }
 
 /** The same for a body read by other means, such as `RawRequestBody.json()`. `schema` is any Standard Schema (zod). */
 export async function validateBody<T>(schema: unknown, value: unknown): Promise<T> {
   const standard = schema as StandardSchema;
+  if (value === undefined) throw invalid('EOF');
   const first = await standard['~standard'].validate(value);
   if (first.issues === undefined) return first.value as T;
   const second = await standard['~standard'].validate(fitToSchema(schema, value));

@@ -26,7 +26,7 @@ export async function createApiApp(root: Type | DynamicModule): Promise<ApiApp> 
   const app = await NestFactory.create(root, adapter, { bodyParser: false, logger: new QuietNestLogger(), abortOnError: false });
   const logger = app.get(Logger);
   const server = app.get(HttpServer);
-  adapter.bind({ authenticator: app.get(Authenticator), websockets: app.get(WebSocketRouter), router: app.get(RequestRouter), policy: server, logger });
+  adapter.bind({ authenticator: app.get(Authenticator), websockets: app.get(WebSocketRouter), router: app.get(RequestRouter), policy: server, logger, resolve: (service) => app.get(service, { strict: false }) });
   server.attach(adapter.requestListener);
   app.useGlobalPipes(new BodyPipe());
   app.useGlobalFilters(new ErrorFilter(adapter));

@@ -1,10 +1,10 @@
-import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { internal, type RequestContext } from '#kernel';
 import { rawBodyOf, type RawRequestBody } from './raw-body.js';
 import { contextOf } from './request-context.js';
-import { mergeRouteConfig, type ApiRouteConfig } from './route-config.js';
+import { mergeRouteConfig, type ApiRouteConfig, type FirstLook, type NamedByRequest } from './route-config.js';
 
 export { Body, Delete, Get, Head, Param, Patch, Post, Put, Query } from '@nestjs/common';
 export type { RawRequestBody } from './raw-body.js';
@@ -56,4 +56,17 @@ export function LocalOnly(): MethodDecorator {
  */
 export function DecidesInTransaction(): MethodDecorator {
   return mergeRouteConfig({ decidesInTransaction: true });
+}
+
+/**
+ * A body that cannot be read is told only after `look` has found what the request names: a client that is wrong about both hears of the object, as from
+ * LXD. Requests with a good body never come here; their handler looks itself.
+ */
+export function LookFirst<T>(service: Type<T>, look: (service: T, request: NamedByRequest) => unknown): MethodDecorator {
+  return mergeRouteConfig({ firstLooks: [{ service, look } as FirstLook] });
+}
+
+/** Nothing may follow the JSON value in the body; elsewhere it is ignored, as LXD's decoder does it. */
+export function WholeBody(): MethodDecorator {
+  return mergeRouteConfig({ wholeBody: true });
 }

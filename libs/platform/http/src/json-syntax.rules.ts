@@ -1,4 +1,4 @@
-import { invalid } from '#kernel';
+import { invalid, messageOf } from '#kernel';
 
 /**
  * Reads the first JSON value of a text and ignores what follows it, as LXD's decoder does. `invalid` (400) with LXD's wording
@@ -13,6 +13,29 @@ export function parseJsonBody(text: string): unknown {
     const start = scanner.skipSpace(0);
     if (start >= text.length) throw invalid('EOF');
     return JSON.parse(text.slice(start, scanner.value(start))) as unknown;
+  }
+}
+
+/** The same for a text that holds one value and nothing else, in the words of LXD's other decoder. */
+export function parseWholeJsonBody(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    const scanner = new JsonScanner(text);
+    const start = scanner.skipSpace(0);
+    const end = start >= text.length ? -1 : endOf(scanner, start);
+    if (end < 0) throw invalid('unexpected end of JSON input');
+    return scanner.refuse(scanner.skipSpace(end), 'after top-level value');
+  }
+}
+
+/** Where the value at `start` ends; -1 when the text does before. */
+function endOf(scanner: JsonScanner, start: number): number {
+  try {
+    return scanner.value(start);
+  } catch (error) {
+    if (messageOf(error) === 'unexpected EOF') return -1;
+    throw error;
   }
 }
 
@@ -123,7 +146,7 @@ class JsonScanner {
   }
 
   /** LXD scans bytes, so a character outside ASCII is shown as its first byte. */
-  private refuse(at: number, where: string): never {
+  refuse(at: number, where: string): never {
     const byte = Buffer.from(this.text.slice(at, at + 2))[0] ?? 0;
     throw invalid(`invalid character ${quoteByte(byte)} ${where}`);
   }

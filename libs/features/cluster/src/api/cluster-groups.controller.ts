@@ -1,8 +1,10 @@
 import { Controller } from '@nestjs/common';
 import { clusterGroupPost, clusterGroupPut, clusterGroupsPost, type ClusterGroupPut, type ClusterGroupsPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, createdResponse, Ctx, DecidesInTransaction, Delete, emptyResponse, Get, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { Body, createdResponse, Ctx, DecidesInTransaction, Delete, emptyResponse, Get, LookFirst, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { ClusterGroups, groupUrl } from '../cluster-groups.service.js';
+
+const clusterFirst = LookFirst(ClusterGroups, (groups) => groups.assertClustered());
 
 @Controller('1.0/cluster/groups')
 export class ClusterGroupsController {
@@ -15,6 +17,7 @@ export class ClusterGroupsController {
   }
 
   @Post()
+  @clusterFirst
   @DecidesInTransaction()
   async create(@Ctx() ctx: RequestContext, @Body({ schema: clusterGroupsPost }) body: ClusterGroupsPost): Promise<ApiResponse> {
     await this.groups.create(ctx, body);
@@ -28,6 +31,7 @@ export class ClusterGroupsController {
   }
 
   @Put(':name')
+  @clusterFirst
   @DecidesInTransaction()
   async replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterGroupPut }) body: ClusterGroupPut): Promise<ApiResponse> {
     await this.groups.update(ctx, name, body, { patch: false });
@@ -35,6 +39,7 @@ export class ClusterGroupsController {
   }
 
   @Patch(':name')
+  @clusterFirst
   @DecidesInTransaction()
   async change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterGroupPut }) body: ClusterGroupPut): Promise<ApiResponse> {
     await this.groups.update(ctx, name, body, { patch: true });
@@ -42,6 +47,7 @@ export class ClusterGroupsController {
   }
 
   @Post(':name')
+  @clusterFirst
   @DecidesInTransaction()
   async rename(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterGroupPost }) body: { name: string }): Promise<ApiResponse> {
     await this.groups.rename(ctx, name, body.name);

@@ -4,13 +4,15 @@ import {
 } from '#api-types';
 import { isTrue, notImplemented, type RequestContext } from '#kernel';
 import {
-  apiUrl, Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
+  apiUrl, Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse, LookFirst,
 } from '#platform/http';
 import { ClusterEvacuation } from '../cluster-evacuation.service.js';
 import { ClusterMembers } from '../cluster-members.service.js';
 import { JoinTokens } from '../join/join-tokens.service.js';
 import { MemberChanges } from '../member-changes.service.js';
 import { MemberRemoval } from '../member-removal.service.js';
+
+const clusterFirst = LookFirst(ClusterMembers, (members) => members.assertClustered());
 
 @Controller('1.0/cluster/members')
 export class ClusterMembersController {
@@ -42,12 +44,14 @@ export class ClusterMembersController {
   }
 
   @Put(':name')
+  @clusterFirst
   async replace(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterMemberPut }) body: ClusterMemberPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     await this.changes.update(ctx, name, body, { patch: false, ifMatch });
     return emptyResponse();
   }
 
   @Patch(':name')
+  @clusterFirst
   async change(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterMemberPut }) body: ClusterMemberPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     await this.changes.update(ctx, name, body, { patch: true, ifMatch });
     return emptyResponse();
@@ -72,6 +76,7 @@ export class ClusterMembersController {
   }
 
   @Post(':name/state')
+  @LookFirst(ClusterMembers, (members, { params }) => members.get(params['name'] ?? ''))
   async changeState(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: clusterMemberStatePost }) body: ClusterMemberStatePost): Promise<ApiResponse> {
     return operationResponse(await this.evacuation.change(ctx, name, body));
   }

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { imageAliasesEntryPatch, imageAliasesEntryPost, imageAliasesEntryPut, imageAliasesPost, type ImageAliasesEntryPost, type ImageAliasesEntryPut, type ImageAliasesPost } from '#api-types';
-import type { RequestContext } from '#kernel';
+import { notImplemented, type RequestContext } from '#kernel';
 import {
   AllowUntrusted, apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse,
   type ApiResponse,
@@ -22,6 +22,23 @@ export class ImageAliasesController {
   async create(@Ctx() ctx: RequestContext, @Body({ schema: imageAliasesPost }) body: ImageAliasesPost): Promise<ApiResponse> {
     await this.aliases.create(ctx, body);
     return createdResponse(apiUrl(['1.0', 'images', 'aliases', body.name], ctx.project));
+  }
+
+  // Without these an image called `aliases` would be meant.
+
+  @Put()
+  replaceAll(): never {
+    throw notImplemented('not implemented');
+  }
+
+  @Patch()
+  amendAll(): never {
+    throw notImplemented('not implemented');
+  }
+
+  @Delete()
+  deleteAll(): never {
+    throw notImplemented('not implemented');
   }
 
   @Get(':name')

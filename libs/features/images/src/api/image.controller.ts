@@ -3,12 +3,14 @@ import { imageExportPost, imagePatch, imagePut, type ImageExportPost, type Image
 import type { RequestContext } from '#kernel';
 import {
   AllowUntrusted, Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, Patch, Post, Put, Query, RequestHeader, syncResponse,
-  type ApiResponse,
+  type ApiResponse, LookFirst,
 } from '#platform/http';
 import { ImageExports } from '../image-exports.service.js';
 import { ImageTokens } from '../image-tokens.service.js';
 import { ImageUpdates } from '../image-updates.service.js';
 import { ImagesService, type ImageRow } from '../images.service.js';
+
+const imageFirst = LookFirst(ImagesService, (images, { ctx, params }) => images.resolve(ctx, ctx.project, { fingerprint: params['fingerprint'] ?? '' }));
 
 /** `/1.0/images/{fingerprint}` and what lies below it. The fingerprint may be cut short. */
 @Controller('/1.0/images/:fingerprint')
@@ -28,6 +30,7 @@ export class ImageController {
   }
 
   @Put()
+  @imageFirst
   async replace(
     @Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string, @Body({ schema: imagePut }) body: ImagePut, @IfMatch() ifMatch?: string,
   ): Promise<ApiResponse> {
@@ -36,6 +39,7 @@ export class ImageController {
   }
 
   @Patch()
+  @imageFirst
   async amend(
     @Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string, @Body({ schema: imagePatch }) body: ImagePatch, @IfMatch() ifMatch?: string,
   ): Promise<ApiResponse> {
@@ -57,6 +61,7 @@ export class ImageController {
   }
 
   @Post('export')
+  @imageFirst
   async push(@Ctx() ctx: RequestContext, @Param('fingerprint') fingerprint: string, @Body({ schema: imageExportPost }) body: ImageExportPost): Promise<ApiResponse> {
     return operationResponse(await this.exports.push(ctx, this.images.resolve(ctx, ctx.project, { fingerprint }), body));
   }

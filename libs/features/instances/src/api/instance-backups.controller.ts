@@ -4,6 +4,7 @@ import type { RequestContext } from '#kernel';
 import { Body, Ctx, Delete, filterList, Get, operationResponse, Param, parseRecursion, Post, Query, RequestHeader, type ApiResponse } from '#platform/http';
 import { BackupRequests } from '../backups/backup-requests.service.js';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
+import { instanceFirst, projectFirst } from './instance-first.js';
 import { collections, Tree } from './instance-tree.js';
 
 @Controller(collections.map((path) => `${path}/:name/backups`))
@@ -22,6 +23,8 @@ export class InstanceBackupsController {
   }
 
   @Post()
+  @projectFirst
+  @instanceFirst
   async create(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instanceBackupsPost }) body: InstanceBackupsPost): Promise<ApiResponse> {
     return operationResponse(await this.backups.create(ctx, await this.instances.get(ctx.project, name, tree), body));
   }
@@ -32,6 +35,7 @@ export class InstanceBackupsController {
   }
 
   @Post(':backup')
+  @instanceFirst
   async rename(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('backup') backup: string, @Body({ schema: instanceBackupPost }) body: InstanceBackupPost,
   ): Promise<ApiResponse> {

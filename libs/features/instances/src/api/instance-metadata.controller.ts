@@ -4,6 +4,7 @@ import { Body, Ctx, Delete, Get, IfMatch, Param, Patch, Post, Put, Query, RawBod
 import { InstancesService, type InstanceTree } from '../instances.service.js';
 import { instanceMetadataPatch, instanceMetadataPut, type InstanceMetadataPatch, type InstanceMetadataPut } from '../templates/instance-metadata.rules.js';
 import { InstanceMetadataService } from '../templates/instance-metadata.service.js';
+import { instanceFirst } from './instance-first.js';
 import { collections, Tree } from './instance-tree.js';
 
 /** What came with an instance's image, and may be changed since. */
@@ -20,6 +21,7 @@ export class InstanceMetadataController {
   }
 
   @Put()
+  @instanceFirst
   async replace(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: instanceMetadataPut }) body: InstanceMetadataPut,
   ): Promise<ApiResponse> {
@@ -27,6 +29,7 @@ export class InstanceMetadataController {
   }
 
   @Patch()
+  @instanceFirst
   async patch(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: instanceMetadataPatch }) body: InstanceMetadataPatch,
   ): Promise<ApiResponse> {

@@ -8,6 +8,7 @@ import { Body, Ctx, Delete, Get, IfMatch, operationResponse, Param, parseRecursi
 import { InstancesService, type InstanceTree } from '../instances.service.js';
 import { etagOfSnapshot, InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
+import { instanceFirst, projectFirst } from './instance-first.js';
 import { collections, Tree } from './instance-tree.js';
 
 @Controller(collections.map((path) => `${path}/:name/snapshots`))
@@ -27,6 +28,8 @@ export class InstanceSnapshotsController {
   }
 
   @Post()
+  @projectFirst
+  @instanceFirst
   async create(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instanceSnapshotsPost }) body: InstanceSnapshotsPost): Promise<ApiResponse> {
     return operationResponse(await this.requests.create(ctx, await this.instances.get(ctx.project, name, tree), body));
   }
@@ -39,6 +42,7 @@ export class InstanceSnapshotsController {
   }
 
   @Put(':snapshot')
+  @instanceFirst
   async replace(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('snapshot') snapshot: string,
     @Body({ schema: instanceSnapshotPut }) body: InstanceSnapshotPut, @IfMatch() ifMatch?: string,
@@ -48,6 +52,7 @@ export class InstanceSnapshotsController {
   }
 
   @Patch(':snapshot')
+  @instanceFirst
   async merge(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('snapshot') snapshot: string,
     @Body({ schema: instanceSnapshotPut }) body: InstanceSnapshotPut, @IfMatch() ifMatch?: string,
@@ -57,6 +62,7 @@ export class InstanceSnapshotsController {
   }
 
   @Post(':snapshot')
+  @instanceFirst
   async rename(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('snapshot') snapshot: string,
     @Body({ schema: instanceSnapshotPost }) body: InstanceSnapshotPost,

@@ -4,6 +4,7 @@ import type { RequestContext } from '#kernel';
 import { Body, Ctx, Get, operationResponse, Param, Put, type ApiResponse } from '#platform/http';
 import { InstanceStateChanges } from '../instance-state.service.js';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
+import { instanceFirst } from './instance-first.js';
 import { collections, Tree } from './instance-tree.js';
 
 @Controller(collections.map((path) => `${path}/:name/state`))
@@ -19,6 +20,7 @@ export class InstanceStateController {
   }
 
   @Put()
+  @instanceFirst
   async change(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instanceStatePut }) body: InstanceStatePut): Promise<ApiResponse> {
     return operationResponse(await this.states.change(ctx, await this.instances.get(ctx.project, name, tree), body));
   }

@@ -1,10 +1,11 @@
 import { Controller } from '@nestjs/common';
-import { instancePost, instancePut, type InstancePost, type InstancePut } from '#api-types';
+import { instancePatch, instancePost, instancePut, type InstancePost, type InstancePut } from '#api-types';
 import { LocalMember, type RequestContext } from '#kernel';
 import { Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { InstanceUpdate } from '../instance-update.service.js';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
 import { MoveRequests } from '../moves/move-requests.service.js';
+import { instanceFirst } from './instance-first.js';
 import { collections, Tree } from './instance-tree.js';
 
 @Controller(collections.map((path) => `${path}/:name`))
@@ -23,6 +24,7 @@ export class InstanceController {
   }
 
   @Put()
+  @instanceFirst
   async replace(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instancePut }) body: InstancePut, @IfMatch() ifMatch?: string,
   ): Promise<ApiResponse> {
@@ -31,8 +33,9 @@ export class InstanceController {
   }
 
   @Patch()
+  @instanceFirst
   async merge(
-    @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instancePut }) body: InstancePut, @IfMatch() ifMatch?: string,
+    @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Body({ schema: instancePatch }) body: InstancePut, @IfMatch() ifMatch?: string,
   ): Promise<ApiResponse> {
     await this.instances.get(ctx.project, name, tree);
     await this.updates.merge(ctx, { project: ctx.project, name, body, ifMatch, merge: true });
@@ -40,6 +43,7 @@ export class InstanceController {
   }
 
   @Post()
+  @instanceFirst
   async rename(
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Query('target') target: string | undefined,
     @Body({ schema: instancePost }) body: InstancePost,

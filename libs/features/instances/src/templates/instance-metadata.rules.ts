@@ -21,13 +21,15 @@ export interface InstanceMetadata {
 }
 
 const text = z.string().nullish().transform((value) => value ?? '');
-const seconds = z.int().nullish().transform((value) => value ?? 0);
+/** Of LXD's integers this is the wide one. */
+const int64 = z.int().meta({ goType: 'int64' });
+const seconds = int64.nullish().transform((value) => value ?? 0);
 const texts = z.record(z.string(), z.string());
 
 const templateBody = z.object({
   when: z.array(z.string()).nullish().transform((value) => value ?? []), create_only: z.boolean().nullish().transform((value) => value ?? false), template: text,
   properties: texts.nullish().transform((value) => value ?? {}),
-});
+}).meta({ title: 'ImageMetadataTemplate', pointer: true });
 
 /** `PUT /1.0/instances/{name}/metadata`: what is not there is emptied. */
 export const instanceMetadataPut = z.object({
@@ -38,8 +40,8 @@ export type InstanceMetadataPut = z.infer<typeof instanceMetadataPut>;
 
 /** `PATCH`: what is not there stays. */
 export const instanceMetadataPatch = z.object({
-  architecture: z.string().nullish(), creation_date: z.int().nullish(), expiry_date: z.int().nullish(), properties: texts.nullish(), templates: z.record(z.string(), templateBody).nullish(),
-}).meta({ id: 'ImageMetadataPatch' });
+  architecture: z.string().nullish(), creation_date: int64.nullish(), expiry_date: int64.nullish(), properties: texts.nullish(), templates: z.record(z.string(), templateBody).nullish(),
+}).meta({ title: 'ImageMetadata' });
 export type InstanceMetadataPatch = z.infer<typeof instanceMetadataPatch>;
 
 const nothing: InstanceMetadata = { architecture: '', creation_date: 0, expiry_date: 0, properties: null, templates: null };

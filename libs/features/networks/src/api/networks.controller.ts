@@ -2,10 +2,14 @@ import { Controller } from '@nestjs/common';
 import { networkPost, networkPut, networksPost, type NetworkPost, type NetworkPut, type NetworksPost } from '#api-types';
 import type { RequestContext } from '#kernel';
 import {
-  apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
+  apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, LookFirst, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
 } from '#platform/http';
+import { NetworkProjects } from '../network-projects.service.js';
 import { NetworksService } from '../networks.service.js';
 import { NetworkViews } from '../network-views.service.js';
+
+const projectFirst = LookFirst(NetworkProjects, (projects, { ctx }) => projects.owner(ctx.project));
+const networkFirst = LookFirst(NetworksService, (networks, { ctx, params }) => networks.toChange(ctx.project, params['name'] ?? ''));
 
 @Controller('1.0/networks')
 export class NetworksController {
@@ -18,6 +22,7 @@ export class NetworksController {
   }
 
   @Post()
+  @projectFirst
   async create(@Ctx() ctx: RequestContext, @Body({ schema: networksPost }) body: NetworksPost, @Query('target') target?: string): Promise<ApiResponse> {
     await this.networks.create(ctx, body, target);
     return createdResponse(apiUrl(['1.0', 'networks', body.name], ctx.project));
@@ -30,6 +35,7 @@ export class NetworksController {
   }
 
   @Put(':name')
+  @networkFirst
   async put(
     @Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkPut }) body: NetworkPut, @Query('target') target?: string,
   ): Promise<ApiResponse> {
@@ -38,6 +44,7 @@ export class NetworksController {
   }
 
   @Patch(':name')
+  @networkFirst
   async patch(
     @Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkPut }) body: NetworkPut, @Query('target') target?: string,
   ): Promise<ApiResponse> {
@@ -46,6 +53,7 @@ export class NetworksController {
   }
 
   @Post(':name')
+  @projectFirst
   async rename(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: networkPost }) body: NetworkPost): Promise<ApiResponse> {
     await this.networks.rename(ctx, name, body.name);
     return createdResponse(apiUrl(['1.0', 'networks', body.name], ctx.project));

@@ -2,9 +2,11 @@ import { Controller } from '@nestjs/common';
 import { storagePoolPut, storagePoolsPost, type ResourcesStoragePool, type StoragePoolPut, type StoragePoolsPost } from '#api-types';
 import { notImplemented, type RequestContext } from '#kernel';
 import {
-  apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse,
+  apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse, LookFirst,
 } from '#platform/http';
 import { PoolsService } from '../pools.service.js';
+
+const poolFirst = LookFirst(PoolsService, (pools, { params }) => pools.get(params['name'] ?? ''));
 
 @Controller('/1.0/storage-pools')
 export class StoragePoolsController {
@@ -34,6 +36,7 @@ export class StoragePoolsController {
   }
 
   @Put(':name')
+  @poolFirst
   async replace(
     @Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: storagePoolPut }) body: StoragePoolPut, @Query('target') target?: string, @IfMatch() ifMatch?: string,
   ): Promise<ApiResponse> {
@@ -42,6 +45,7 @@ export class StoragePoolsController {
   }
 
   @Patch(':name')
+  @poolFirst
   async merge(
     @Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: storagePoolPut }) body: StoragePoolPut, @Query('target') target?: string, @IfMatch() ifMatch?: string,
   ): Promise<ApiResponse> {

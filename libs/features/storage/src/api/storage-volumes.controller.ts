@@ -6,7 +6,7 @@ import {
 } from '#api-types';
 import type { RequestContext } from '#kernel';
 import {
-  Body, Ctx, Delete, emptyResponse, filterList, Get, IfMatch, isAllProjects, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, RawBody, RequestHeaders, Streaming, syncResponse, validateBody,
+  Body, Ctx, Delete, emptyResponse, filterList, Get, IfMatch, isAllProjects, LookFirst, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, RawBody, RequestHeaders, Streaming, syncResponse, validateBody,
   type ApiResponse, type RawRequestBody,
 } from '#platform/http';
 import { isArchive } from '../backups/archive-body.rules.js';
@@ -16,6 +16,8 @@ import { etagOfVolume, VolumeRequests } from '../volume-requests.service.js';
 import { OneVolume, type VolumeInUrl } from './volume-url.js';
 
 type ListQuery = Readonly<Record<string, string | undefined>>;
+
+const volumeFirst = LookFirst(VolumeRequests, (volumes, { ctx, params, query }) => volumes.key(params['pool'] ?? '', params['type'] ?? '', ctx.project, params['name'] ?? '', query['target']));
 
 @Controller('/1.0/storage-pools/:pool/volumes')
 export class StorageVolumesController {
@@ -37,6 +39,7 @@ export class StorageVolumesController {
   }
 
   @Post(':type')
+  @LookFirst(VolumeRequests, (volumes, { ctx, params }) => params['type'] === 'custom' && volumes.customProject(ctx.project))
   @Streaming()
   async createType(
     @Ctx() ctx: RequestContext, @Param('pool') pool: string, @Param('type') type: string, @RawBody() body: RawRequestBody, @RequestHeaders() headers: IncomingHttpHeaders,
@@ -57,12 +60,14 @@ export class StorageVolumesController {
   }
 
   @Put(':type/:name')
+  @volumeFirst
   async replace(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Body({ schema: storageVolumePut }) body: StorageVolumePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     await this.changes.replace(ctx, volume, body, ifMatch);
     return emptyResponse();
   }
 
   @Patch(':type/:name')
+  @volumeFirst
   async merge(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Body({ schema: storageVolumePut }) body: StorageVolumePut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     await this.changes.merge(ctx, volume, body, ifMatch);
     return emptyResponse();

@@ -4,11 +4,13 @@ import {
   type StorageVolumeSnapshotPost, type StorageVolumeSnapshotPut, type StorageVolumeSnapshotsPost,
 } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { Body, Ctx, Delete, emptyResponse, Get, IfMatch, LookFirst, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { requireCustom, VolumeSnapshotRequests } from '../custom/snapshots/volume-snapshot-requests.service.js';
 import { VolumeRequests } from '../volume-requests.service.js';
 import { etagOfVolumeSnapshot, VolumeSnapshotViews } from '../volume-snapshot-views.service.js';
 import { OneVolume, type VolumeInUrl } from './volume-url.js';
+
+const volumeFirst = LookFirst(VolumeRequests, (volumes, { ctx, params, query }) => volumes.key(params['pool'] ?? '', params['type'] ?? '', ctx.project, params['name'] ?? '', query['target']));
 
 /** Snapshots of instances are made and removed with their instances, here they are shown and described. */
 @Controller('/1.0/storage-pools/:pool/volumes/:type/:name/snapshots')
@@ -25,6 +27,7 @@ export class VolumeSnapshotsController {
   }
 
   @Post()
+  @volumeFirst
   async create(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Body({ schema: storageVolumeSnapshotsPost }) body: StorageVolumeSnapshotsPost): Promise<ApiResponse> {
     return operationResponse(await this.snapshots.create(ctx, this.custom(volume), { name: body.name, expiresAt: body.expires_at }));
   }
@@ -36,17 +39,20 @@ export class VolumeSnapshotsController {
   }
 
   @Post(':snapshot')
+  @volumeFirst
   async rename(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Param('snapshot') name: string, @Body({ schema: storageVolumeSnapshotPost }) body: StorageVolumeSnapshotPost): Promise<ApiResponse> {
     return operationResponse(await this.snapshots.rename(ctx, this.custom(volume), name, body.name));
   }
 
   @Put(':snapshot')
+  @volumeFirst
   async replace(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Param('snapshot') name: string, @Body({ schema: storageVolumeSnapshotPut }) body: StorageVolumeSnapshotPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     await this.snapshots.update(ctx, this.key(volume), name, body, { merge: false, ifMatch });
     return emptyResponse();
   }
 
   @Patch(':snapshot')
+  @volumeFirst
   async merge(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Param('snapshot') name: string, @Body({ schema: storageVolumeSnapshotPut }) body: StorageVolumeSnapshotPut, @IfMatch() ifMatch?: string): Promise<ApiResponse> {
     await this.snapshots.update(ctx, this.key(volume), name, body, { merge: true, ifMatch });
     return emptyResponse();

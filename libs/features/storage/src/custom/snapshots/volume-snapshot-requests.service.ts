@@ -75,6 +75,7 @@ export class VolumeSnapshotRequests {
   }
 
   async rename(ctx: RequestContext, key: VolumeKey, name: string, newName: string): Promise<OperationHandle> {
+    this.volume(this.database.read, key);
     checkVolumeName(newName);
     checkVolumeSnapshotName(newName);
     const { volume } = this.snapshot(this.database.read, key, name);
