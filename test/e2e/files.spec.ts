@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -174,6 +174,7 @@ describe.skipIf(skip !== '')('an attacker inside', () => {
       expect(/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1]).toBe('000000000000001b');
       expect(/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1]).toBe('0000000000000000');
       expect(/^NoNewPrivs:\s*1$/m.test(status)).toBe(true);
+      expect(/^Seccomp:\s*2$/m.test(status)).toBe(true);
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       if (words.includes('mapped') || words.includes('plain')) {
         expect(readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n')).toHaveLength(1);
@@ -182,6 +183,23 @@ describe.skipIf(skip !== '')('an attacker inside', () => {
       expect(readlinkSync(`/proc/${pid}/root`)).toBe('/');
       expect(existsSync(`/proc/${pid}/root${outside}`)).toBe(false);
     }
+  });
+});
+
+describe.skipIf(skip !== '')('whoever runs code of theirs in the server', () => {
+  const native = join(import.meta.dirname, '../../libs/host/native');
+
+  it.each(['listener', 'connection'])('can ask the kernel for nothing but files, as its %s', (which) => {
+    const program = join(target.root, `filter-${which}`);
+    execFileSync('gcc', ['-o', program, join(import.meta.dirname, '../support/filter-try.c'), `${native}/files/filter.c`, `${native}/process/process.c`]);
+    const answers = Object.fromEntries(execFileSync(program, [which], { encoding: 'utf8' }).trim().split('\n').map((line) => [line.slice(0, line.lastIndexOf(' ')), line.slice(line.lastIndexOf(' ') + 1)]));
+
+    const allowed = Object.keys(answers).filter((call) => answers[call] === 'allowed').sort();
+    expect(allowed).toEqual(which === 'listener' ? ['fork', 'kill', 'memory', 'openat2', 'wait4'] : ['memory', 'openat2']);
+    // What is refused is refused by the filter, not for its arguments.
+    const refusals = new Set(Object.entries(answers).filter(([call]) => call !== 'seccomp').map(([, answer]) => answer));
+    expect([...refusals].sort()).toEqual(['ENOSYS', 'EPERM', 'allowed']);
+    expect(Object.keys(answers).length).toBeGreaterThan(18);
   });
 });
 

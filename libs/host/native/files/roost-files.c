@@ -5,9 +5,9 @@
  *   roost-files SOCKET UID GID tree PATH MAP mapped|plain a directory that nobody has mounted
  *
  * The process lives in the container's mount and user namespaces (or in one of its own, where the tree is all there is), but not in its pid
- * namespace: nothing inside can see it. It opens regular files and directories only, keeps no privilege but those over files, and serves
- * each connection in a process of its own. One line, `ready`, on standard output; a byte on standard input counts as use, its end ends all.
- * Without use it ends by itself.
+ * namespace: nothing inside can see it. It opens regular files and directories only, keeps no privilege but those over files and no system
+ * calls but those it needs, and serves each connection in a process of its own. One line, `ready`, on standard output; a byte on standard
+ * input counts as use, its end ends all. Without use it ends by itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -78,6 +78,7 @@ static void start_client(int connection)
 		dup2(connection, CONNECTION);
 		syscall(SYS_close_range, HOST_PROC + 1, ~0U, 0);
 		open_root();
+		confine_connection();
 		serve_connection();
 	}
 	if (pid < 0) {
@@ -182,6 +183,7 @@ int main(int argc, char **argv)
 	else
 		enter_tree(argv[5], argv[6], strcmp(argv[7], "mapped") == 0);
 	drop_privileges();
+	confine_listener();
 	if (write(STDOUT_FILENO, "ready\n", 6) != 6)
 		return 1;
 	close(STDOUT_FILENO);

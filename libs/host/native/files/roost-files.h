@@ -19,6 +19,12 @@ void enter_tree(const char *path, const char *map, bool mapped);
 /* Gives up what the work on files does not take. */
 void drop_privileges(void);
 
+/* filter.c: the system calls that are left, from now on. Neither returns on failure; privileges must be dropped before. */
+
+void confine_listener(void);
+/* Fewer still, for a process that serves one connection. */
+void confine_connection(void);
+
 /* paths.c: paths are the client's, and never lead out of the root. All return -1 with errno. */
 
 void open_root(void);
