@@ -152,7 +152,7 @@ export const storagePoolVolumeBackupsPost = z
     /** `none`, or a program with its options; empty for `backups.compression_algorithm`. */
     compression_algorithm: z.string().optional(),
   })
-  .meta({ id: 'StoragePoolVolumeBackupsPost' });
+  .meta({ id: 'StoragePoolVolumeBackupsPost', goType: 'shared.Jmap' });
 export type StoragePoolVolumeBackupsPost = z.infer<typeof storagePoolVolumeBackupsPost>;
 
 /** `POST .../backups/{backup}` of a volume: a rename. */

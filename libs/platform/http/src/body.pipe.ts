@@ -20,13 +20,20 @@ export class BodyPipe implements PipeTransform {
   transform(value: unknown, metadata: ArgumentMetadata): unknown {
     const { schema } = metadata as ArgumentMetadata & { schema?: StandardSchema };
     if (schema === undefined || metadata.type !== 'body') return value;
-    return validateBody(schema, value).catch((error: unknown) => { throw ofBody(error); });
+    return validateBody(schema, value);
   }
 }
 
 /** The same for a body read by other means, such as `RawRequestBody.json()`. `schema` is any Standard Schema (zod). */
 export async function validateBody<T>(schema: unknown, value: unknown): Promise<T> {
-  const standard = schema as StandardSchema;
+  try {
+    return await validated<T>(schema as StandardSchema, schema, value);
+  } catch (error) {
+    throw ofBody(error);
+  }
+}
+
+async function validated<T>(standard: StandardSchema, schema: unknown, value: unknown): Promise<T> {
   if (value === undefined) throw invalid('EOF');
   const first = await standard['~standard'].validate(value);
   if (first.issues === undefined) return first.value as T;

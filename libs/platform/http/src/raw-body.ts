@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { parseJsonBody } from './json-syntax.rules.js';
 import { readText } from './json-body.js';
+import { ofBody } from './refused-bodies.js';
 
 /** A request body nobody has read; the route decides whether it is JSON or bytes. */
 export interface RawRequestBody {
@@ -24,7 +25,11 @@ export function rawBodyOf(request: FastifyRequest): RawRequestBody {
     size,
     async json() {
       const text = await readText(request.raw, size);
-      return text === '' ? undefined : parseJsonBody(text);
+      try {
+        return text === '' ? undefined : parseJsonBody(text);
+      } catch (error) {
+        throw ofBody(error);
+      }
     },
   };
 }

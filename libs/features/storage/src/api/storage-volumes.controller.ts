@@ -13,11 +13,10 @@ import { isArchive } from '../backups/archive-body.rules.js';
 import { VolumeImports } from '../custom/backups/volume-imports.service.js';
 import { VolumeChanges } from '../volume-changes.service.js';
 import { etagOfVolume, VolumeRequests } from '../volume-requests.service.js';
+import { volumeFirst } from './volume-first.js';
 import { OneVolume, type VolumeInUrl } from './volume-url.js';
 
 type ListQuery = Readonly<Record<string, string | undefined>>;
-
-const volumeFirst = LookFirst(VolumeRequests, (volumes, { ctx, params, query }) => volumes.key(params['pool'] ?? '', params['type'] ?? '', ctx.project, params['name'] ?? '', query['target']));
 
 @Controller('/1.0/storage-pools/:pool/volumes')
 export class StorageVolumesController {

@@ -5,6 +5,7 @@ import {
 import type { RequestContext } from '#kernel';
 import { Body, Ctx, Delete, Get, operationResponse, Param, parseRecursion, Post, Query, RequestHeader, type ApiResponse } from '#platform/http';
 import { VolumeBackupRequests } from '../custom/backups/volume-backup-requests.service.js';
+import { volumeFirst } from './volume-first.js';
 import { OneVolume, type VolumeInUrl } from './volume-url.js';
 
 /** Backups of custom volumes. */
@@ -19,6 +20,7 @@ export class VolumeBackupsController {
   }
 
   @Post()
+  @volumeFirst
   async create(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Body({ schema: storagePoolVolumeBackupsPost }) body: StoragePoolVolumeBackupsPost): Promise<ApiResponse> {
     return operationResponse(await this.backups.create(ctx, this.backups.volume(volume), body));
   }
@@ -29,6 +31,7 @@ export class VolumeBackupsController {
   }
 
   @Post(':backup')
+  @volumeFirst
   async rename(@Ctx() ctx: RequestContext, @OneVolume() volume: VolumeInUrl, @Param('backup') name: string, @Body({ schema: storagePoolVolumeBackupPost }) body: StoragePoolVolumeBackupPost): Promise<ApiResponse> {
     const row = this.backups.volume(volume);
     return operationResponse(await this.backups.rename(ctx, row, this.backups.get(row, name), body));

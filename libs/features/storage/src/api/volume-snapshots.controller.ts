@@ -4,13 +4,12 @@ import {
   type StorageVolumeSnapshotPost, type StorageVolumeSnapshotPut, type StorageVolumeSnapshotsPost,
 } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, Ctx, Delete, emptyResponse, Get, IfMatch, LookFirst, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { Body, Ctx, Delete, emptyResponse, Get, IfMatch, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { requireCustom, VolumeSnapshotRequests } from '../custom/snapshots/volume-snapshot-requests.service.js';
 import { VolumeRequests } from '../volume-requests.service.js';
 import { etagOfVolumeSnapshot, VolumeSnapshotViews } from '../volume-snapshot-views.service.js';
+import { volumeFirst } from './volume-first.js';
 import { OneVolume, type VolumeInUrl } from './volume-url.js';
-
-const volumeFirst = LookFirst(VolumeRequests, (volumes, { ctx, params, query }) => volumes.key(params['pool'] ?? '', params['type'] ?? '', ctx.project, params['name'] ?? '', query['target']));
 
 /** Snapshots of instances are made and removed with their instances, here they are shown and described. */
 @Controller('/1.0/storage-pools/:pool/volumes/:type/:name/snapshots')
