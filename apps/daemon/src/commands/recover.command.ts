@@ -25,7 +25,7 @@ interface Findings {
 
 type Write = (text: string) => void;
 
-const titles: Readonly<Record<string, string>> = { container: 'Container', 'virtual-machine': 'Virtual-Machine', custom: 'Volume' };
+const titles: Readonly<Record<string, string>> = { container: 'Container', 'virtual-machine': 'Virtual-Machine', volume: 'Volume' };
 
 /** `lxd recover`, question by question: looks for volumes that the database does not know, and makes their instances known again. */
 export async function recover(api: Api, ask: Questions, write: Write): Promise<void> {

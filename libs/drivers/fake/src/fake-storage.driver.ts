@@ -12,6 +12,7 @@ import { FakeFaults } from './fake-faults.js';
 export interface FakeVolume {
   readonly kind: VolumeSpec['kind'];
   name: string;
+  readonly block: boolean;
   imageFingerprint: string;
   sizeBytes: number;
   content: string;
@@ -144,7 +145,7 @@ export class FakeStorageDriver extends StorageDriver {
 
   override async listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> {
     await this.faults.enter('storage.listVolumes');
-    return [...this.pool(pool.name).volumes.values()].map(({ kind, name }) => ({ pool, kind, name }));
+    return [...this.pool(pool.name).volumes.values()].map(({ kind, name, block }) => ({ pool, kind, name, ...(block ? { block } : {}) }));
   }
 
   /** A volume with this content, unless it is there. */
@@ -185,8 +186,8 @@ export class FakeStorageDriver extends StorageDriver {
   }
 }
 
-function emptyVolume({ kind, name }: Pick<VolumeSpec, 'kind' | 'name'>): FakeVolume {
-  return { kind, name, imageFingerprint: '', sizeBytes: 0, content: '', snapshots: new Map(), formers: new Map() };
+function emptyVolume({ kind, name, block = false }: Pick<VolumeSpec, 'kind' | 'name' | 'block'>): FakeVolume {
+  return { kind, name, block, imageFingerprint: '', sizeBytes: 0, content: '', snapshots: new Map(), formers: new Map() };
 }
 
 function keyOf(volume: Pick<VolumeSpec, 'kind' | 'name'>): string {

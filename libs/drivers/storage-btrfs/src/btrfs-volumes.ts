@@ -117,7 +117,7 @@ export class BtrfsVolumes {
   }
 
   async list(pool: PoolSpec): Promise<VolumeSpec[]> {
-    return (await this.directories(pool).volumes()).map(({ kind, name }) => ({ pool, kind: kind as VolumeSpec['kind'], name }));
+    return (await this.directories(pool).volumes()).map((volume) => ({ ...volume, pool, kind: volume.kind as VolumeSpec['kind'] }));
   }
 
   /** Runs `use` with the unpacked image, which nobody removes meanwhile. Requests for the same image wait for the first. */

@@ -177,7 +177,7 @@ export class DirStorageDriver extends StorageDriver {
   override async listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> {
     await this.ensurePoolMounted(pool);
     const found = await new PoolDirectories(this.state.pool(pool.name)).volumes();
-    return found.map(({ kind, name }) => ({ pool, kind: kind as VolumeSpec['kind'], name }));
+    return found.map((volume) => ({ ...volume, pool, kind: volume.kind as VolumeSpec['kind'] }));
   }
 
   private lockVolume<T>(volume: VolumeSpec, work: (directories: PoolDirectories) => Promise<T>): Promise<T> {

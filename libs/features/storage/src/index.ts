@@ -9,6 +9,7 @@ export { byteCounter } from './transfers/byte-counter.js';
 export { VolumeCarrier, type TransferWatch } from './transfers/volume-carrier.js';
 export { VolumeUsage, type VolumeUser } from './volume-usage.registry.js';
 export { AttachedVolumes, type AttachedVolume, type VolumeDisk } from './custom/attached-volumes.service.js';
+export { LostVolumes, type LostVolume } from './custom/lost-volumes.service.js';
 export { VolumeSnapshotScheduleReconciler } from './custom/snapshots/volume-snapshot-schedule.reconciler.js';
 export { VolumeSnapshotExpiryReconciler } from './custom/snapshots/volume-snapshot-expiry.reconciler.js';
 export { VolumeBackupExpiryReconciler } from './custom/backups/volume-backup-expiry.reconciler.js';

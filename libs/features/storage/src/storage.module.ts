@@ -18,6 +18,7 @@ import { customVolumeOperations, customVolumeProviders } from './custom/index.js
 import { VolumeSnapshotScheduleReconciler } from './custom/snapshots/volume-snapshot-schedule.reconciler.js';
 import { VolumeSnapshotExpiryReconciler } from './custom/snapshots/volume-snapshot-expiry.reconciler.js';
 import { CustomVolumeRoutes } from './custom/custom-volume-routes.js';
+import { LostVolumes } from './custom/lost-volumes.service.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
@@ -46,7 +47,7 @@ import { VolumesService } from './volumes.service.js';
     ...new Set(customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[])),
   ],
   exports: [
-    PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, BackupArchives, BackupFiles, ServerVolumes,
+    PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, BackupArchives, BackupFiles, ServerVolumes, LostVolumes,
     PoolPartsReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler, VolumeBackupExpiryReconciler,
   ],
 })

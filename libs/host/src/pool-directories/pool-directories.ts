@@ -2,6 +2,7 @@ import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } f
 import { dirname } from 'node:path';
 import { conflict, invalid, notFound } from '#kernel';
 import { errnoName } from '../ioctl/ioctl.js';
+import { blockFile } from './block-volume.js';
 
 /** Directory of each kind of volume below a pool and its mode, as LXD lays pools out. */
 const kindDirectories: Readonly<Record<string, number>> = {
@@ -29,6 +30,8 @@ const formerSnapshot = /^\.former-[0-9a-f]{32}-/;
 export interface ListedVolume {
   readonly kind: string;
   readonly name: string;
+  /** A custom volume that is one disk. */
+  readonly block?: true;
 }
 
 /** The directory layout all pools share, whatever fills them. Paths are those of a mounted pool. */
@@ -125,7 +128,11 @@ export class PoolDirectories {
   async volumes(): Promise<ListedVolume[]> {
     const found: ListedVolume[] = [];
     for (const [kind, directory] of Object.entries(volumeKinds)) {
-      for (const name of await entries(`${this.path}/${directory}`)) if (!name.startsWith('.')) found.push({ kind, name });
+      for (const name of await entries(`${this.path}/${directory}`)) {
+        if (name.startsWith('.')) continue;
+        const block = kind === 'custom' && (await exists(blockFile(`${this.path}/${directory}/${name}`)));
+        found.push({ kind, name, ...(block ? { block } : {}) });
+      }
     }
     return found;
   }

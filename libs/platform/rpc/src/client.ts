@@ -35,7 +35,7 @@ const repeatable: ReadonlySet<string> = new Set([
   'createSnapshot', 'destroySnapshot', 'renameSnapshot', 'listSnapshots', 'restoreSnapshot', 'undoRestore', 'finishRestore', 'copyVolume', 'refreshVolume',
   'ensureNetwork', 'reconcileNetworks', 'removeNetwork', 'setStaticLease', 'listLeases', 'describeInterfaces', 'listUsedSubnets',
   'createInstance', 'destroyInstance', 'describeStatus', 'describeUsage', 'describeHost', 'describeResources', 'loadKernelModules', 'readConsoleLog',
-  'openFiles',
+  'openFiles', 'isEmptyVolume', 'placeDirectory',
 ]);
 
 /**

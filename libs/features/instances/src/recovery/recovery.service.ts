@@ -5,7 +5,7 @@ import { AppError, defaultProject, internal, invalid, Logger, messageOf, project
 import { StorageDriver, VolumeArchives, VolumeSnapshots, type PoolSpec, type VolumeSpec } from '#ports';
 import { Database, type Tx } from '#platform/database';
 import { OperationsService } from '#platform/operations';
-import { PoolsService, readDescription, VolumesService, type DescribedInstance } from '#features/storage';
+import { LostVolumes, PoolsService, readDescription, VolumesService, type DescribedInstance, type LostVolume } from '#features/storage';
 import type { CreateInstanceParams } from '../operations/instance-operation.params.js';
 import { DescribedRows } from '../backups/described-rows.service.js';
 import { InstanceCatalog } from '../data/instance.catalog.js';
@@ -35,6 +35,12 @@ export interface RecoveryFindings {
   readonly DependencyErrors: string[] | null;
 }
 
+/** Instances, and custom volumes beside. */
+interface Findings {
+  readonly instances: readonly Found[];
+  readonly volumes: readonly LostVolume[];
+}
+
 interface Found extends UnknownVolume {
   readonly described: DescribedInstance;
   /** On disk, in the order they were taken. */
@@ -42,7 +48,7 @@ interface Found extends UnknownVolume {
 }
 
 /**
- * Finds volumes in pools that no row names, and makes their instances known again by what `backup.yaml` in them says. Volumes are only read: whatever goes wrong, they
+ * Finds volumes in pools that no row names: custom ones, and those of instances, which are made known again by what `backup.yaml` in them says. Volumes are only read: whatever goes wrong, they
  * stay as they are.
  */
 @Injectable()
@@ -58,38 +64,49 @@ export class Recovery {
     private readonly catalog: InstanceCatalog,
     private readonly neighbors: InstanceNeighbors,
     private readonly rows: DescribedRows,
+    private readonly lost: LostVolumes,
     private readonly logger: Logger,
   ) {}
 
   async validate(request: RecoveryRequest): Promise<RecoveryFindings> {
     const found = await this.scan(request);
-    const missing = [...new Set(found.flatMap((one) => this.missing(one)))];
-    return {
-      UnknownVolumes: found.length === 0 ? null : found.map(({ name, type, snapshotCount, project, pool }) => ({ name, type, snapshotCount, project, pool })),
-      DependencyErrors: missing.length === 0 ? null : missing,
-    };
+    const missing = this.missing(found);
+    const unknown: UnknownVolume[] = [
+      ...found.instances.map(({ name, type, snapshotCount, project, pool }) => ({ name, type, snapshotCount, project, pool })),
+      ...found.volumes.map(({ name, snapshots, project, pool }) => ({ name, type: 'volume', snapshotCount: snapshots.length, project, pool })),
+    ];
+    return { UnknownVolumes: unknown.length === 0 ? null : unknown, DependencyErrors: missing.length === 0 ? null : missing };
   }
 
   async import(ctx: RequestContext, request: RecoveryRequest): Promise<void> {
     const found = await this.scan(request);
-    const missing = found.flatMap((one) => this.missing(one));
+    const missing = this.missing(found);
     if (missing.length > 0) throw invalid(`Missing: ${missing.join(', ')}`);
     for (const pool of request.pools) if (!this.isKnown(pool.name)) await this.pools.adopt(ctx, pool);
-    for (const one of found) await this.bringBack(withProject(ctx, one.project), one);
+    // Instances have them as disks.
+    for (const one of found.volumes) await this.lost.bringBack(ctx, one);
+    for (const one of found.instances) await this.bringBack(withProject(ctx, one.project), one);
   }
 
-  private async scan({ pools }: RecoveryRequest): Promise<Found[]> {
-    const found: Found[] = [];
+  private async scan({ pools }: RecoveryRequest): Promise<Findings> {
+    const instances: Found[] = [];
+    const volumes: LostVolume[] = [];
     for (const asked of pools) {
       const spec = this.specOf(asked);
       await this.storage.ensurePoolMounted(spec);
       for (const volume of await this.storage.listVolumes(spec)) {
-        if (volume.kind !== 'container') continue;
-        const one = await this.look(volume);
-        if (one !== null) found.push(one);
+        const instance = volume.kind === 'container' ? await this.look(volume) : null;
+        const custom = volume.kind === 'custom' ? await this.lost.look(volume) : null;
+        if (instance !== null) instances.push(instance);
+        if (custom !== null) volumes.push(custom);
       }
     }
-    return found;
+    return { instances, volumes };
+  }
+
+  /** What is needed that is not there, in LXD's words, each once. */
+  private missing({ instances, volumes }: Findings): string[] {
+    return [...new Set([...instances.flatMap((one) => this.missingFor(one)), ...volumes.flatMap((one) => this.lost.missing(one))])];
   }
 
   /** Null for a volume that is known, or that says nothing of what it belongs to. */
@@ -126,7 +143,7 @@ export class Recovery {
   }
 
   /** What the instance needs that is not there, in LXD's words. */
-  private missing({ project, described }: Found): string[] {
+  private missingFor({ project, described }: Found): string[] {
     const needs: string[] = [];
     if (!succeeds(() => this.neighbors.projectId(project))) return [`Project "${project}"`];
     for (const profile of described.container!.profiles) {

@@ -88,4 +88,26 @@ describe('recovery', () => {
     member.host.archives.files.set('default/container/c1//backup.yaml', 'a: [');
     await expect(member.get(Recovery).validate(known)).rejects.toThrow('Failed reading "backup.yaml" of volume "c1" in pool "default"');
   });
+
+  it('makes custom volumes known again, with their snapshots, whatever they hold', async () => {
+    const pool = member.get(PoolsService).spec('default');
+    const make = (name: string, block = false) => member.host.storage.createVolume({ volume: { pool, kind: 'custom', name, ...(block ? { block } : {}) }, imageFingerprint: '', sizeBytes: 0 });
+    await make('default_a_b');
+    await make('default_disk', true);
+    await make('nobody_x');
+    await make('strange');
+    for (const name of ['s1', 's0']) await member.host.snapshots.createSnapshot({ pool, kind: 'custom', name: 'default_a_b' }, name);
+    const unknown = (name: string, snapshotCount = 0, project = 'default') => ({ name, type: 'volume', snapshotCount, project, pool: 'default' });
+
+    const found = await member.get(Recovery).validate(known);
+    expect([found.UnknownVolumes?.toSorted((a, b) => a.name.localeCompare(b.name)), found.DependencyErrors]).toEqual([[unknown('a_b', 2), unknown('disk'), unknown('x', 0, 'nobody')], ['Project "nobody"']]);
+    await expect(member.get(Recovery).import(member.ctx(), known)).rejects.toThrow('Project "nobody"');
+    await member.host.storage.destroyVolume({ pool, kind: 'custom', name: 'nobody_x' });
+    await member.get(Recovery).import(member.ctx(), known);
+
+    const rows = member.database.read.all<{ name: string; content: string; state: string; snapshots: number }>(
+      `SELECT v.name, v.content_type AS content, v.state, (SELECT count(*) FROM storage_volumes_snapshots s WHERE s.storage_volume_id = v.id) AS snapshots FROM storage_volumes v WHERE v.type = 'custom' ORDER BY v.name`);
+    expect(rows).toEqual([{ name: 'a_b', content: 'filesystem', state: 'Created', snapshots: 2 }, { name: 'disk', content: 'block', state: 'Created', snapshots: 0 }]);
+    expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: null, DependencyErrors: null });
+  });
 });

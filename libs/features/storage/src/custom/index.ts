@@ -7,6 +7,7 @@ import { CustomVolumeRoutes } from './custom-volume-routes.js';
 import { CustomVolumes } from './custom-volumes.service.js';
 import { deleteVolume } from './delete-volume.operation.js';
 import { discardVolume } from './discard-volume.operation.js';
+import { LostVolumes } from './lost-volumes.service.js';
 import { renameVolume } from './rename-volume.operation.js';
 import { volumeSnapshotOperations, volumeSnapshotProviders } from './snapshots/index.js';
 import { updateVolume } from './update-volume.operation.js';
@@ -14,5 +15,5 @@ import { VolumeEvents } from './volume-events.js';
 import { VolumeUsers } from './volume-users.service.js';
 
 /** What the module of storage takes up for custom volumes. */
-export const customVolumeProviders = [AttachedVolumes, CustomVolumeHost, CustomVolumeRoutes, CustomVolumes, VolumeEvents, VolumeUsers, ...volumeSnapshotProviders, ...volumeCopyProviders, ...volumeBackupProviders];
+export const customVolumeProviders = [AttachedVolumes, CustomVolumeHost, CustomVolumeRoutes, CustomVolumes, LostVolumes, VolumeEvents, VolumeUsers, ...volumeSnapshotProviders, ...volumeCopyProviders, ...volumeBackupProviders];
 export const customVolumeOperations = [createVolume, deleteVolume, discardVolume, renameVolume, updateVolume, ...volumeSnapshotOperations, ...volumeCopyOperations, ...volumeBackupOperations] as const;
