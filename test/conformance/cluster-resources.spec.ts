@@ -197,6 +197,36 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('resources 
       query('PATCH', `${networks}/cr-br0?target=m9`, { config: {} });
     });
 
+    it('forward addresses of one member each', () => {
+      const forwards = `${networks}/cr-br0/forwards`;
+      query('POST', `${forwards}?target=m2`, { listen_address: '192.0.2.9', config: { target_address: '10.77.8.5' } });
+      query('POST', forwards, { listen_address: '192.0.2.9' }, 3);
+      query('POST', forwards, { listen_address: '192.0.2.9' }, 3);
+      query('POST', `${forwards}?target=m9`, { listen_address: '192.0.2.9' });
+      everywhere('lxc network forward list cr-br0 -f csv | sort');
+      query('GET', `${forwards}/192.0.2.9?target=m2`);
+      query('GET', `${forwards}/192.0.2.9`);
+      query('GET', `${forwards}/192.0.2.9?target=m1`, undefined, 2);
+      query('PUT', `${forwards}/192.0.2.9?target=m3`, { config: { target_address: '10.77.8.6' } });
+      for (const cluster of pair.both) {
+        must(cluster.member(2), 'nft list ruleset | grep -q "daddr 192.0.2.9 dnat ip to 10.77.8.5"');
+        must(cluster.member(3), 'nft list ruleset | grep -q "daddr 192.0.2.9 dnat ip to 10.77.8.6"');
+        must(cluster.member(1), '! nft list ruleset | grep -q 192.0.2.9');
+      }
+      query('DELETE', `${forwards}/192.0.2.9?target=m2`, undefined, 3);
+      query('DELETE', `${forwards}/192.0.2.9`, undefined, 3);
+      everywhere('lxc network forward list cr-br0 -f csv');
+    });
+
+    it('are filtered by the same lists on every member', () => {
+      pair.same('lxc network acl create cra && lxc network set cr-br0 security.acls=cra', 2);
+      pair.same('lxc network acl rule add cra egress action=drop destination=198.51.100.0/24', 3);
+      everywhere('lxc network acl show cra');
+      for (const cluster of pair.both) for (const index of members) must(cluster.member(index), 'nft list ruleset | grep -q "ip daddr 198.51.100.0/24 drop"');
+      pair.same('lxc network unset cr-br0 security.acls && lxc network acl delete cra', 1);
+      for (const cluster of pair.both) for (const index of members) must(cluster.member(index), '! nft list ruleset | grep -q 198.51.100');
+    });
+
     it('are deleted on every member', () => {
       pair.same('lxc network delete cr-br0', 1);
       pair.same('lxc network delete cr-br0', 2);

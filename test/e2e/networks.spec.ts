@@ -1,9 +1,10 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { randomHex, SilentLogger, StateDirectory } from '#kernel';
 import { CommandRunner, Dnsmasq, Ip, Nft } from '#host';
-import type { NetworkSpec, NicFilter } from '#ports';
+import type { AclRule, NetworkSpec, NicFilter } from '#ports';
 import { NftFirewall } from '#drivers/firewall-nft';
 import { BridgeNetworkDriver } from '#drivers/network-bridge';
 
@@ -157,6 +158,105 @@ describe('restoring', () => {
     expect(pidOf()).not.toBe(before);
     await driver.ensureNetwork(network);
   });
+});
+
+describe('forwards and access lists', () => {
+  const outside = `rno${suffix}`;
+  const cable = `rw${suffix}`;
+  const other = `10.135.${Math.floor(Math.random() * 250)}`;
+  const listen = `${other}.77`;
+  const target = `${subnet}.9`;
+  const servers: ChildProcess[] = [];
+  const rule = (more: Partial<AclRule>): AclRule => ({
+    direction: 'ingress', action: 'allow', source: [], destination: [], protocol: '', sourcePorts: [], destinationPorts: [], icmpType: '', icmpCode: '', logPrefix: '', ...more,
+  });
+  const forwarded = (more: Partial<NetworkSpec> = {}): NetworkSpec => ({
+    ...network, ...more,
+    forwards: [{ listenAddress: listen, targetAddress: '', ports: [
+      { protocol: 'tcp', listenPorts: [80, 81], targetAddress: target, targetPorts: [8080, 8081] }, { protocol: 'tcp', listenPorts: [8080], targetAddress: target, targetPorts: [] },
+    ] }],
+  });
+  const serve = (room: string, port: number, answer: string): void => {
+    servers.push(spawn('ip', ['netns', 'exec', room, 'busybox', 'nc', '-ll', '-p', `${port}`, '-e', '/bin/echo', answer], { stdio: 'ignore' }));
+  };
+  /** What a server says, or why it says nothing. */
+  const ask = (room: string, address: string, port: number): string => {
+    const prefix = room === '' ? [] : ['ip', 'netns', 'exec', room];
+    const { stdout, stderr } = spawnSync('sh', ['-c', `${[...prefix, 'busybox', 'nc', '-w', '3', address, `${port}`].join(' ')} </dev/null`], { encoding: 'utf8' });
+    return stdout.trim() || stderr.trim();
+  };
+
+  beforeAll(async () => {
+    await run('ip', 'netns', 'add', outside);
+    await run('ip', 'link', 'add', cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside);
+    await run('ip', 'address', 'add', `${other}.1/24`, 'dev', cable);
+    // The address that is forwarded is the host's here: without it, whoever stands outside would ask its neighbours.
+    await run('ip', 'address', 'add', `${listen}/32`, 'dev', cable);
+    await run('ip', 'link', 'set', cable, 'up');
+    await run('ip', 'netns', 'exec', outside, 'ip', 'address', 'add', `${other}.2/24`, 'dev', 'eth0');
+    await run('ip', 'netns', 'exec', outside, 'ip', 'link', 'set', 'eth0', 'up');
+    await run('ip', 'netns', 'exec', outside, 'ip', 'route', 'add', 'default', 'via', `${other}.1`);
+    await inClient('ip', '-4', 'address', 'flush', 'dev', 'eth0');
+    await inClient('ip', 'address', 'add', `${target}/24`, 'dev', 'eth0');
+    await inClient('ip', 'route', 'replace', 'default', 'via', `${subnet}.1`);
+    await inClient('ip', 'link', 'set', 'lo', 'up');
+    for (const port of [8080, 8081]) serve(client, port, `inside${port}`);
+    serve(outside, 9090, 'outside');
+    await vi.waitFor(() => expect(ask('', target, 8081)).toBe('inside8081'), { timeout: 10_000 });
+  }, 30_000);
+
+  afterAll(async () => {
+    for (const server of servers) server.kill('SIGKILL');
+    await driver.ensureNetwork(network);
+    await commands.run({ argv: ['ip', 'netns', 'delete', outside], okExitCodes: [0, 1] });
+    await commands.run({ argv: ['ip', 'link', 'delete', cable], okExitCodes: [0, 1] });
+  }, 30_000);
+
+  it('send packets on from outside, from the host and from the instance itself', async () => {
+    expect(ask(outside, listen, 80)).not.toContain('inside');
+    await driver.ensureNetwork(forwarded());
+
+    for (const room of [outside, '', client]) {
+      expect([ask(room, listen, 80), ask(room, listen, 81), ask(room, listen, 8080)], room).toEqual(['inside8080', 'inside8081', 'inside8080']);
+    }
+    expect(ask(outside, listen, 82)).not.toContain('inside');
+  }, 30_000);
+
+  it('come back after a flush, and go with the specification', async () => {
+    await run('nft', 'flush', 'chain', 'inet', 'roost', `fwdprert.${bridge}`);
+    expect(await driver.reconcileNetworks([forwarded()])).toEqual([`${bridge}: firewall rules`]);
+    expect(ask(outside, listen, 81)).toBe('inside8081');
+
+    await driver.ensureNetwork(network);
+    expect(ask(outside, listen, 81)).not.toContain('inside');
+    expect(await rules()).not.toContain(`fwdprert.${bridge}`);
+  }, 30_000);
+
+  it('let through what a list allows, in both directions, and nothing else', async () => {
+    expect([ask(client, `${other}.2`, 9090), ask(outside, target, 8080)]).toEqual(['outside', 'inside8080']);
+    const defaults = [rule({ direction: 'egress', action: 'reject' }), rule({ action: 'drop', logPrefix: `${bridge}-ingress` })];
+    await driver.ensureNetwork(forwarded({ acl: [rule({ protocol: 'tcp', source: [`${other}.0/25`, 'fd00::/8'], destinationPorts: ['8080'] }), ...defaults] }));
+
+    expect(ask(outside, target, 8080)).toBe('inside8080');
+    expect(ask(outside, listen, 80)).toBe('inside8080');
+    expect(ask(outside, target, 8081)).not.toContain('inside');
+    expect(ask('', target, 8081)).not.toContain('inside');
+    expect(ask(client, `${other}.2`, 9090)).toContain('refused');
+    expect(await dhcp()).toMatch(/^10\./);
+    await inClient('ip', 'address', 'replace', `${target}/24`, 'dev', 'eth0');
+  }, 60_000);
+
+  it('are put back when somebody took the rules a list is made of', async () => {
+    const filtered = { ...network, acl: [rule({ direction: 'egress', action: 'reject' }), rule({ action: 'allow' })] };
+    await driver.ensureNetwork(filtered);
+    await run('nft', 'flush', 'chain', 'inet', 'roost', `acl.${bridge}`);
+    expect(await driver.reconcileNetworks([filtered])).toEqual([`${bridge}: firewall rules`]);
+    expect(ask(client, `${other}.2`, 9090)).toContain('refused');
+
+    await driver.ensureNetwork(network);
+    expect(ask(client, `${other}.2`, 9090)).toBe('outside');
+    expect(await rules()).not.toContain(`acl.${bridge}`);
+  }, 30_000);
 });
 
 describe('filters of a NIC', () => {

@@ -97,3 +97,86 @@ export interface NetworkLease {
   /** Member the instance runs on; empty for the gateway. */
   readonly location: string;
 }
+
+/** Ports of a forward. */
+export const networkForwardPort = z.object({
+  description: text,
+  /** tcp or udp */
+  protocol: text,
+  /** Example: 80,81,8080-8090 */
+  listen_port: text,
+  /** Example: 80,81,8080-8090; empty for the same as `listen_port`. */
+  target_port: text,
+  target_address: text,
+});
+export type NetworkForwardPort = z.infer<typeof networkForwardPort>;
+
+const forwardFields = { description: z.string().nullish(), config, ports: z.array(networkForwardPort).nullish() };
+
+/** `PUT` and `PATCH /1.0/networks/{name}/forwards/{address}`. */
+export const networkForwardPut = z.object(forwardFields).meta({ id: 'NetworkForwardPut' });
+export type NetworkForwardPut = z.infer<typeof networkForwardPut>;
+
+/** `POST /1.0/networks/{name}/forwards`. */
+export const networkForwardsPost = z.object({ ...forwardFields, listen_address: text }).meta({ id: 'NetworkForwardsPost' });
+export type NetworkForwardsPost = z.infer<typeof networkForwardsPost>;
+
+/** `GET /1.0/networks/{name}/forwards/{address}`. */
+export interface NetworkForward {
+  readonly description: string;
+  readonly config: Readonly<Record<string, string>>;
+  readonly ports: readonly NetworkForwardPort[];
+  readonly listen_address: string;
+  /** Member it is on; `none` on a standalone one. */
+  readonly location: string;
+}
+
+const optional = z.string().nullish();
+
+/** A rule of an access list as clients send it. */
+export const networkAclRule = z.object({
+  action: optional, source: optional, destination: optional, protocol: optional, source_port: optional, destination_port: optional, icmp_type: optional, icmp_code: optional,
+  description: optional, state: optional,
+});
+
+/** What of a rule is not empty; `action` and `state` always. */
+export interface NetworkAclRule {
+  /** allow, drop or reject */
+  readonly action: string;
+  readonly source?: string;
+  readonly destination?: string;
+  /** icmp4, icmp6, tcp or udp */
+  readonly protocol?: string;
+  readonly source_port?: string;
+  readonly destination_port?: string;
+  readonly icmp_type?: string;
+  readonly icmp_code?: string;
+  readonly description?: string;
+  /** enabled, disabled or logged */
+  readonly state: string;
+}
+
+const aclFields = { description: z.string().nullish(), ingress: z.array(networkAclRule).nullish(), egress: z.array(networkAclRule).nullish(), config };
+
+/** `PUT` and `PATCH /1.0/network-acls/{name}`. */
+export const networkAclPut = z.object(aclFields).meta({ id: 'NetworkACLPut' });
+export type NetworkAclPut = z.infer<typeof networkAclPut>;
+
+/** `POST /1.0/network-acls`. */
+export const networkAclsPost = z.object({ ...aclFields, name: text }).meta({ id: 'NetworkACLsPost' });
+export type NetworkAclsPost = z.infer<typeof networkAclsPost>;
+
+/** `POST /1.0/network-acls/{name}`: rename. */
+export const networkAclPost = z.object({ name: text }).meta({ id: 'NetworkACLPost' });
+export type NetworkAclPost = z.infer<typeof networkAclPost>;
+
+/** `GET /1.0/network-acls/{name}`. */
+export interface NetworkAcl {
+  readonly name: string;
+  readonly description: string;
+  readonly ingress: readonly NetworkAclRule[];
+  readonly egress: readonly NetworkAclRule[];
+  readonly config: Readonly<Record<string, string>>;
+  /** URLs of networks. */
+  readonly used_by: readonly string[];
+}

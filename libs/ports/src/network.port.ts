@@ -3,6 +3,46 @@ export interface NetworkSpec {
   readonly name: string;
   readonly type: string;
   readonly config: Readonly<Record<string, string>>;
+  /** What reaches addresses of this host and goes on into the network. */
+  readonly forwards?: readonly AddressForward[];
+  /** Rules on what crosses between the network and this host, in their order, the defaults last. Without any nothing is filtered. */
+  readonly acl?: readonly AclRule[];
+}
+
+/** An address that stands for others inside a network. */
+export interface AddressForward {
+  readonly listenAddress: string;
+  /** Where goes what none of the ports is for; empty for nowhere. */
+  readonly targetAddress: string;
+  readonly ports: readonly ForwardedPorts[];
+}
+
+/** As many ports of the target as are listened on, one for all of them, or none where they stay the same. */
+export interface ForwardedPorts {
+  readonly protocol: string;
+  readonly listenPorts: readonly number[];
+  readonly targetAddress: string;
+  readonly targetPorts: readonly number[];
+}
+
+/** One rule of a network's access lists. Empty texts match everything. */
+export interface AclRule {
+  /** `ingress`: to the network's NICs; `egress`: from them. */
+  readonly direction: string;
+  /** `allow`, `drop` or `reject`. */
+  readonly action: string;
+  /** Addresses, CIDRs and ranges, of both families together. */
+  readonly source: readonly string[];
+  readonly destination: readonly string[];
+  /** `tcp`, `udp`, `icmp4`, `icmp6`. */
+  readonly protocol: string;
+  /** `80`, `8000-8010`. */
+  readonly sourcePorts: readonly string[];
+  readonly destinationPorts: readonly string[];
+  readonly icmpType: string;
+  readonly icmpCode: string;
+  /** What the kernel's log says in front of packets that match; empty where they are not logged. */
+  readonly logPrefix: string;
 }
 
 /** A NIC known to DHCP and DNS: always its name, and an address where one is reserved. */

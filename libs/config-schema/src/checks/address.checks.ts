@@ -34,6 +34,16 @@ export function parseIp(text: string, family?: Family): { family: Family; value:
   return v6 === null ? null : { family: 6, value: v6 };
 }
 
+/** Canonical text of an address: of IPv6 the longest run of zero groups is left out. */
+export function formatIp({ family, value }: { readonly family: Family; readonly value: bigint }): string {
+  if (family === 4) return [24n, 16n, 8n, 0n].map((bits) => (value >> bits) & 0xffn).join('.');
+  const groups = Array.from({ length: 8 }, (_, index) => ((value >> BigInt(112 - index * 16)) & 0xffffn).toString(16));
+  const runs = [...groups.map((group) => (group === '0' ? '0' : '-')).join('').matchAll(/0{2,}/g)];
+  const longest = runs.reduce((best, run) => (run[0].length > best.length ? { index: run.index, length: run[0].length } : best), { index: 0, length: 0 });
+  if (longest.length === 0) return groups.join(':');
+  return `${groups.slice(0, longest.index).join(':')}::${groups.slice(longest.index + longest.length).join(':')}`;
+}
+
 export interface Subnet {
   readonly family: Family;
   /** Address as given, host part included. */

@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto';
 import { isFalse, isTrue } from '#kernel';
 import type { NetworkSpec } from '#ports';
-
-/** A base chain with its rules, as written into a script. */
-export interface ChainText {
-  readonly name: string;
-  /** `type nat hook postrouting priority srcnat; policy accept;` */
-  readonly hook: string;
-  readonly rules: readonly string[];
-}
+import { aclChains } from './acl-rules.js';
+import { addressForwardChains } from './address-forward-rules.js';
+import type { ChainText } from './chain-text.js';
 
 /** Whose a chain is and what it was made from: the state id, then a digest of its text. */
 export function chainComment(stateId: string, chain: ChainText): string {
@@ -16,9 +11,9 @@ export function chainComment(stateId: string, chain: ChainText): string {
   return `roost ${stateId} ${digest}`;
 }
 
-/** Names of all chains a network may have, so that those no longer wanted are removed. */
+/** Names of all chains a network may have, so that those no longer wanted are removed; what is jumped to stands behind what jumps there. */
 export function networkChainNames(network: string): string[] {
-  return ['pstrt', 'fwd', 'in', 'out'].map((kind) => `${kind}.${network}`);
+  return ['pstrt', 'fwd', 'in', 'out', 'aclin', 'aclout', 'aclfwd', 'acl', 'fwdprert', 'fwdout', 'fwdpstrt'].map((kind) => `${kind}.${network}`);
 }
 
 const icmpErrors = 'destination-unreachable, time-exceeded, parameter-problem';
@@ -36,6 +31,8 @@ export function networkChains(network: NetworkSpec): ChainText[] {
     { name: forward, hook: 'type filter hook forward priority filter; policy accept;', rules: guarded.flatMap((f) => forwardRules(f, name, config)) },
     { name: input, hook: 'type filter hook input priority filter; policy accept;', rules: serviceRules(guarded, name, config, 'in') },
     { name: output, hook: 'type filter hook output priority filter; policy accept;', rules: serviceRules(guarded, name, config, 'out') },
+    ...aclChains(network),
+    ...addressForwardChains(network),
   ].filter((chain) => chain.rules.length > 0);
 }
 

@@ -3,7 +3,8 @@ import { conflict, invalid, type Logger, type StateDirectory } from '#kernel';
 import { FirewallDriver, type NetworkSpec, type NicFilter, type ProxyForward } from '#ports';
 import type { Nft, NftChain } from '#host';
 import { foreignDropWarnings } from './foreign-drops.js';
-import { chainComment, networkChainNames, networkChains, type ChainText } from './network-rules.js';
+import type { ChainText } from './chain-text.js';
+import { chainComment, networkChainNames, networkChains } from './network-rules.js';
 import { nicChainNames, nicChains } from './nic-filter-rules.js';
 import { forwardChainNames, forwardChains } from './proxy-forward-rules.js';
 

@@ -1,5 +1,5 @@
 import type { NicFilter } from '#ports';
-import type { ChainText } from './network-rules.js';
+import type { ChainText } from './chain-text.js';
 
 export function nicChainNames(instance: string, device: string): [string, string] {
   return [`in.${instance}.${device}`, `fwd.${instance}.${device}`];

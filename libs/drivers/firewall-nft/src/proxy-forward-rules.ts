@@ -1,5 +1,5 @@
 import type { ProxyForward } from '#ports';
-import type { ChainText } from './network-rules.js';
+import type { ChainText } from './chain-text.js';
 
 export function forwardChainNames(instance: string, device: string): [string, string, string] {
   return [`prert.${instance}.${device}`, `out.${instance}.${device}`, `pstrt.${instance}.${device}`];

@@ -14,9 +14,9 @@ export class BridgeLinks {
 
   /**
    * Makes links, addresses and routes as planned, in one run of `ip` where the bridge exists or IPv6 is on by default. Nothing is run
-   * when all is right. `formerExternal` are ports an earlier plan had; those no longer planned are let go.
+   * when all is right. `former` is the plan before: of its external ports those no longer planned are let go, of its tunnels those that are the same stay.
    */
-  async ensure(plan: BridgePlan, formerExternal: readonly string[]): Promise<void> {
+  async ensure(plan: BridgePlan, former: BridgePlan | null): Promise<void> {
     const found = this.ip.listLinks().find(({ name }) => name === plan.name);
     if (found !== undefined && !this.isOurs(found)) throw conflict(`Network interface "${plan.name}" already exists`);
     // Switching IPv6 off takes addresses away: what is there is looked at afterwards.
@@ -29,14 +29,14 @@ export class BridgeLinks {
       batch.addBridge({ name: plan.name, hwaddr: plan.hwaddr, mtu: plan.mtu, alias: this.alias });
       if ((await readSetting('ipv6/conf/default/disable_ipv6')) === '1') {
         await this.ip.apply(batch);
-        return this.ensure(plan, formerExternal);
+        return this.ensure(plan, former);
       }
     } else {
       if (plan.hwaddr !== '' && bridge.hwaddr.toLowerCase() !== plan.hwaddr.toLowerCase()) batch.setAddress(plan.name, plan.hwaddr);
       if (bridge.mtu !== plan.mtu) batch.setMtu(plan.name, plan.mtu);
     }
     this.planAddresses(batch, plan, bridge);
-    this.planPorts(batch, plan, links, formerExternal);
+    this.planPorts(batch, plan, links, former);
     await this.planRoutes(batch, plan, bridge);
     await this.ip.apply(batch);
     if (bridge === undefined) await applySettings(plan, this.logger);
@@ -109,7 +109,8 @@ export class BridgeLinks {
     if (bridge === undefined || !bridge.up) batch.setUp(plan.name);
   }
 
-  private planPorts(batch: IpBatch, plan: BridgePlan, links: readonly LinkDetails[], formerExternal: readonly string[]): void {
+  private planPorts(batch: IpBatch, plan: BridgePlan, links: readonly LinkDetails[], former: BridgePlan | null): void {
+    const formerExternal = former?.externalInterfaces ?? [];
     const tunnels = new Set(plan.tunnels.map(({ name }) => name));
     for (const port of links.filter(({ master }) => master === plan.name)) {
       if (this.isOurs(port) && !tunnels.has(port.name)) batch.deleteLink(port.name);
@@ -119,7 +120,11 @@ export class BridgeLinks {
       const link = links.find(({ name }) => name === port);
       if (link !== undefined && link.master !== plan.name) batch.setMaster(port, plan.name).setUp(port);
     }
-    for (const tunnel of plan.tunnels) this.planTunnel(batch, plan, tunnel, links);
+    const same = new Set(plan.mtu === former?.mtu ? former.tunnels.map((tunnel) => JSON.stringify(tunnel)) : []);
+    for (const tunnel of plan.tunnels) {
+      const stays = same.has(JSON.stringify(tunnel)) && links.some(({ name, master }) => name === tunnel.name && master === plan.name);
+      if (!stays) this.planTunnel(batch, plan, tunnel, links);
+    }
   }
 
   /** A tunnel's parameters cannot be changed in place: one of ours that exists already is replaced when the network changes. */

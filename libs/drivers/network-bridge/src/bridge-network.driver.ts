@@ -6,6 +6,7 @@ import { BridgeLinks } from './bridge-links.js';
 import { addressOf, planBridge, splitList } from './bridge-plan.rules.js';
 import { sendRelease } from './dhcp-release.js';
 import { DnsmasqService, replaceFile } from './dnsmasq-service.js';
+import { allowHairpins } from './hairpin.js';
 import { interfaceState } from './interface-states.js';
 import { StaticLeaseFiles } from './static-leases.js';
 import { checkNetworkName, checkNetworkSpec, checkStaticLease } from './spec-check.rules.js';
@@ -59,6 +60,7 @@ export class BridgeNetworkDriver extends NetworkDriver {
       const fault = await this.faultOf(network, links, withoutRules);
       if (fault === null) {
         this.ports.set(network.name, portsOf(network.name, links));
+        await allowHairpins(network, portsOf(network.name, links));
         continue;
       }
       try {
@@ -143,9 +145,10 @@ export class BridgeNetworkDriver extends NetworkDriver {
     const network = (await hasIpv6()) ? asked : withoutIpv6(asked);
     const plan = planBridge(network);
     const before = await this.applied(name);
-    await this.links.ensure(plan, splitList(before?.config['bridge.external_interfaces']));
+    await this.links.ensure(plan, before === null ? null : planBridge(before));
     await this.remember(network);
     await Promise.all([this.options.firewall.ensureNetworkRules(network), this.rewriteLeases(network, before).then(() => this.services.ensure(network))]);
+    await allowHairpins(network, portsOf(name, this.options.ip.listLinks()));
   }
 
   /** Static leases hold names in one `dns.mode` and none in the others. */

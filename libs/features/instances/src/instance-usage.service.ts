@@ -34,8 +34,9 @@ export class InstanceUsage implements NetworkUser {
 
   nics(sql: Sql, network: NetworkRef): NetworkNic[] {
     return this.nicsOn(sql, network).map(({ instance, device }) => {
-      const lease = nicLease(instance.row, device, instance.expandedDevices[device]!, instance.expandedConfig);
-      return { ...lease, location: instance.row.location };
+      const config = instance.expandedDevices[device]!;
+      const routes = ['ipv4.routes', 'ipv6.routes', 'ipv4.routes.external', 'ipv6.routes.external'].flatMap((key) => (config[key] ?? '').split(','));
+      return { ...nicLease(instance.row, device, config, instance.expandedConfig), location: instance.row.location, routes: routes.map((one) => one.trim()).filter((one) => one !== '') };
     });
   }
 

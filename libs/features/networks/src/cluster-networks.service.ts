@@ -6,6 +6,7 @@ import { Database, TransactionRunner, type Sql, type Tx } from '#platform/databa
 import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
+import { NetworkSpecs } from './network-specs.service.js';
 import { NetworkUsers } from './network-users.service.js';
 import { findKey, hiddenOf, validateNetworkConfig, visibleConfig, type Config } from './rules/network-config.rules.js';
 
@@ -34,6 +35,7 @@ export class ClusterNetworks {
     private readonly runner: TransactionRunner,
     private readonly networks: NetworksRepository,
     private readonly users: NetworkUsers,
+    private readonly specs: NetworkSpecs,
     private readonly peers: Peers,
     private readonly member: LocalMember,
     private readonly events: EventBus,
@@ -95,6 +97,11 @@ export class ClusterNetworks {
     });
   }
 
+  /** Every member that has it does what its row says now, together with what belongs to it. */
+  async ensureEverywhere(ctx: RequestContext, id: number): Promise<void> {
+    await this.onAll(ctx, id, 'networks.ensure-member-part');
+  }
+
   private members(): PeerMember[] {
     return this.networks.members(this.database.read);
   }
@@ -128,6 +135,7 @@ export class ClusterNetworks {
       const row = this.checkCreate(this.networks.find(tx.sql, project, name), request);
       this.validateOnAll(tx.sql, row, config);
       this.users.refuseTakenParent(tx.sql, { ...row, config: { ...row.config, ...config } });
+      this.specs.of({ ...row, config: { ...row.config, ...config } }, tx.sql);
       if (row.state === 'Pending') this.networks.updateCommon(tx, row.id, { description: request.description || row.description, config });
       this.networks.setWholeState(tx, row.id, 'Errored');
       return row.id;
@@ -176,14 +184,16 @@ export class ClusterNetworks {
     const config = await choose(wanted, false);
     const description = request.description ?? (options.merge ? before.description : '');
     await this.runner.run(ctx, (tx) => {
-      check(this.networks.get(tx.sql, project, name));
+      const row = this.networks.get(tx.sql, project, name);
+      check(row);
+      this.specs.of({ ...row, config }, tx.sql);
       this.networks.updateCommon(tx, id, { description, config });
     });
     try {
-      await this.onAll(ctx, id, 'networks.ensure-member-part');
+      await this.ensureEverywhere(ctx, id);
     } catch (error) {
       await this.runner.run(internalContext(), (tx) => this.networks.updateCommon(tx, id, { description: before.description, config: before.common }));
-      await this.onAll(ctx, id, 'networks.ensure-member-part').catch((undoing: unknown) => {
+      await this.ensureEverywhere(ctx, id).catch((undoing: unknown) => {
         this.logger.error('Failed to restore a network after a refused change; the next look at its row tries again', { network: name, error: messageOf(undoing) });
       });
       throw error;

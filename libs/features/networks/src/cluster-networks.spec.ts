@@ -10,6 +10,9 @@ import { NetworksRepository } from './data/networks.repository.js';
 import { MemberNetworks } from './member-networks.service.js';
 import { NetworkJoin } from './network-join.participant.js';
 import type { NetworkProjects } from './network-projects.service.js';
+import { NetworkAclsRepository } from './data/network-acls.repository.js';
+import { NetworkForwardsRepository } from './data/network-forwards.repository.js';
+import { NetworkSpecs } from './network-specs.service.js';
 import { NetworkUsage } from './network-usage.registry.js';
 import { NetworkUsers } from './network-users.service.js';
 import { NetworkViews } from './network-views.service.js';
@@ -39,9 +42,10 @@ class Member {
     const logger = new SilentLogger();
     const repository = new NetworksRepository(member);
     const users = new NetworkUsers(repository, this.usage);
-    this.local = new MemberNetworks(database, runner, repository, this.host, member, logger, peers, feed);
-    const cluster = new ClusterNetworks(database, runner, repository, users, peers, member, new EventBus(), logger);
-    this.networks = new NetworksService(database, runner, repository, this.local, cluster, users, projects, this.host, new EventBus(), member, logger);
+    const specs = new NetworkSpecs(database, new NetworkForwardsRepository(database, member), new NetworkAclsRepository(database));
+    this.local = new MemberNetworks(database, runner, repository, specs, this.host, member, logger, peers, feed);
+    const cluster = new ClusterNetworks(database, runner, repository, users, specs, peers, member, new EventBus(), logger);
+    this.networks = new NetworksService(database, runner, repository, this.local, cluster, users, specs, projects, this.host, new EventBus(), member, logger);
     this.views = new NetworkViews(database, repository, users, this.usage, projects, cluster, this.host, peers, member, logger);
     new NetworkJoin(runner, repository, this.local, member, this.participants);
   }

@@ -4,6 +4,7 @@ import { internalContext, LocalMember, Logger, messageOf, Mutex, notFound, rando
 import { NetworkDriver, Peers, type NetworkSpec, type PeerCaller } from '#ports';
 import { ChangeFeed, Database, TransactionRunner, type Tx } from '#platform/database';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
+import { NetworkSpecs } from './network-specs.service.js';
 import { bridgeHwaddr, hiddenKeys, type Config } from './rules/network-config.rules.js';
 
 const numbered = z.object({ id: z.number() });
@@ -28,6 +29,7 @@ export class MemberNetworks {
     private readonly database: Database,
     private readonly runner: TransactionRunner,
     private readonly networks: NetworksRepository,
+    private readonly specs: NetworkSpecs,
     private readonly driver: NetworkDriver,
     private readonly member: LocalMember,
     private readonly logger: Logger,
@@ -71,11 +73,10 @@ export class MemberNetworks {
     return this.changing.run(async () => {
       if (this.cleared) return;
       const rows = this.networks.listAll(this.database.read);
-      const isCurrent = (row: NetworkRow): boolean => this.told.get(row.id) === textOf(specOf(row));
-      for (const row of rows.filter((one) => !isCurrent(one) && !isAbandoned(one, this.member))) await this.settle(row).catch((error: unknown) => this.report(row, error));
-      const current = rows.filter((row) => row.part === 'Created' && isCurrent(row));
+      for (const row of rows.filter((one) => this.currentSpec(one) === null && !isAbandoned(one, this.member))) await this.settle(row).catch((error: unknown) => this.report(row, error));
+      const current = rows.filter((row) => row.part === 'Created').map((row) => this.currentSpec(row)).filter((spec) => spec !== null);
       if (current.length === 0) return;
-      const restored = await this.driver.reconcileNetworks(current.map(specOf));
+      const restored = await this.driver.reconcileNetworks(current);
       if (restored.length > 0) this.logger.warn('Restored networks', { restored });
     });
   }
@@ -110,6 +111,18 @@ export class MemberNetworks {
     await this.driver.removeNetwork(specOf(row));
   }
 
+  /** What the host was told last, if that is what it should be told. */
+  private currentSpec(row: NetworkRow): NetworkSpec | null {
+    const told = this.told.get(row.id);
+    if (told === undefined) return null;
+    try {
+      const spec = this.specs.of(row);
+      return told === textOf(spec) ? spec : null;
+    } catch {
+      return null; // Settling it tells why.
+    }
+  }
+
   private created(): NetworkRow[] {
     return this.networks.listAll(this.database.read).filter(({ part }) => part === 'Created');
   }
@@ -122,18 +135,18 @@ export class MemberNetworks {
 
   private async ensureCreated(id: number): Promise<void> {
     const row = this.row(id);
-    if (row.part === 'Created') await this.ensure(id, specOf(row));
+    if (row.part === 'Created') await this.ensure(id, this.specs.of(row));
   }
 
   /** Its own keys; the host follows first, and is put back when the row cannot follow. */
   private async change(ctx: RequestContext, id: number, config: Config): Promise<void> {
     const before = this.row(id);
-    const after = { ...specOf(before), config: { ...before.common, ...config } };
+    const after = this.specs.of({ ...before, config: { ...before.common, ...config } });
     try {
       if (before.part === 'Created') await this.ensure(id, after);
       await this.runner.run(ctx, (tx) => this.networks.updatePart(tx, id, config));
     } catch (error) {
-      if (before.part === 'Created') await this.ensure(id, specOf(before)).catch((undoing: unknown) => this.report(before, undoing));
+      if (before.part === 'Created') await this.ensure(id, this.specs.of(before)).catch((undoing: unknown) => this.report(before, undoing));
       throw error;
     }
   }
@@ -152,7 +165,7 @@ export class MemberNetworks {
     if (row.part !== 'Created') {
       if (row.state === 'Created') await this.make(ctx, this.row(row.id));
     } else if (renamedTo !== undefined) await this.undoRename(row, renamedTo);
-    else await this.ensure(row.id, specOf(row));
+    else await this.ensure(row.id, this.specs.of(row));
   }
 
   /** A network that was made while this member joined, when nobody counted with it yet. */
@@ -174,7 +187,7 @@ export class MemberNetworks {
       this.networks.setPartState(tx, row.id, 'Creating');
     });
     try {
-      await this.ensure(row.id, { ...specOf(row), config });
+      await this.ensure(row.id, this.specs.of({ ...row, config }));
       await this.runner.run(ctx, (tx) => this.networks.setPartState(tx, row.id, 'Created'));
     } catch (error) {
       // A link that was there before is not ours, and the driver leaves it alone.
@@ -213,7 +226,7 @@ export class MemberNetworks {
   async undoRename(row: NetworkRow, newName: string): Promise<void> {
     const { [hiddenKeys.renameTo]: _, ...config } = row.config;
     this.told.delete(row.id);
-    await this.driver.renameNetwork({ name: newName, type: row.type, config }, row.name);
+    await this.driver.renameNetwork({ ...this.specs.of({ ...row, config }), name: newName }, row.name);
     await this.runner.run(internalContext(), (tx) => this.networks.update(tx, row.id, { description: row.description, config }));
   }
 
@@ -222,14 +235,14 @@ export class MemberNetworks {
   }
 }
 
-/** What the driver needs of a row. */
+/** What tells the driver which network is meant; `NetworkSpecs` has the whole. */
 export function specOf({ name, type, config }: NetworkSpec): NetworkSpec {
   return { name, type, config };
 }
 
 /** The same for the same, whatever the order of the keys. */
-function textOf({ name, type, config }: NetworkSpec): string {
-  return JSON.stringify([name, type, Object.entries(config).sort()]);
+function textOf({ name, type, config, forwards, acl }: NetworkSpec): string {
+  return JSON.stringify([name, type, Object.entries(config).sort(), forwards, acl]);
 }
 
 /** Alone there is nobody else who could be making a network that is not made. */

@@ -18,6 +18,8 @@ export interface NetworkNic {
   /** Reserved addresses, empty where there are none. */
   readonly ipv4Address: string;
   readonly ipv6Address: string;
+  /** Subnets routed to it. */
+  readonly routes: readonly string[];
   /** Name of the member the instance is on. */
   readonly location: string;
 }

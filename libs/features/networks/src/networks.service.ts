@@ -8,8 +8,9 @@ import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
 import { ClusterNetworks, etagOf, type NetworkUpdate, type SubnetChooser } from './cluster-networks.service.js';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
-import { MemberNetworks, specOf } from './member-networks.service.js';
+import { MemberNetworks } from './member-networks.service.js';
 import { NetworkProjects } from './network-projects.service.js';
+import { NetworkSpecs } from './network-specs.service.js';
 import { NetworkUsers } from './network-users.service.js';
 import { chooseSubnet } from './rules/free-subnet.rules.js';
 import { bridgeHwaddr, changedKeys, compact, hiddenKeys, hiddenOf, nicConfigOn, validateNetworkConfig, validateNetworkName, visibleConfig, type Config } from './rules/network-config.rules.js';
@@ -36,6 +37,7 @@ export class NetworksService {
     private readonly local: MemberNetworks,
     private readonly cluster: ClusterNetworks,
     private readonly users: NetworkUsers,
+    private readonly specs: NetworkSpecs,
     private readonly projects: NetworkProjects,
     private readonly driver: NetworkDriver,
     private readonly events: EventBus,
@@ -95,11 +97,12 @@ export class NetworksService {
     if (this.networks.find(this.database.read, project, name) !== undefined) throw invalid('The network already exists');
     validateNetworkConfig(type, name, config);
     await this.local.changing.run(async () => {
-      const spec = { name, type, config: type === 'bridge' ? await this.newBridgeConfig(config) : config };
+      const spec = this.specs.of({ project, name, type, config: type === 'bridge' ? await this.newBridgeConfig(config) : config });
       const id = await this.runner.run(ctx, (tx) => {
         if (this.networks.find(tx.sql, project, name) !== undefined) throw invalid('The network already exists');
         this.users.refuseTakenParent(tx.sql, spec);
-        return this.networks.insertPending(tx, { ...spec, project, description });
+        this.specs.of({ ...spec, project }, tx.sql);
+        return this.networks.insertPending(tx, { name, type, config: spec.config, project, description });
       });
       try {
         await this.local.ensure(id, spec);
@@ -130,17 +133,18 @@ export class NetworksService {
       const description = request.description ?? (options.merge ? before.description : '');
       const touchesHost = Object.keys(changedKeys(before.config, config)).some((key) => !withoutEffect.test(key));
       try {
-        if (touchesHost) await this.local.ensure(before.id, { name, type: before.type, config });
+        if (touchesHost) await this.local.ensure(before.id, this.specs.of({ ...before, config }));
         await this.runner.run(ctx, (tx) => {
           const row = this.networks.get(tx.sql, project, name);
           checkEtag(options.ifMatch, etagOf(row, row.config));
           this.users.refuseParentChange(tx.sql, row, config);
+          this.specs.of({ ...row, config }, tx.sql);
           this.networks.update(tx, row.id, { description, config });
           this.announce(tx, ctx, 'network-updated', project, name);
         });
       } catch (error) {
         if (touchesHost) {
-          await this.local.ensure(before.id, specOf(before)).catch((undoing: unknown) => {
+          await this.local.ensure(before.id, this.specs.of(before)).catch((undoing: unknown) => {
             this.logger.error('Failed to restore a network after a refused change', { network: name, error: messageOf(undoing) });
           });
         }
@@ -164,7 +168,7 @@ export class NetworksService {
         return current;
       });
       try {
-        await this.driver.renameNetwork(specOf(row), newName);
+        await this.driver.renameNetwork(this.specs.of(row), newName);
         await this.runner.run(ctx, (tx) => {
           this.networks.rename(tx, row.id, newName);
           this.networks.update(tx, row.id, row);

@@ -9,6 +9,9 @@ import { ClusterNetworks } from './cluster-networks.service.js';
 import { NetworksRepository } from './data/networks.repository.js';
 import { MemberNetworks } from './member-networks.service.js';
 import type { NetworkProjects } from './network-projects.service.js';
+import { NetworkAclsRepository } from './data/network-acls.repository.js';
+import { NetworkForwardsRepository } from './data/network-forwards.repository.js';
+import { NetworkSpecs } from './network-specs.service.js';
 import { NetworkUsage } from './network-usage.registry.js';
 import { NetworkUsers } from './network-users.service.js';
 import { NetworkViews } from './network-views.service.js';
@@ -48,9 +51,10 @@ class World {
     const [member, peers, logger] = [new LocalMember(), new FakePeers(), new SilentLogger()];
     const repository = new NetworksRepository(member);
     const users = new NetworkUsers(repository, this.usage);
-    const local = new MemberNetworks(database, runner, repository, this.host, member, logger, peers, this.db.feed);
-    const cluster = new ClusterNetworks(database, runner, repository, users, peers, member, this.events, logger);
-    this.networks = new NetworksService(database, runner, repository, local, cluster, users, projects, this.host, this.events, member, logger);
+    const specs = new NetworkSpecs(database, new NetworkForwardsRepository(database, member), new NetworkAclsRepository(database));
+    const local = new MemberNetworks(database, runner, repository, specs, this.host, member, logger, peers, this.db.feed);
+    const cluster = new ClusterNetworks(database, runner, repository, users, specs, peers, member, this.events, logger);
+    this.networks = new NetworksService(database, runner, repository, local, cluster, users, specs, projects, this.host, this.events, member, logger);
     this.views = new NetworkViews(database, repository, users, this.usage, projects, cluster, this.host, peers, member, logger);
   }
 
@@ -338,7 +342,7 @@ describe('views', () => {
 
   it('lists leases: gateways, what is configured, what DHCP gave', async () => {
     await world.create('br0', { 'ipv4.address': '10.1.2.1/24', 'ipv6.address': 'fd42:b736:a65b:65c::1/64' });
-    const nic = { project: 'default', instance: 'c1', device: 'eth0', hwaddr: '00:16:3e:8a:f6:be', ipv4Address: '10.1.2.50', ipv6Address: '', location: 'none' };
+    const nic = { project: 'default', instance: 'c1', device: 'eth0', hwaddr: '00:16:3e:8a:f6:be', ipv4Address: '10.1.2.50', ipv6Address: '', routes: [], location: 'none' };
     world.usage.register({ usedBy: () => [], nics: () => [nic] });
     world.host.bridges.get('br0')!.leases.push(
       { hostname: 'c1', hwaddr: nic.hwaddr, address: '10.1.2.50', type: 'dynamic' },

@@ -1,33 +1,55 @@
 import { Controller } from '@nestjs/common';
+import { networkAclPost, networkAclPut, networkAclsPost, type NetworkAclPost, type NetworkAclPut, type NetworkAclsPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Ctx, Delete, Get, Patch, Post, Put, syncResponse, type ApiResponse } from '#platform/http';
-import { NetworkParts } from '../network-parts.service.js';
+import { apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { NetworkAcls } from '../network-acls.service.js';
 
 @Controller('1.0/network-acls')
 export class NetworkAclsController {
-  constructor(private readonly parts: NetworkParts) {}
+  constructor(private readonly acls: NetworkAcls) {}
 
   @Get()
-  list(@Ctx() ctx: RequestContext): ApiResponse { return syncResponse(this.parts.listNone(ctx.project)); }
+  list(@Ctx() ctx: RequestContext, @Query('recursion') recursion: string | undefined): ApiResponse {
+    const acls = this.acls.list(ctx.project);
+    return syncResponse(parseRecursion(recursion) === 0 ? acls.map(({ name }) => apiUrl(['1.0', 'network-acls', name])) : acls);
+  }
 
   @Post()
-  create(@Ctx() ctx: RequestContext): never { return this.parts.refuse(ctx.project, 'ACL'); }
+  async create(@Ctx() ctx: RequestContext, @Body({ schema: networkAclsPost }) body: NetworkAclsPost): Promise<ApiResponse> {
+    await this.acls.create(ctx, body);
+    return createdResponse(apiUrl(['1.0', 'network-acls', body.name], ctx.project));
+  }
 
   @Get(':name')
-  get(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'ACL'); }
+  get(@Ctx() ctx: RequestContext, @Param('name') name: string): ApiResponse {
+    const { acl, etag } = this.acls.get(ctx.project, name);
+    return syncResponse(acl, { etag });
+  }
 
   @Get(':name/log')
-  log(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'ACL'); }
+  log(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.acls.log(ctx.project, name); }
 
   @Put(':name')
-  put(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'ACL'); }
+  async put(@Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkAclPut }) body: NetworkAclPut): Promise<ApiResponse> {
+    await this.acls.update(ctx, name, body, { merge: false, ifMatch });
+    return emptyResponse();
+  }
 
   @Patch(':name')
-  patch(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'ACL'); }
+  async patch(@Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkAclPut }) body: NetworkAclPut): Promise<ApiResponse> {
+    await this.acls.update(ctx, name, body, { merge: true, ifMatch });
+    return emptyResponse();
+  }
 
   @Post(':name')
-  rename(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'ACL'); }
+  async rename(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: networkAclPost }) body: NetworkAclPost): Promise<ApiResponse> {
+    await this.acls.rename(ctx, name, body.name);
+    return createdResponse(apiUrl(['1.0', 'network-acls', body.name], ctx.project));
+  }
 
   @Delete(':name')
-  remove(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'ACL'); }
+  async remove(@Ctx() ctx: RequestContext, @Param('name') name: string): Promise<ApiResponse> {
+    await this.acls.delete(ctx, name);
+    return emptyResponse();
+  }
 }

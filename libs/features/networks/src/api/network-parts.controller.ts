@@ -1,30 +1,12 @@
 import { Controller } from '@nestjs/common';
 import type { RequestContext } from '#kernel';
-import { Ctx, Delete, Get, Param, Patch, Post, Put, syncResponse, type ApiResponse } from '#platform/http';
+import { Ctx, Delete, Get, Param, Patch, Post, Put } from '#platform/http';
 import { NetworkParts } from '../network-parts.service.js';
 
-/** `/1.0/networks/{name}/forwards` and `/peers`. */
+/** `/1.0/networks/{name}/peers`. */
 @Controller('1.0/networks/:name')
 export class NetworkPartsController {
   constructor(private readonly parts: NetworkParts) {}
-
-  @Get('forwards')
-  forwards(@Ctx() ctx: RequestContext, @Param('name') name: string): ApiResponse { return syncResponse(this.parts.listForwards(ctx.project, name)); }
-
-  @Post('forwards')
-  createForward(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.parts.refuseForward(ctx.project, name); }
-
-  @Get('forwards/:address')
-  getForward(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.parts.absentForward(ctx.project, name); }
-
-  @Put('forwards/:address')
-  putForward(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.parts.absentForward(ctx.project, name); }
-
-  @Patch('forwards/:address')
-  patchForward(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.parts.absentForward(ctx.project, name); }
-
-  @Delete('forwards/:address')
-  deleteForward(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.parts.absentForward(ctx.project, name); }
 
   @Get('peers')
   peers(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.parts.refusePeers(ctx.project, name); }

@@ -67,9 +67,9 @@ function checkValue(network: string, name: string, value: string, spec: KeySpec)
 }
 
 function checkTogether(network: string, config: Config): void {
-  // No access list can exist before access lists do.
-  const list = (config['security.acls'] ?? '').split(',')[0]?.trim() ?? '';
-  if (list !== '') throw invalid(`Network ACL "${list}" does not exist`);
+  const lists = (config['security.acls'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const twice = lists.find((name, index) => lists.indexOf(name) !== index);
+  if (twice !== undefined) throw invalid(`Network ACL "${twice}" specified multiple times`);
   if (Object.keys(config).some((name) => name.startsWith('fan.'))) throw invalid("FAN configuration may only be set when in 'fan' mode");
   for (const name of Object.keys(config)) {
     const tunnel = name.startsWith('tunnel.') ? `${network}-${name.split('.')[1]}` : '';

@@ -1,0 +1,142 @@
+import { Injectable } from '@nestjs/common';
+import type { NetworkAcl, NetworkAclPut, NetworkAclsPost } from '#api-types';
+import { conflict, internal, internalContext, invalid, Logger, messageOf, type RequestContext } from '#kernel';
+import { Database, TransactionRunner, type Sql } from '#platform/database';
+import { EventBus } from '#platform/events';
+import { apiUrl, checkEtag } from '#platform/http';
+import { ClusterNetworks } from './cluster-networks.service.js';
+import { NetworkAclsRepository, type NetworkAclContent, type NetworkAclRow } from './data/network-acls.repository.js';
+import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
+import { NetworkProjects } from './network-projects.service.js';
+import { NetworkSpecs } from './network-specs.service.js';
+import { aclNames, normaliseRule, validateAcl, validateAclName } from './rules/network-acl.rules.js';
+import { compact } from './rules/network-config.rules.js';
+
+/**
+ * Access lists. A list that networks use is changed in its row first, then on the hosts of all members; where one refuses, the row goes back. Whoever was
+ * away follows the row.
+ */
+@Injectable()
+export class NetworkAcls {
+  constructor(
+    private readonly database: Database,
+    private readonly runner: TransactionRunner,
+    private readonly acls: NetworkAclsRepository,
+    private readonly networks: NetworksRepository,
+    private readonly projects: NetworkProjects,
+    private readonly specs: NetworkSpecs,
+    private readonly cluster: ClusterNetworks,
+    private readonly events: EventBus,
+    private readonly logger: Logger,
+  ) {}
+
+  list(project: string): NetworkAcl[] {
+    return this.acls.list(this.database.read, this.projects.owner(project)).map((row) => this.apiOf(row));
+  }
+
+  get(project: string, name: string): { acl: NetworkAcl; etag: unknown } {
+    const row = this.acls.get(this.database.read, this.projects.owner(project), name);
+    return { acl: this.apiOf(row), etag: etagOf(row) };
+  }
+
+  /** LXD reads the log of Open Virtual Network alone; what a bridge's rules log is in the kernel's. */
+  log(project: string, name: string): never {
+    this.get(project, name);
+    throw internal('Only OVN log entries may be retrieved at this time');
+  }
+
+  async create(ctx: RequestContext, request: NetworkAclsPost): Promise<void> {
+    const { name } = request;
+    const project = this.projects.owner(ctx.project);
+    if (this.acls.find(this.database.read, project, name) !== undefined) throw invalid('The network ACL already exists');
+    validateAclName(name);
+    const content = contentOf(request);
+    await this.runner.run(ctx, (tx) => {
+      if (this.acls.find(tx.sql, project, name) !== undefined) throw invalid('The network ACL already exists');
+      validateAcl(content.config, content, [...this.names(tx.sql, project), name]);
+      this.acls.insert(tx, { project, name, ...content });
+      tx.afterCommit(() => this.announce(ctx, 'network-acl-created', project, name));
+    });
+  }
+
+  /** PUT replaces; PATCH leaves alone what is not named. */
+  async update(ctx: RequestContext, name: string, request: NetworkAclPut, options: { readonly merge: boolean; readonly ifMatch: string | undefined }): Promise<void> {
+    const project = this.projects.owner(ctx.project);
+    const before = this.acls.get(this.database.read, project, name);
+    checkEtag(options.ifMatch, etagOf(before));
+    const content = contentOf(options.merge
+      ? { description: request.description ?? before.description, ingress: request.ingress ?? [...before.ingress], egress: request.egress ?? [...before.egress], config: { ...before.config, ...request.config } }
+      : request);
+    const users = await this.runner.run(ctx, (tx) => {
+      const row = this.acls.get(tx.sql, project, name);
+      checkEtag(options.ifMatch, etagOf(row));
+      validateAcl(content.config, content, this.names(tx.sql, project));
+      this.acls.update(tx, row.id, content);
+      const using = this.users(tx.sql, project, name);
+      // What a bridge cannot have is refused before any host hears of it.
+      for (const network of using) this.specs.of(network, tx.sql);
+      return using;
+    });
+    try {
+      await this.apply(ctx, users);
+    } catch (error) {
+      await this.runner.run(internalContext(), (tx) => this.acls.update(tx, before.id, before));
+      await this.apply(ctx, users).catch((undoing: unknown) => this.logger.error('Failed to restore an access list after a refused change', { acl: name, error: messageOf(undoing) }));
+      throw error;
+    }
+    this.announce(ctx, 'network-acl-updated', project, name);
+  }
+
+  async rename(ctx: RequestContext, name: string, newName: string): Promise<void> {
+    const project = this.projects.owner(ctx.project);
+    this.acls.get(this.database.read, project, name);
+    await this.runner.run(ctx, (tx) => {
+      const row = this.acls.get(tx.sql, project, name);
+      if (this.acls.find(tx.sql, project, newName) !== undefined) throw conflict('An ACL by that name exists already');
+      if (this.users(tx.sql, project, name).length > 0) throw invalid('Cannot rename an ACL that is in use');
+      validateAclName(newName);
+      this.acls.rename(tx, row.id, newName);
+      tx.afterCommit(() => this.announce(ctx, 'network-acl-renamed', project, newName, { old_name: name }));
+    });
+  }
+
+  async delete(ctx: RequestContext, name: string): Promise<void> {
+    const project = this.projects.owner(ctx.project);
+    await this.runner.run(ctx, (tx) => {
+      const row = this.acls.get(tx.sql, project, name);
+      if (this.users(tx.sql, project, name).length > 0) throw invalid('Cannot delete an ACL that is in use');
+      this.acls.delete(tx, row.id);
+      tx.afterCommit(() => this.announce(ctx, 'network-acl-deleted', project, name));
+    });
+  }
+
+  private names(sql: Sql, project: string): string[] {
+    return this.acls.list(sql, project).map(({ name }) => name);
+  }
+
+  private users(sql: Sql, project: string, name: string): NetworkRow[] {
+    return this.networks.listByProject(sql, project).filter(({ config }) => aclNames(config).includes(name));
+  }
+
+  private async apply(ctx: RequestContext, networks: readonly NetworkRow[]): Promise<void> {
+    for (const { id } of networks) await this.cluster.ensureEverywhere(ctx, id);
+  }
+
+  private apiOf(row: NetworkAclRow): NetworkAcl {
+    const { name, description, ingress, egress, config, project } = row;
+    const used_by = this.users(this.database.read, project, name).map((network) => apiUrl(['1.0', 'networks', network.name], project));
+    return { name, description, ingress, egress, config, used_by };
+  }
+
+  private announce(ctx: RequestContext, action: string, project: string, name: string, context?: Record<string, string>): void {
+    this.events.lifecycle({ action, source: apiUrl(['1.0', 'network-acls', name], project), project, requestor: ctx.requestor, context });
+  }
+}
+
+function contentOf({ description, ingress, egress, config }: NetworkAclPut): NetworkAclContent {
+  return { description: description ?? '', ingress: (ingress ?? []).map(normaliseRule), egress: (egress ?? []).map(normaliseRule), config: compact(config) };
+}
+
+function etagOf({ name, description, ingress, egress, config }: NetworkAclRow): unknown {
+  return [name, description, ingress, egress, config];
+}
