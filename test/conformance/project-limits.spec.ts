@@ -80,7 +80,13 @@ const keys = [
   'security.privileged=true', 'security.privileged=false', 'security.idmap.isolated=true', 'user.x=1', 'environment.A=b', 'limits.kernel.nofile=3', 'volatile.uuid=11111111-1111-4111-8111-111111111111', 'volatile.evacuate.origin=x',
   'security.syscalls.intercept.mknod=true', 'security.syscalls.intercept.mount=true', 'security.syscalls.intercept.mount.shift=true', 'security.syscalls.intercept.setxattr=true', 'security.syscalls.intercept.mknod=false',
 ];
+/** Every type a project may allow or forbid, of which none is asked of the host. */
+const kinds = [
+  'unix-char path=/dev/zero', 'unix-block path=/dev/loop0', 'unix-hotplug vendorid=fff0', 'usb vendorid=fff0', 'gpu id=5', 'infiniband nictype=physical parent=ib0',
+  'proxy listen=tcp:127.0.0.1:34443 connect=tcp:127.0.0.1:80', 'nic nictype=p2p', 'disk source=/tmp path=/mnt',
+];
 const devices = [
+  ...kinds.slice(2), 'gpu gputype=mig mig.gi=0 mig.ci=0', 'tpm path=/dev/tpm0 pathrm=/dev/tpmrm0', 'none', 'nic nictype=sriov parent=lo', 'nic nictype=macvlan parent=lo', 'disk source=ceph:a/b path=/mnt',
   'disk source=/tmp path=/x', 'unix-char source=/dev/null path=/dev/x', 'unix-block source=/dev/loop0 path=/dev/x', 'nic nictype=p2p name=eth0',
 ];
 
@@ -88,7 +94,14 @@ lines(pair, 'restrictions', `
   lxc init bb r1 -q --project q1
   lxc project set q1 restricted=true
   ${keys.map((key) => `lxc config set r1 ${key} --project q1`).join('\n  ')}
-  ${devices.map((device) => `lxc config device add r1 d1 ${device} --project q1`).join('\n  ')}
+  ${devices.map((device, index) => `lxc config device add r1 d${index} ${device} --project q1`).join('\n  ')}
+  lxc config device list r1 --project q1 | sort
+  ${kinds.flatMap((device) => {
+    const key = `restricted.devices.${device.split(' ')[0]}`;
+    return [`lxc project set q1 ${key}=allow`, `lxc config device add r1 k ${device} --project q1`, `lxc project set q1 ${key}=block`, 'lxc config device remove r1 k --project q1', `lxc project unset q1 ${key}`];
+  }).join('\n  ')}
+  for k in unix-char unix-block unix-hotplug usb gpu infiniband pci proxy disk nic; do lxc project set q1 restricted.devices.$k=banana; done 2>&1
+  lxc project create q9 -c features.profiles=false -c restricted=true
   lxc config show r1 --project q1
   lxc snapshot r1 --project q1
   lxc init bb r2 -q --project q1 -c security.privileged=true

@@ -349,3 +349,16 @@ lines('volumes of the server itself', `
   lxc config unset storage.images_volume; lxc storage volume delete bt own; lxc image list -f csv -c s | wc -l
   for v in disk snapped packed; do lxc storage volume delete default $v; done
 `);
+
+lines('the root disk of a running container', `
+  lxc launch bb b1 -q -s bt
+  lxc config device set b1 root size=50MiB
+  lxc exec b1 -- sh -c 'dd if=/dev/zero of=/root/x bs=1M count=60 2>&1 | grep -c "space\\|quota"; rm /root/x'
+  lxc config device set b1 root size=100MiB
+  lxc exec b1 -- sh -c 'dd if=/dev/zero of=/root/x bs=1M count=60 2>&1 | grep -c "space\\|quota"; rm /root/x'
+  lxc config device set b1 root size=banana
+  lxc config device unset b1 root size
+  lxc exec b1 -- sh -c 'dd if=/dev/zero of=/root/x bs=1M count=120 2>&1 | grep -c "space\\|quota"; rm /root/x'
+  lxc config device show b1
+  lxc delete -f b1
+`);

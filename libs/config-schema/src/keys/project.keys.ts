@@ -1,4 +1,4 @@
-import { invalid } from '#kernel';
+import { invalid, isFalse, isTrue } from '#kernel';
 import { isSize, isUint32 } from '../checks/value.checks.js';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
 
@@ -88,4 +88,6 @@ export function validateProjectConfig(config: Readonly<Record<string, string>>):
     }
     if (notEnforced.has(name)) throw invalid(`Project configuration key "${name}" cannot be set: this server does not enforce it`);
   }
+  // Others could change what its instances may do.
+  if (isTrue(config['restricted']) && isFalse(config['features.profiles'])) throw invalid('Projects without their own profiles cannot be restricted');
 }
