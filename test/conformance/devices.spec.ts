@@ -123,12 +123,16 @@ lines('disks', `
   lxc config device add c1 d disk source=/no/such path=/mnt
   lxc config device add c1 d disk source=/no/such path=/mnt required=false
   lxc config device remove c1 d
+  lxc config device add c1 d disk source=/no/such path=/mnt optional=true
+  lxc config device remove c1 d
   lxc config device add c1 d disk source=$PWD/share path=/mnt propagation=banana
   lxc config device add c1 d disk source=$PWD/share path=/mnt readonly=true raw.mount.options=nosuid
   lxc exec c1 -- sh -c 'ls /mnt; touch /mnt/new; grep " /mnt " /proc/mounts | cut -d " " -f 4 | cut -d , -f 1'
   lxc config device set c1 d readonly=false
   lxc exec c1 -- sh -c 'grep " /mnt " /proc/mounts | cut -d " " -f 4 | cut -d , -f 1'
   lxc config device set c1 d limits.read=1MB
+  lxc config device set c1 d limits.write=20iops
+  cat /sys/fs/cgroup/blkio/*/c1/payload/blkio.throttle.*_device /sys/fs/cgroup/blkio/lxc.payload.c1/blkio.throttle.*_device 2>/dev/null | sed 's/^[0-9:]* //'
   lxc config device set c1 d limits.read=banana
   lxc config device set c1 d limits.max=xiops
   lxc config device get c1 d limits.read
@@ -145,6 +149,12 @@ lines('disks', `
   lxc exec c1 -- stat -c %F /etc/motd
   lxc config device remove c1 d
   lxc config device add c1 d disk source=ceph:p/v path=/mnt
+  lxc config device add c1 d disk source=ceph:p/v path=/mnt ceph.user_name=u ceph.cluster_name=cl
+  lxc config device add c1 d disk source=/tmp path=/mnt ceph.user_name=u
+  lxc config device add c1 d disk source=ceph:p/v path=/mnt recursive=true
+  lxc config device add c1 d disk source=/tmp path=/mnt size.state=5MiB
+  lxc config device add c1 d disk source=/tmp path=/mnt boot.priority=x
+  lxc config device add c1 d disk source=nope pool=default path=/mnt
   lxc config device add c1 d disk source=cephfs:p/v path=/mnt ceph.cluster_name=other
   lxc config device add c1 d disk source=cloud-init:config path=/mnt
   lxc config device add c1 d disk source=cloud-init:config
@@ -176,6 +186,12 @@ lines('network interfaces', `
   ip route | grep -F "\${NET/98/95}."
   lxc config device override c1 eth0 ipv4.routes=\${NET/98/96}.0/24 ipv4.routes.external=\${NET/98/95}.0/24
   ip route | grep -E "10.9[56].7[12]." | grep -F "$BR" | sed 's/ linkdown//'
+  lxc config device set c1 eth0 security.port_isolation=true boot.priority=3
+  cat /sys/class/net/$(lxc config get c1 volatile.eth0.host_name)/brport/isolated
+  lxc config device set c1 eth0 security.port_isolation=false
+  cat /sys/class/net/$(lxc config get c1 volatile.eth0.host_name)/brport/isolated
+  lxc config device set c1 eth0 maas.subnet.ipv4=x
+  lxc config device set c1 eth0 maas.subnet.ipv6=x
   lxc config device set c1 eth0 ipv4.routes=\${NET/98/94}.0/24
   ip route | grep -E "10.9[456].7[12]." | grep -F "$BR" | sed 's/ linkdown//'
   lxc config device remove c1 eth0

@@ -6,8 +6,12 @@ import { must } from '../support/pair.js';
 const bridge = 'nrbr-r';
 const member = new Member();
 
-beforeAll(() => member.startWith({ bridge }));
+beforeAll(async () => {
+  await member.startWith({ bridge });
+  must(member, `ip link add ${bridge}2 type bridge`);
+});
 afterAll(async () => {
+  member.run(`ip link delete ${bridge}2`);
   expect(await member.destroy()).toEqual([]);
 });
 
@@ -26,6 +30,20 @@ describe('limits.ingress', () => {
 
     must(member, 'lxc config device unset c1 eth0 limits.ingress');
     expect(must(member, `tc qdisc show dev ${hostName()}`)).not.toContain('htb');
+  });
+});
+
+describe('security.port_isolation', () => {
+  it('keeps ports apart, also one that is plugged in or changed while the container runs', () => {
+    const isolated = (device: string): string => must(member, `cat /sys/class/net/$(lxc config get c1 volatile.${device}.host_name)/brport/isolated`).trim();
+    must(member, `lxc config device add c1 more nic nictype=bridged parent=${bridge}2 name=eth1 security.port_isolation=true`);
+    expect([isolated('eth0'), isolated('more')]).toEqual(['0', '1']);
+
+    must(member, 'lxc config device set c1 eth0 security.port_isolation=true');
+    must(member, 'lxc config device set c1 more security.port_isolation=false');
+    expect([isolated('eth0'), isolated('more')]).toEqual(['1', '0']);
+    must(member, 'lxc config device remove c1 more');
+    must(member, 'lxc config device unset c1 eth0 security.port_isolation');
   });
 });
 

@@ -94,7 +94,6 @@ export class ContainerStarter {
       this.writeConfig(spec, nics, parts, rootfs);
       await this.deps.lxc.start({ lxcPath: paths.lxcPath, name: spec.projectName, logFile: paths.log(spec.projectName) });
       const pid = this.verify(spec.projectName, nics);
-      this.setPortIsolation(nics);
       await this.deps.nicRules.apply(spec, hostNamesOf(nics));
       await this.deps.nicHost.apply(spec, hostNamesOf(nics));
       return pid;
@@ -178,10 +177,6 @@ export class ContainerStarter {
       cgroups.killAll(projectName);
       await running.end(found);
     } else cgroups.killAll(projectName);
-  }
-
-  private setPortIsolation(nics: readonly NicPlan[]): void {
-    for (const { hostName, isolated } of nics) if (isolated && hostName !== '') writeFileSync(`/sys/class/net/${hostName}/brport/isolated`, '1');
   }
 }
 

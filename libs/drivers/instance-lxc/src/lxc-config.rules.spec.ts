@@ -65,7 +65,7 @@ describe('lxcConfig', () => {
 
   it('describes interfaces and disks', () => {
     const found = lines({
-      nics: [{ device: 'lan', kind: 'veth', nictype: 'bridged', name: 'eth0', hostName: 'veth1', parent: 'br0', mac: '00:16:3e:00:00:01', mtu: 1400, isolated: false }],
+      nics: [{ device: 'lan', kind: 'veth', nictype: 'bridged', name: 'eth0', hostName: 'veth1', parent: 'br0', mac: '00:16:3e:00:00:01', mtu: 1400 }],
       disks: [{ device: 'd', source: '/s', mountedAt: '/devices/c1/disk.d.mnt-a b', target: '/mnt/a b', isDirectory: true, readonly: true, recursive: true, propagation: 'rslave', shifted: true }],
       limits: [{ controller: 'pids', file: 'pids.max', value: '5', unified: false }, { controller: 'memory', file: 'memory.max', value: 'max', unified: true, unset: true }],
     });
@@ -79,7 +79,7 @@ describe('lxcConfig', () => {
 });
 
 describe('interfaces without a bridge', () => {
-  const nic = { device: 'lan', nictype: 'routed', name: 'eth0', hostName: 'veth1', parent: 'eth9', mac: '', mtu: 0, isolated: false };
+  const nic = { device: 'lan', nictype: 'routed', name: 'eth0', hostName: 'veth1', parent: 'eth9', mac: '', mtu: 0 };
   const linesOf = (changes: Partial<typeof nic> & { kind?: 'veth' | 'ipvlan' }, config: Record<string, string>): string[] =>
     lines({ spec: { ...spec, devices: [{ name: 'lan', config }] }, nics: [{ ...nic, kind: 'veth', ...changes }] }).filter((line) => line.startsWith('lxc.net.0.ip') || line.startsWith('lxc.net.0.link'));
 

@@ -15,7 +15,6 @@ export interface NicPlan {
   readonly mac: string;
   /** 0 for the parent's. */
   readonly mtu: number;
-  readonly isolated: boolean;
   /** A device of type `infiniband`: its address and MTU are set on the host. */
   readonly infiniband?: boolean;
 }
@@ -65,7 +64,6 @@ export function planNics(spec: InstanceSpec, taken: ReadonlyMap<string, string> 
       ...(infiniband ? { infiniband } : {}),
       mac: infiniband ? '' : kind === 'phys' || kind === 'ipvlan' ? config['hwaddr'] ?? '' : known('hwaddr') || remember(device, 'hwaddr', `00:16:3e:${randomHex(3).match(/../g)!.join(':')}`),
       mtu: Number(config['mtu'] || network?.networkConfig['bridge.mtu'] || 0),
-      isolated: ['true', '1', 'yes', 'on'].includes((config['security.port_isolation'] ?? '').toLowerCase()),
     };
   });
   return { nics, volatile };

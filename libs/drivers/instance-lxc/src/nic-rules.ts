@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from 'node:fs';
 import type { Tc } from '#host';
 import { internal, invalid, isTrue, messageOf, parseBitSize } from '#kernel';
 import type { DeviceSpec, FirewallDriver, InstanceSpec, NicFilter } from '#ports';
@@ -28,7 +29,7 @@ export function nicFilter(spec: InstanceSpec, { name, config }: DeviceSpec, host
 }
 
 /**
- * Rates and filters of NICs on the host's end of the cable: queue disciplines for `limits.*`, packet filter chains for `security.*_filtering`. A NIC
+ * Rates and filters of NICs on the host's end of the cable: queue disciplines for `limits.*`, packet filter chains for `security.*_filtering`, isolation of ports. A NIC
  * that asks for neither costs nothing; one that does, a process.
  */
 export class NicRules {
@@ -41,6 +42,7 @@ export class NicRules {
       const hostName = hostNames[device.name];
       if (hostName === undefined) continue;
       const former = before?.hostNames[device.name] === hostName ? nics(before.spec).find(({ name }) => name === device.name) : undefined;
+      isolate(device, hostName, former);
       await this.limit(device, hostName, former);
       await this.filter(after, device, hostName, former === undefined ? null : nicFilter(before!.spec, former, hostName));
     }
@@ -72,4 +74,12 @@ export class NicRules {
     if (wanted === null) await this.firewall.removeNicFilter(spec.projectName, device.name);
     else await this.firewall.ensureNicFilter(wanted);
   }
+}
+
+/** Isolated ports of a bridge do not reach each other. */
+function isolate({ config }: DeviceSpec, hostName: string, former: DeviceSpec | undefined): void {
+  const wanted = isTrue(config['security.port_isolation']);
+  if (wanted === isTrue(former?.config['security.port_isolation'])) return;
+  const file = `/sys/class/net/${hostName}/brport/isolated`;
+  if (wanted || existsSync(file)) writeFileSync(file, wanted ? '1' : '0');
 }

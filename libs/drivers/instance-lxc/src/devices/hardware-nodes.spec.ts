@@ -67,6 +67,7 @@ describe('hotplugNodes', () => {
     expect(nodes({ vendorid: '0403' })).toEqual(['c /dev/ttyUSB0 188:0']);
     expect(nodes({ productid: '1666' })).toEqual(['b /dev/sdb 8:16']);
     expect(nodes({ vendorid: '1234' })).toEqual([]);
+    expect(hotplugNodes(device({ vendorid: '0403', mode: '0600', uid: '3', gid: '4' }), `${root}/sys`)).toMatchObject([{ mode: 0o600, uid: 3, gid: 4 }]);
   });
 });
 
@@ -78,6 +79,7 @@ describe('gpuNodes', () => {
 
     expect(nodes({})).toEqual([...all.slice(0, 2), '/dev/nvidia0 195:0', '/dev/dri/card1 226:1']);
     for (const config of [{ id: '0' }, { vendorid: '10DE' }, { productid: '1eb8' }, { pci: '01:00.0' }, { pci: '0000:01:00.0' }] as Record<string, string>[]) expect(nodes(config)).toEqual(all);
+    expect(gpuNodes(device({ id: '1', mode: '0666', uid: '3', gid: '4' }), roots)).toMatchObject([{ path: '/dev/dri/card1', mode: 0o666, uid: 3, gid: 4 }]);
     for (const config of [{ id: '2' }, { vendorid: '1002' }] as Record<string, string>[]) expect(() => nodes(config)).toThrow('Failed to detect requested GPU device');
     expect(() => nodes({ pci: '02:00.0' })).toThrow('Invalid PCI address (no device found): 0000:02:00.0');
   });

@@ -21,6 +21,14 @@ describe('nicHostPlan', () => {
     expect(nicHostPlan('routed', { 'ipv4.address': '10.1.0.9' }, 'veth1', '').proxied).toEqual([]);
   });
 
+  it('takes the address and the tables it is told', () => {
+    const plan = nicHostPlan('routed', { 'ipv4.address': '10.1.0.9', 'ipv4.host_address': '10.9.0.1', 'ipv6.address': 'fd42::9', 'ipv6.host_table': '200', 'ipv6.routes': 'fd43::/64' }, 'veth1', 'eth0');
+
+    expect(plan.addresses).toEqual(['10.9.0.1/32', 'fe80::1/128']);
+    expect(plan.routes.map(({ subnet, via, table }) => [subnet, via, table].join(' '))).toEqual(['10.1.0.9/32  ', 'fd42::9/128  ', 'fd42::9/128  200', 'fd43::/64 fd42::9 ']);
+    expect(routedGateway({ 'ipv4.address': '10.1.0.9', 'ipv4.host_address': '10.9.0.1' }, 4)).toBe('10.9.0.1');
+  });
+
   it('gives a gateway only where there is an address', () => {
     expect([routedGateway({}, 4), routedGateway({ 'ipv4.address': '10.1.0.9' }, 4), routedGateway({ 'ipv4.address': '10.1.0.9', 'ipv4.gateway': 'none' }, 4)]).toEqual(['', '169.254.0.1', '']);
   });
