@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../support/cluster.js';
@@ -5,7 +7,9 @@ import type { ClusterMember } from '../support/cluster-member.js';
 import { eventually } from '../support/member.js';
 import { unmet } from '../support/needs.js';
 import { must } from '../support/pair.js';
+import type { CommandResult } from '../support/target.js';
 
+const roost = join(resolve(import.meta.dirname, '../..'), 'deploy/bin/roost');
 const instants = Number(process.env['KILL_INSTANTS'] ?? 2);
 
 /** Pools, networks and images when members come, go and die. */
@@ -102,6 +106,47 @@ describe.skipIf(unmet('members that come and go', Cluster.whyNot()))('resources 
       }
       expect(new Set(cluster.dumps().slice(0, 3)).size).toBe(1);
     });
+
+  it('are made and kept as roost apply is told', async () => {
+    const site = `
+kind: pool
+name: ap
+driver: btrfs
+config: {size: 300MiB, user.a: b}
+members: {m1: {size: 320MiB}}
+---
+kind: network
+name: rj-ap0
+config: {ipv4.address: 10.66.3.1/24, ipv6.address: none}
+---
+{kind: volume, name: v, pool: ap, target: m3}
+---
+{kind: volume, name: v, pool: ap, target: m1}
+---
+{kind: profile, name: ap, devices: {root: {type: disk, path: /, pool: ap}}}
+---
+{kind: instance, name: a1, image: bb, profiles: [ap], target: m2, state: stopped}
+`;
+    const apply = (text: string, more = ''): CommandResult => {
+      writeFileSync(join(cluster.root, 'site.yaml'), text);
+      return cluster.member(2).run(`${roost} apply -f ${cluster.root}/site.yaml --name ap ${more}`);
+    };
+    // As somebody who was interrupted left it.
+    must(first(), 'lxc storage create ap btrfs size=310MiB --target m2');
+    expect(apply(site)).toMatchObject({ code: 0, stdout: expect.stringContaining('6 made, 0 changed') as string });
+    expect(apply(site).stdout).toBe('Nothing to do: 6 objects are as described\n');
+    expect(three().map(({ name }) => must(first(), `lxc storage get ap size --target ${name}`).trim())).toEqual(['320MiB', '310MiB', '300MiB']);
+    expect(must(first(), 'lxc storage volume list ap -f csv -c nL | grep ^v | sort')).toBe('v,m1\nv,m3\n');
+
+    const moved = apply(site.replace('target: m2', 'target: m3').replace('user.a: b', 'user.a: c'));
+    expect(moved.stdout).toBe('~ pool ap\n    config user.a: b -> c\n~ instance a1\n    target: m2 -> m3\n0 made, 2 changed, 0 deleted, 4 as described\n');
+    expect(must(first(), 'lxc list a1 -f csv -c L')).toBe('m3\n');
+    must(first(), 'lxc start a1');
+    expect(apply(site.replace('state: stopped', 'state: running')).stderr).toContain('it runs on "m3": stop it to have it moved to "m2"');
+    expect(apply(site.replace('m1: {size', 'm8: {size').replace('name: ap\n', 'name: aq\n')).stderr).toContain('pool aq: there is no member "m8"');
+
+    expect(apply('', '--prune')).toMatchObject({ code: 0, stdout: expect.stringContaining('6 deleted') as string });
+  });
 
   it('say which member is away when one is needed, and do without where none is', async () => {
     const away = cluster.member(3);

@@ -24,7 +24,7 @@ export const apply: Run = async (invocation) => {
   const server = await invocation.serverOf(invocation.arg(0));
   const set = flags.text('name') || basename(resolve(path)).replace(/\.ya?ml$/, '').replace(/\s+/g, '-');
   const objects = new Objects(invocation, server, set);
-  const wanted = readDeclarations(path);
+  const wanted = readDeclarations(path).map((one) => objects.parts.spread(one));
   const dryRun = flags.bool('dry-run');
   const count = { made: 0, changed: 0, deleted: 0, same: 0 };
   const failures: string[] = [];
@@ -52,7 +52,7 @@ export const apply: Run = async (invocation) => {
   }
   if (flags.bool('prune')) {
     const named = new Set(wanted.map(labelOf));
-    const gone = (await objects.madeHere()).filter((one) => !named.has(labelOf(one))).sort((a, b) => kinds.indexOf(b.kind) - kinds.indexOf(a.kind));
+    const gone = (await objects.madeHere()).filter((one) => !named.has(labelOf(one)) && !named.has(labelOf({ ...one, target: '' }))).sort((a, b) => kinds.indexOf(b.kind) - kinds.indexOf(a.kind));
     for (const one of gone) {
       count.deleted++;
       invocation.print(`- ${labelOf(one)}`);

@@ -25,6 +25,12 @@ export interface Declaration {
   /** What an instance is made of. Example: `ubuntu:22.04` */
   readonly image: string;
   readonly running: boolean;
+  /** Of an instance or a volume, the member it is on, or for an instance `@group`; empty where it does not matter. */
+  readonly target: string;
+  /** Of a pool or a network, what members have for themselves. */
+  readonly members: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** What every member has, each for itself. */
+  readonly everyMember: Readonly<Record<string, string>>;
   readonly ingress: readonly Record<string, string>[] | undefined;
   readonly egress: readonly Record<string, string>[] | undefined;
   /** Where it stands: `pools.yaml:2`, the file and the number of the document in it. */
@@ -34,8 +40,9 @@ export interface Declaration {
 }
 
 const fields: Readonly<Record<Kind, readonly string[]>> = {
-  server: ['config'], project: ['description', 'config'], pool: ['description', 'config', 'driver'], network: ['description', 'config', 'type'], acl: ['description', 'config', 'ingress', 'egress'],
-  profile: ['description', 'config', 'devices'], volume: ['description', 'config', 'pool', 'type'], instance: ['description', 'config', 'devices', 'profiles', 'type', 'image', 'state'],
+  server: ['config'], project: ['description', 'config'], pool: ['description', 'config', 'driver', 'members'], network: ['description', 'config', 'type', 'members'], acl: ['description', 'config', 'ingress', 'egress'],
+  profile: ['description', 'config', 'devices'], volume: ['description', 'config', 'pool', 'type', 'target'],
+  instance: ['description', 'config', 'devices', 'profiles', 'type', 'image', 'state', 'target'],
 };
 
 /** Everything in the `.yaml` files of a directory, or in one file. Throws `invalid` with the place of what is wrong. */
@@ -52,10 +59,10 @@ export function readDeclarations(path: string): Declaration[] {
   return found.sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind));
 }
 
-/** `instance web/c1`: kind, project unless it is the default one, name. */
-export function labelOf(one: Pick<Declaration, 'kind' | 'name' | 'project' | 'pool'>): string {
+/** `instance web/c1`: kind, project unless it is the default one, name; of a volume also the member that is named for it, since others may have one of that name. */
+export function labelOf(one: Pick<Declaration, 'kind' | 'name' | 'project' | 'pool'> & { readonly target?: string }): string {
   const inProject = one.project === 'default' || ['server', 'project', 'pool'].includes(one.kind) ? '' : `${one.project}/`;
-  return one.kind === 'server' ? 'server' : `${one.kind} ${inProject}${one.kind === 'volume' ? `${one.pool}/` : ''}${one.name}`;
+  return one.kind === 'server' ? 'server' : `${one.kind} ${inProject}${one.kind === 'volume' ? `${one.pool}/` : ''}${one.name}${one.kind === 'volume' && one.target ? `@${one.target}` : ''}`;
 }
 
 function filesOf(path: string): string[] {
@@ -91,12 +98,12 @@ function declaration(value: Record<string, unknown>, place: string): Declaration
   if (kind === 'instance' && text('image') === '') throw invalid(`${place}: instance ${JSON.stringify(name)} needs an image`);
   const state = text('state', 'running');
   if (!['running', 'stopped'].includes(state)) throw invalid(`${place}: state ${JSON.stringify(state)} is neither running nor stopped`);
-  const devices = Object.fromEntries(Object.entries((value['devices'] ?? {}) as Record<string, Record<string, unknown>>).map(([device, keys]) => [device, texts(keys)]));
+  const maps = (key: string): Record<string, Record<string, string>> => Object.fromEntries(Object.entries((value[key] ?? {}) as Record<string, unknown>).map(([one, keys]) => [one, texts(keys)]));
   const rules = (key: string): Record<string, string>[] | undefined => (value[key] as Record<string, unknown>[] | undefined)?.map((rule) => texts(rule));
   return {
-    kind, name, project: text('project', 'default'), pool: text('pool'), description: value['description'] === undefined ? undefined : text('description'), config: texts(value['config']), devices,
+    kind, name, project: text('project', 'default'), pool: text('pool'), description: value['description'] === undefined ? undefined : text('description'), config: texts(value['config']), devices: maps('devices'),
     profiles: value['profiles'] as string[] | undefined, type: text(kind === 'pool' ? 'driver' : 'type', kind === 'instance' ? 'container' : kind === 'volume' ? 'filesystem' : kind === 'network' ? 'bridge' : ''),
-    image: text('image'), running: state === 'running', ingress: rules('ingress'), egress: rules('egress'), place,
+    image: text('image'), running: state === 'running', target: text('target'), members: maps('members'), everyMember: {}, ingress: rules('ingress'), egress: rules('egress'), place,
     hash: createHash('sha256').update(toJson(withSortedKeys(value))).digest('hex').slice(0, 16),
   };
 }

@@ -8,6 +8,8 @@ export interface Actual {
   readonly profiles: readonly string[];
   readonly running: boolean;
   readonly type: string;
+  /** The member it is on; empty where the server stands alone. */
+  readonly location: string;
   readonly ingress: readonly Record<string, string>[];
   readonly egress: readonly Record<string, string>[];
   /** As sent, with its tag. */
@@ -45,6 +47,8 @@ export function differences(wanted: Declaration, actual: Actual): Difference[] {
     add('state', actual.running ? 'running' : 'stopped', wanted.running ? 'running' : 'stopped');
   }
   if (['instance', 'pool', 'network', 'volume'].includes(wanted.kind)) add('type', actual.type, wanted.type);
+  // A group is where it was to be made: wherever it is now, nobody has to move it.
+  if (wanted.target !== '' && !wanted.target.startsWith('@') && actual.location !== '') add('target', actual.location, wanted.target);
   for (const direction of ['ingress', 'egress'] as const) {
     if (wanted.kind === 'acl' && wanted[direction] !== undefined) add(direction, rulesText(actual[direction]), rulesText(wanted[direction]!));
   }

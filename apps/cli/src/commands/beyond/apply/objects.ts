@@ -5,19 +5,24 @@ import { imageSource, waitForCreation } from '../../images/image-source.js';
 import { writableInstance } from '../../instance-shape.js';
 import type { Declaration, Kind } from './declarations.js';
 import { marker, type Actual } from './differences.js';
+import { MemberParts } from './member-parts.js';
 
 type Raw = Record<string, any>;
-type Named = Pick<Declaration, 'kind' | 'name' | 'project' | 'pool'>;
+type Named = Pick<Declaration, 'kind' | 'name' | 'project' | 'pool'> & { readonly target?: string };
 
 const collections: Readonly<Record<Exclude<Kind, 'server' | 'volume'>, string>> = { project: 'projects', pool: 'storage-pools', network: 'networks', acl: 'network-acls', profile: 'profiles', instance: 'instances' };
 
 /** Talks to a server about the objects of declarations. */
 export class Objects {
-  constructor(private readonly invocation: Invocation, private readonly server: Server, private readonly set: string) {}
+  readonly parts: MemberParts;
+
+  constructor(private readonly invocation: Invocation, private readonly server: Server, private readonly set: string) {
+    this.parts = new MemberParts(invocation, server);
+  }
 
   private url(one: Named, more: readonly string[] = []): string {
     if (one.kind === 'server') return '/1.0';
-    const query = ['project', 'pool'].includes(one.kind) ? {} : { project: one.project };
+    const query = ['project', 'pool'].includes(one.kind) ? {} : { project: one.project, ...(one.kind === 'volume' ? { target: one.target } : {}) };
     if (one.kind === 'volume') return url(['storage-pools', one.pool, 'volumes', 'custom', one.name, ...more], query);
     return url([collections[one.kind], one.name, ...more], query);
   }
@@ -26,7 +31,9 @@ export class Objects {
   async load(one: Named): Promise<Actual | undefined> {
     try {
       const { value, etag } = await this.server.fetch<Raw>(this.url(one));
+      if (['pool', 'network'].includes(one.kind) && this.parts.isUnfinished(value['status'])) return undefined;
       return {
+        location: this.server.clustered ? value['location'] ?? '' : '',
         description: value['description'] ?? '', config: value['config'] ?? {}, devices: value['devices'] ?? {}, profiles: value['profiles'] ?? [], running: value['status'] === 'Running',
         type: one.kind === 'pool' ? value['driver'] : one.kind === 'volume' ? value['content_type'] || 'filesystem' : value['type'] ?? '', ingress: value['ingress'] ?? [], egress: value['egress'] ?? [], raw: value, etag,
       };
@@ -48,11 +55,11 @@ export class Objects {
     switch (wanted.kind) {
       case 'server': return this.update(wanted, (await this.load(wanted))!);
       case 'project': return void await invocation.run(server, 'POST', url(['projects']), { name: wanted.name, description, config });
-      case 'pool': return void await invocation.run(server, 'POST', url(['storage-pools']), { name: wanted.name, description, config, driver: wanted.type });
-      case 'network': return void await invocation.run(server, 'POST', url(['networks'], query), { name: wanted.name, description, config, type: wanted.type });
+      case 'pool': return void await invocation.run(server, 'POST', url(['storage-pools']), await this.parts.define(wanted, 'storage-pools', { name: wanted.name, description, config, driver: wanted.type }));
+      case 'network': return void await invocation.run(server, 'POST', url(['networks'], query), await this.parts.define(wanted, 'networks', { name: wanted.name, description, config, type: wanted.type }));
       case 'acl': return void await invocation.run(server, 'POST', url(['network-acls'], query), { name: wanted.name, description, config, ingress: wanted.ingress ?? [], egress: wanted.egress ?? [] });
       case 'profile': return void await invocation.run(server, 'POST', url(['profiles'], query), { name: wanted.name, description, config, devices: wanted.devices });
-      case 'volume': return void await invocation.run(server, 'POST', url(['storage-pools', wanted.pool, 'volumes', 'custom'], query), { name: wanted.name, description, config, type: 'custom', content_type: wanted.type });
+      case 'volume': return void await invocation.run(server, 'POST', url(['storage-pools', wanted.pool, 'volumes', 'custom'], { ...query, target: wanted.target }), { name: wanted.name, description, config, type: 'custom', content_type: wanted.type });
       case 'instance': return this.createInstance(wanted, config, description);
     }
   }
@@ -61,7 +68,7 @@ export class Objects {
     const { invocation, server } = this;
     const source = await imageSource(invocation, server, wanted.image, wanted.type);
     const body = { name: wanted.name, description, config, devices: wanted.devices, profiles: wanted.profiles ?? null, type: wanted.type };
-    await waitForCreation(invocation, server, (one) => server.api.call('POST', url(['instances'], { project: wanted.project }), { body: { ...body, source: one } }), source, `Creating ${wanted.name}`);
+    await waitForCreation(invocation, server, (one) => server.api.call('POST', url(['instances'], { project: wanted.project, target: wanted.target }), { body: { ...body, source: one } }), source, `Creating ${wanted.name}`);
     if (wanted.running) await this.changeState(wanted, 'start');
   }
 
@@ -71,6 +78,7 @@ export class Objects {
 
   async update(wanted: Declaration, actual: Actual): Promise<void> {
     if (actual.type !== wanted.type && ['instance', 'pool', 'network', 'volume'].includes(wanted.kind)) throw invalid(`its type is "${actual.type}" and cannot become "${wanted.type}": delete it first`);
+    if (wanted.target !== '' && !wanted.target.startsWith('@') && actual.location !== '' && actual.location !== wanted.target) await this.move(wanted, actual);
     const kept = Object.fromEntries(Object.entries(actual.config).filter(([key]) => key.startsWith('volatile.') || key.startsWith('image.') || ['pool', 'network', 'volume', 'server'].includes(wanted.kind) || (wanted.kind === 'project' && key.startsWith('features.'))));
     const config = { ...kept, ...this.marked(wanted) };
     const description = wanted.description ?? actual.description;
@@ -79,8 +87,17 @@ export class Objects {
     if (wanted.kind === 'acl') Object.assign(body, { ingress: wanted.ingress ?? actual.ingress, egress: wanted.egress ?? actual.egress });
     if (wanted.kind === 'server') delete body['description'];
     const whole = wanted.kind === 'instance' ? { ...writableInstance(actual.raw), ...body, devices: wanted.devices, profiles: wanted.profiles ?? actual.profiles } : body;
-    await this.invocation.run(this.server, 'PUT', this.url(wanted), whole, '', { 'if-match': actual.etag });
+    // A move writes to it, too.
+    const etag = actual.location === wanted.target || wanted.target === '' ? actual.etag : (await this.load(wanted))?.etag ?? '';
+    await this.invocation.run(this.server, 'PUT', this.url(wanted), whole, '', { 'if-match': etag });
     if (wanted.kind === 'instance' && wanted.running !== actual.running) await this.changeState(wanted, wanted.running ? 'start' : 'stop');
+  }
+
+  /** Nothing that runs is stopped for it. */
+  private async move(wanted: Declaration, actual: Actual): Promise<void> {
+    if (actual.running) throw invalid(`it runs on "${actual.location}": stop it to have it moved to "${wanted.target}"`);
+    const path = url(['instances', wanted.name], { project: wanted.project, target: wanted.target });
+    await this.invocation.run(this.server, 'POST', path, { name: wanted.name, migration: true }, `Moving ${wanted.name}`);
   }
 
   async remove(one: Named): Promise<void> {
@@ -108,7 +125,7 @@ export class Objects {
       for (const pool of pools) {
         const volumes = await server.get<Raw[]>(url(['storage-pools', pool['name'], 'volumes', 'custom'], { recursion: 1, project }));
         for (const one of volumes) {
-          if (ours(one) && !String(one['name']).includes('/') && !found.some((known) => known.kind === 'volume' && known.name === one['name'] && known.pool === pool['name'] && known.project === (one['project'] ?? project))) found.push({ kind: 'volume', name: nameOf(one['name']), project: one['project'] ?? project, pool: pool['name'] });
+          if (ours(one) && !String(one['name']).includes('/') && !found.some((known) => known.kind === 'volume' && known.name === one['name'] && known.pool === pool['name'] && (known.target ?? one['location']) === one['location'] && known.project === (one['project'] ?? project))) found.push({ kind: 'volume', name: nameOf(one['name']), project: one['project'] ?? project, pool: pool['name'], ...(server.clustered ? { target: one['location'] } : {}) });
         }
       }
     }
