@@ -151,12 +151,14 @@ config: {ipv4.address: 10.66.3.1/24, ipv6.address: none}
   it('say which member is away when one is needed, and do without where none is', async () => {
     const away = cluster.member(3);
     define('storage', 'pa', 'dir');
+    must(first(), `lxc config trust add --name cl -q | tail -1 >token; ${roost} remote add cl $(cat token) -q; ${roost} remote set-url cl https://${away.url}; ${roost} list cl:`);
     await away.crash();
     await expect.poll(() => first().run('lxc cluster list -f csv').stdout, { timeout: 40_000 }).toMatch(/m3.*OFFLINE/);
 
     expect(first().run('lxc storage create pa dir').stderr).toBe(`Error: peer node ${away.url} is down\n`);
     expect(first().run('lxc storage set default user.x y').stderr).toBe(`Error: peer node ${away.url} is down\n`);
     must(first(), 'lxc storage show default --target m3 | grep -q "status: Created"');
+    expect(first().run(`${roost} list cl: -f csv`)).toMatchObject({ code: 0, stderr: expect.stringContaining(`https://${away.url} cannot be reached: asking https://10.`) as string });
     must(cluster.member(2), 'lxc image delete bb');
     await away.start();
     await cluster.settled();

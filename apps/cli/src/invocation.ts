@@ -1,4 +1,4 @@
-import { ApiClient, ClientConfig, followOperation, type ApiAnswer } from '#client';
+import { ApiClient, ClientConfig, followOperation, type ApiAnswer, type ApiEndpoint } from '#client';
 import type { Operation } from '#api-types';
 import { invalid } from '#kernel';
 import type { Command } from './grammar/command.js';
@@ -88,14 +88,42 @@ export class Invocation {
     if (known !== undefined) return known;
     const { public: isPublic, protocol } = this.config.remote(remote);
     if (isPublic || protocol === 'simplestreams') throw invalid("The remote isn't a private LXD server");
-    const server = await Server.connect(remote, this.api(remote), this.projectOf(remote));
+    const server = await this.reach(remote);
     this.servers.set(remote, server);
     return server;
   }
 
+  /** The server a remote names or, where that one cannot be reached and is a member of a cluster, another member. */
+  private async reach(remote: string): Promise<Server> {
+    const endpoint = this.config.endpoint(remote);
+    const project = this.projectOf(remote);
+    const connect = (to = endpoint): Promise<Server> => {
+      const api = this.apiOf(to, project);
+      return Server.connect(remote, api, project).catch((error: unknown) => {
+        api.close();
+        throw error;
+      });
+    };
+    if ('socketPath' in endpoint || this.program === 'lxc') return connect();
+    const { ClusterAddresses, firstToAnswer } = await import('./cluster-addresses.js');
+    const addresses = new ClusterAddresses(this.config.directory);
+    const others = addresses.others(remote, endpoint.url);
+    const { server, index } = await firstToAnswer([() => connect(), ...others.map((one) => () => connect({ ...endpoint, url: one }))]);
+    if (index > 0 && !this.flags.bool('quiet')) this.note(`${endpoint.url} cannot be reached: asking ${others[index - 1]}`);
+    await addresses.remember(remote, server);
+    return server;
+  }
+
+  /** Whether a remote is a socket on this machine. */
+  isLocal(remote: string): boolean { return 'socketPath' in this.config.endpoint(remote); }
+
   /** A connection to a remote of protocol `lxd`, nothing asked yet. */
   api(remote: string, project = this.projectOf(remote)): ApiClient {
-    return new ApiClient(this.config.endpoint(remote), { project, userAgent: `${this.program} ${version}`, trace: this.trace, idleTimeoutMs: timeouts() });
+    return this.apiOf(this.config.endpoint(remote), project);
+  }
+
+  private apiOf(endpoint: ApiEndpoint, project: string): ApiClient {
+    return new ApiClient(endpoint, { project, userAgent: `${this.program} ${version}`, trace: this.trace, idleTimeoutMs: timeouts() });
   }
 
   private get trace(): ((line: string) => void) | undefined {

@@ -22,7 +22,8 @@ export const list: Run = async (invocation) => {
   const possible = parseColumns(asked, { clustered: true, allProjects, usual });
   const { protocol, public: isPublic } = invocation.config.remote(place.remote);
   if (isPublic || protocol === 'simplestreams') await invocation.server(place.remote);
-  const api = invocation.api(place.remote);
+  // On the local socket one request is enough; over the network it may have to be another member that answers it.
+  const api = invocation.isLocal(place.remote) ? invocation.api(place.remote) : (await invocation.server(place.remote)).api;
   const loading = load(api, possible, filters, allProjects).finally(() => api.close());
   // A server that cannot be reached is complained of in the words of all commands: they ask it first who it is.
   const all = await loading.catch(async (error: unknown) => {

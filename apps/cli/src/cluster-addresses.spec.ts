@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { forbidden, unavailable } from '#kernel';
+import { firstToAnswer } from './cluster-addresses.js';
+import type { Server } from './server.js';
+
+function server(name: string, closed: string[] = []): Server {
+  return { remote: name, close: () => closed.push(name) } as unknown as Server;
+}
+
+const down = () => Promise.reject(unavailable('dial tcp: connection refused'));
+const silent = () => new Promise<Server>(() => undefined);
+
+describe('firstToAnswer', () => {
+  it('asks nobody else while the first answers', async () => {
+    let others = 0;
+    const { index } = await firstToAnswer([async () => server('m1'), async () => { others++; return server('m2'); }], 50);
+    expect([index, others]).toEqual([0, 0]);
+  });
+
+  it('goes on to the next at once where one cannot be reached, and after a while where one says nothing', async () => {
+    expect((await firstToAnswer([down, down, async () => server('m3')], 60_000)).index).toBe(2);
+    expect((await firstToAnswer([silent, async () => server('m2')], 10)).index).toBe(1);
+  });
+
+  it('closes who comes too late', async () => {
+    const closed: string[] = [];
+    const late = Promise.withResolvers<Server>();
+    await firstToAnswer([() => late.promise, async () => server('m2', closed)], 10);
+    late.resolve(server('m1', closed));
+    await expect.poll(() => closed).toEqual(['m1']);
+  });
+
+  it('complains as the one that was named does, and at once of what is wrong anywhere', async () => {
+    await expect(firstToAnswer([() => Promise.reject(unavailable('first')), () => Promise.reject(unavailable('second'))], 10)).rejects.toThrow('first');
+    await expect(firstToAnswer([() => Promise.reject(forbidden('not authorized')), async () => server('m2')], 10)).rejects.toThrow('not authorized');
+    await expect(firstToAnswer([() => Promise.reject(unavailable('x509: certificate signed by unknown authority')), async () => server('m2')], 10)).rejects.toThrow('x509');
+  });
+});
