@@ -108,8 +108,8 @@ describe.skipIf(unmet('hardware devices of containers', whyNoContainers()))('har
     expect(await inside('ip', 'link', 'show', 'ib0')).toContain('mtu 1500');
     expect([await stat('/dev/infiniband/issm0'), await stat('/dev/infiniband/uverbs0')]).toEqual(['character special file 1,5 0:0 644', 'character special file 1,9 0:0 644']);
 
-    const { after } = await change(spec, [spec.devices[1]!, device('more', { nictype: 'physical', parent: second, mtu: '1400' })]);
-    expect(await inside('ip', 'link', 'show', 'ib1')).toContain('mtu 1400');
+    const { after } = await change(spec, [spec.devices[1]!, device('more', { nictype: 'physical', parent: second, mtu: '1400', name: 'fast1' })]);
+    expect(await inside('ip', 'link', 'show', 'fast1')).toContain('mtu 1400');
     expect(await stat('/dev/infiniband/umad1')).toBe('character special file 1,7 0:0 644');
     await expect(change(after, [...after.devices.slice(1), device('third', { nictype: 'sriov', parent: card })])).rejects.toMatchObject({
       message: 'Failed to start device "third": All virtual functions on parent device are already in use',
