@@ -163,6 +163,21 @@ describe('TransactionRunner.run over a shared log', () => {
     expect(b.database.read.get("SELECT value FROM config WHERE key = 'n'")).toEqual({ value: '2' });
   });
 
+  it('does nothing twice when an append was sent twice and others wrote before the second was answered', async () => {
+    log.nextAppend = 'sent-twice';
+    log.between = () => b.runner.run(ctx, put('b'));
+
+    await a.runner.run(ctx, put('a'));
+    expect(await a.runner.run(ctx, increment)).toBe(1);
+    log.nextAppend = 'sent-twice';
+    log.between = () => b.runner.run(ctx, put('c'));
+    expect(await a.runner.run(ctx, increment)).toBe(2);
+
+    await b.database.barrier(ctx);
+    expect(dump(a)).toBe(dump(b));
+    expect(a.database.read.get("SELECT value FROM config WHERE key = 'n'")).toEqual({ value: '2' });
+  });
+
   it('says so when the log does not answer at all, and goes on afterwards', async () => {
     log.silent = true;
     const results = await Promise.allSettled([a.runner.run(ctx, increment), a.runner.run(ctx, increment)]);

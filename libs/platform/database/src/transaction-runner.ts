@@ -39,6 +39,13 @@ interface Outcome {
   readonly value: unknown;
 }
 
+/** A try whose entry may stand in the log. */
+interface Unsettled {
+  readonly outcomes: readonly Outcome[];
+  /** Of its entry. */
+  readonly index: number;
+}
+
 /** What a try came to. `appended`: it stands in the log, so what was read was the newest. */
 interface Committed {
   readonly outcomes: readonly Outcome[];
@@ -143,8 +150,8 @@ export class TransactionRunner {
   private async commit(next: () => Pending | undefined): Promise<void> {
     const deadline = performance.now() + conflictPatienceMs;
     const seen: Pending[] = [];
-    // By the id of their entry: appends whose answer was lost. Any of them may turn up in the log later (hazards C1).
-    const unsettled = new Map<string, readonly Outcome[]>();
+    // By the id of their entry: appends that nobody confirmed. Any of them may turn up in the log (hazards C1).
+    const unsettled = new Map<string, Unsettled>();
     let source = (): Pending | undefined => {
       const pending = next();
       if (pending) seen.push(pending);
@@ -166,7 +173,7 @@ export class TransactionRunner {
   }
 
   /** One try. Null = nothing was committed, and what other members wrote is applied now; otherwise what was committed, this time or before. */
-  private async attempt(source: () => Pending | undefined, unsettled: Map<string, readonly Outcome[]>): Promise<Committed | null> {
+  private async attempt(source: () => Pending | undefined, unsettled: Map<string, Unsettled>): Promise<Committed | null> {
     const { writer } = this.parts;
     const outcomes: Outcome[] = [];
     let entry: LogEntry | null = null;
@@ -186,11 +193,13 @@ export class TransactionRunner {
         writer.log.abandon();
         throw error;
       }
-      unsettled.set(error.entryId, outcomes);
+      unsettled.set(error.entryId, { outcomes, index: entry!.index });
       return this.settle(unsettled, error);
     }
     if (!appended) {
       writer.rollback();
+      // "No" is not the whole truth: a request that was slow is sent twice, and others may have written between the one that went in and the one that is answered.
+      if (entry !== null) unsettled.set(entry.id, { outcomes, index: entry.index });
       return this.settle(unsettled, null);
     }
     if (entry) writer.parts.feed.publish(entry.payload);
@@ -208,9 +217,9 @@ export class TransactionRunner {
 
   /**
    * A lost answer is "unknown", never "no": the log says whether an entry went in (hazards C1). One that is not there may still come, but only until
-   * another one takes its place, so going on with the next try is safe, and its id is kept.
+   * another one takes its place, so going on with the next try is safe, and its id is kept until then.
    */
-  private async settle(unsettled: ReadonlyMap<string, readonly Outcome[]>, unknown: UnknownOutcome | null): Promise<Committed | null> {
+  private async settle(unsettled: Map<string, Unsettled>, unknown: UnknownOutcome | null): Promise<Committed | null> {
     let applied: ReadonlySet<string>;
     try {
       applied = await this.parts.applier.catchUp();
@@ -218,7 +227,10 @@ export class TransactionRunner {
       this.parts.writer.log.abandon();
       throw unknown ? unavailable(`Failed committing: ${messageOf(unknown.reason)}`, { cause: error }) : error;
     }
-    for (const [id, outcomes] of unsettled) if (applied.has(id)) return { outcomes, appended: true };
+    for (const [id, { outcomes, index }] of unsettled) {
+      if (applied.has(id)) return { outcomes, appended: true };
+      if (index <= this.parts.writer.head.index) unsettled.delete(id);
+    }
     return null;
   }
 

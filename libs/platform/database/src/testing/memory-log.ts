@@ -9,8 +9,12 @@ export class MemoryLog extends ReplicatedLog {
   base: LogHead | null = null;
   /** How long an append takes. */
   delayMs = 0;
-  /** What happens to the next append: its answer is lost after the entry went in, the entry is lost too, or it goes in later, just before the next one. */
-  nextAppend: 'answered' | 'answer-lost' | 'entry-lost' | 'entry-late' = 'answered';
+  /**
+   * What happens to the next append: its answer is lost after the entry went in, the entry is lost too, it goes in later, just before the next one, or it was
+   * sent twice and `between` happens between the two, of which the second is answered.
+   */
+  nextAppend: 'answered' | 'answer-lost' | 'entry-lost' | 'entry-late' | 'sent-twice' = 'answered';
+  between: () => Promise<unknown> = () => Promise.resolve();
   /** As when no majority answers: reads fail as well. */
   silent = false;
   /** What reads fail with from the next conflict on, once. */
@@ -35,6 +39,10 @@ export class MemoryLog extends ReplicatedLog {
     const current = this.head();
     if (current.index !== head.index || current.hash !== head.hash || current.incarnation !== head.incarnation) return { appended: false, head: current };
     this.entries.push(entry);
+    if (fate === 'sent-twice') {
+      await this.between();
+      return { appended: false, head: this.head() };
+    }
     if (fate === 'answer-lost') throw unavailable('the log did not answer');
     return { appended: true };
   }
