@@ -20,10 +20,11 @@ describe.each(kinds)('a server of kind %s', (kind) => {
   const theirs = new Target(kind);
   const ours = new ClientTarget(kind);
   const both = [theirs, ours];
-  const bridgeOf = (target: Target): string => (target === theirs ? 'clbr-t' : 'clbr-o');
+  // Of this run alone: links are shared by the whole machine.
+  const bridgeOf = (target: Target): string => `cl${target === theirs ? 't' : 'o'}-${process.pid.toString(36)}`;
   const image = join(ours.root, 'busybox.tar.gz');
   const options: CompareOptions = {
-    normalise: (text) => text.replace(/^Try `lxc info --show-log .*\n?/gm, '').replace(/^ +/gm, ' ').trim().replaceAll('clbr-t', '<br>').replaceAll('clbr-o', '<br>').replaceAll(image, '<image>')
+    normalise: (text) => text.replace(/^Try `lxc info --show-log .*\n?/gm, '').replace(/^ +/gm, ' ').trim().replaceAll(bridgeOf(theirs), '<br>').replaceAll(bridgeOf(ours), '<br>').replaceAll(image, '<image>')
       .replace(/^(Description|Usage):[\s\S]*/, '<help>'),
     env: (target) => ({ BR: bridgeOf(target), IMG: image, TARGET_DIR: target.dir }),
   };
@@ -39,7 +40,12 @@ describe.each(kinds)('a server of kind %s', (kind) => {
       must(target, `lxc profile device add default eth0 nic network=${bridgeOf(target)} name=eth0`);
     }
   });
-  afterAll(async () => { for (const target of both) await target.destroy(); });
+  afterAll(async () => {
+    for (const target of both) {
+      await target.destroy();
+      spawnSync('ip', ['link', 'delete', bridgeOf(target)], { stdio: 'ignore' });
+    }
+  });
 
   describe.each([...cliScripts, ...clientScripts])('%s', (_title, commands) => {
     for (const command of commands.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))) {

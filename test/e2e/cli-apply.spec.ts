@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +8,8 @@ import { Target, type CommandResult } from '../support/target.js';
 
 const top = resolve(import.meta.dirname, '../..');
 const instances = 20;
+/** Of this run alone: links are shared by the whole machine. */
+const bridge = `ap-${process.pid.toString(36)}`;
 
 /** A directory that describes pools, networks, profiles, projects and twenty instances. */
 describe.skipIf(unmet('roost apply', needsRoot))('roost apply', () => {
@@ -34,10 +36,10 @@ name: small
 config: {limits.memory: 64MiB}
 devices:
   root: {type: disk, path: /, pool: fast}
-  eth0: {type: nic, network: applybr0}
+  eth0: {type: nic, network: ${bridge}}
 ---
 kind: network
-name: applybr0
+name: ${bridge}
 config: {ipv4.address: 10.98.79.1/24, ipv6.address: none}
 ---
 kind: pool
@@ -61,12 +63,13 @@ config: {features.profiles: false, features.images: false, features.networks: fa
   afterAll(async () => {
     roost('apply -f /dev/null --name site --prune');
     await target.destroy();
+    spawnSync('ip', ['link', 'delete', bridge], { stdio: 'ignore' });
   });
 
   it('says what it would do, and does nothing', () => {
     const result = apply('--dry-run');
     expect(result.stderr).toBe('');
-    expect(result.stdout).toContain('+ project web\n+ pool fast\n+ network applybr0\n+ profile small\n+ volume fast/data\n+ instance first\n');
+    expect(result.stdout).toContain(`+ project web\n+ pool fast\n+ network ${bridge}\n+ profile small\n+ volume fast/data\n+ instance first\n`);
     expect(result.stdout).toContain(`${instances + 5} would be made, 0 would be changed`);
     expect(must(target, 'lxc list -f csv --all-projects')).toBe('');
   });
@@ -92,7 +95,7 @@ config: {features.profiles: false, features.images: false, features.networks: fa
   });
 
   it('reports what was changed by hand, and mends it', () => {
-    must(target, 'lxc config set i1 user.number 77; lxc config set i2 limits.memory 1GiB; lxc stop -f first; lxc network set applybr0 ipv4.nat=true; lxc profile set small limits.memory 32MiB');
+    must(target, `lxc config set i1 user.number 77; lxc config set i2 limits.memory 1GiB; lxc stop -f first; lxc network set ${bridge} ipv4.nat=true; lxc profile set small limits.memory 32MiB`);
     const result = apply();
     expect(result.stdout).toContain('~ profile small (drift: changed since it was applied)\n    config limits.memory: 32MiB -> 64MiB\n');
     expect(result.stdout).toContain('~ instance i1 (drift: changed since it was applied)\n    config user.number: 77 -> 1\n');
@@ -111,13 +114,20 @@ config: {features.profiles: false, features.images: false, features.networks: fa
     expect(apply('--prune').stdout).toContain('Nothing to do');
   });
 
+  it('remembers a description that changed to what somebody had made of the object already', () => {
+    must(target, 'lxc config set i2 user.more 1');
+    writeFileSync(join(site, 'instances', 'i2.yaml'), 'kind: instance\nname: i2\nimage: bb\nprofiles: [small]\nstate: stopped\nconfig: {user.number: 2, user.more: 1}\n');
+    expect(apply().stdout).toContain('Nothing to do');
+    must(target, 'lxc config set i2 user.more 2');
+    expect(apply().stdout).toContain('~ instance i2 (drift: changed since it was applied)\n    config user.more: 2 -> 1\n');
+  });
+
   it.each([
     ['kind: nothing\nname: x\n', 'kind "nothing" is none of'], ['kind: pool\nname: x\n', 'needs a driver'], ['kind: instance\nimage: bb\n', 'a instance needs a name'], ['kind: profile\nname: x\nimage: bb\n', 'has no "image"'], ['kind: [', 'Flow sequence'],
   ])('names the place of a mistake: %j', (text, complaint) => {
     writeFileSync(join(target.root, 'wrong.yaml'), text);
     const result = roost('apply -f wrong.yaml');
     expect(result.code).toBe(1);
-    
     expect(result.stderr).toContain(complaint);
   });
 });

@@ -39,7 +39,7 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
     must(target, 'lxc storage create default dir');
     must(target, 'lxc profile device add default root disk path=/ pool=default');
     must(target, `${top}/deploy/busybox-image >bb.tar.gz && lxc image import bb.tar.gz --alias bb`);
-    must(target, 'lxc launch bb c1');
+    must(target, 'lxc launch bb c1 && lxc config device add c1 data none');
     writeFileSync(editor, '#!/bin/sh\nprintf "config:\\n  user.edited: %s\\ndescription: by hand\\n" "$(stty size | tr " " x)" >"$1"\n');
     chmodSync(editor, 0o755);
     tmux('new-session', '-d', '-s', 'main', '-x', '90', '-y', '30', 'bash --norc --noprofile');
@@ -125,8 +125,29 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
     press('Enter');
   });
 
+  it.each([
+    ['zsh', 'zsh -f', "autoload -Uz compinit && compinit -D && source <(roost completion zsh) && PS1='ready> ' && clear"],
+    ['fish', 'env HOME=/nonexistent fish --no-config --private', "function fish_prompt; echo -n 'ready> '; end; roost completion fish | source; clear"],
+  ])('completes commands, flags, live names and those of remotes in %s', async (_shell, command, setUp) => {
+    tmux('respawn-pane', '-k', '-t', 'main', command);
+    await shows(/[#%>]\s*$/m);
+    type(setUp);
+    await shows(/^ready>\s*$/m);
+    for (const [typed, expected] of [
+      ['roost exec c', /roost exec c1/], ['roost conf', /roost config/], ['roost list --all-p', /roost list --all-projects/], ['roost exec local:c', /roost exec local:c1/], ['roost list --format ya', /roost list --format yaml/],
+      ['roost config device remove c1 da', /roost config device remove c1 data/],
+    ] as const) {
+      type(typed, 'Tab');
+      await shows(expected);
+      press('C-u');
+      await shows(/^ready>\s*$/m);
+    }
+  });
+
   it('shows what runs, live, until q', async () => {
-    await clear();
+    tmux('respawn-pane', '-k', '-t', 'main', 'bash --norc --noprofile');
+    type("PS1='ready> '; clear");
+    await shows(/^ready>\s*$/m);
     type('roost top --interval 1');
     await shows(/1 running[\s\S]*NAME[\s\S]*c1/);
     press('n');

@@ -1,3 +1,4 @@
+import type { ApiClient } from '#client';
 import { invalid } from '#kernel';
 import { globalFlags, type Command } from '../../grammar/command.js';
 import type { Invocation, Run } from '../../invocation.js';
@@ -91,7 +92,7 @@ async function argumentValues(invocation: Invocation, command: Command, args: re
   const prefix = colon < 0 ? '' : `${remote}:`;
   const remotes = colon < 0 && word.includes('<remote>') ? [...config.remotes.keys()].map((name) => `${name}:`) : [];
   if (args.length > 0) {
-    const inside = await nested(invocation, word, args, project);
+    const inside = await nested(invocation, words, args, project);
     if (inside !== undefined) return inside;
   }
   const found = listed.find(([pattern]) => pattern.test(word));
@@ -99,26 +100,35 @@ async function argumentValues(invocation: Invocation, command: Command, args: re
   return [...remotes.filter((one) => one !== `${config.defaultRemote}:`), ...(await names(invocation, remote, found[1], project)).map((name) => `${prefix}${name}`)];
 }
 
-/** Devices, snapshots and volumes of what was named before. */
-async function nested(invocation: Invocation, word: string, args: readonly string[], project: string): Promise<string[] | undefined> {
-  const { remote, name } = invocation.parse(args[0]!);
-  if (/<device>/.test(word)) {
-    const { devices } = await invocation.api(remote, project || undefined).get<{ devices: object | null }>(url(['instances', name]));
+/** Devices, snapshots and volumes of what was named before. `words` are those of the usage line. */
+async function nested(invocation: Invocation, words: readonly string[], args: readonly string[], project: string): Promise<string[] | undefined> {
+  const word = words[Math.min(args.length, words.length - 1)]!;
+  if (/<device( name)?>|^<name>\.\.\.$/.test(word)) {
+    const owner = words.findIndex((one) => /<(instance|profile)>/.test(one));
+    if (owner < 0 || owner >= args.length) return undefined;
+    const { remote, name } = invocation.parse(args[owner]!);
+    const collection = words[owner]!.includes('<profile>') ? 'profiles' : 'instances';
+    const { devices } = await asked(invocation, remote, project, (api) => api.get<{ devices: object | null }>(url([collection, name]), { signal: AbortSignal.timeout(3000) }));
     return Object.keys(devices ?? {});
   }
-  if (/<snapshot>/.test(word)) return names(invocation, remote, ['instances', name, 'snapshots'], project);
+  const { remote, name } = invocation.parse(args[0]!);
+  if (/<snapshot>/.test(word)) return names(invocation, remote, args.length > 1 && words[1]!.includes('<volume>') ? ['storage-pools', name, 'volumes', 'custom', args[1]!, 'snapshots'] : ['instances', name, 'snapshots'], project);
   if (/<volume>/.test(word)) return names(invocation, remote, ['storage-pools', name, 'volumes', 'custom'], project);
   return undefined;
 }
 
-async function names(invocation: Invocation, remote: string, path: readonly string[], project: string): Promise<string[]> {
+async function asked<T>(invocation: Invocation, remote: string, project: string, ask: (api: ApiClient) => Promise<T>): Promise<T> {
   const api = invocation.api(remote, project || undefined);
   try {
-    const found = await api.get<string[] | Record<string, string[]>>(url(path), { signal: AbortSignal.timeout(3000) });
-    return (Array.isArray(found) ? found : Object.values(found).flat()).map((one) => decodeURIComponent(one.split('?')[0]!.split('/').at(-1)!));
+    return await ask(api);
   } finally {
     api.close();
   }
+}
+
+async function names(invocation: Invocation, remote: string, path: readonly string[], project: string): Promise<string[]> {
+  const found = await asked(invocation, remote, project, (api) => api.get<string[] | Record<string, string[]>>(url(path), { signal: AbortSignal.timeout(3000) }));
+  return (Array.isArray(found) ? found : Object.values(found).flat()).map((one) => decodeURIComponent(one.split('?')[0]!.split('/').at(-1)!));
 }
 
 async function flagValues(invocation: Invocation, flag: string, last: string): Promise<string[]> {

@@ -21,12 +21,12 @@ export const manpage: Run = async (invocation) => {
 };
 
 function pages(path: readonly string[], command: Command): Page[] {
-  return [{ path, command }, ...command.commands.filter((one) => one.name !== 'help').flatMap((one) => pages([...path, one.name], one))];
+  return [{ path, command }, ...command.commands.filter((one) => one.name !== 'help' && !one.name.startsWith('_')).flatMap((one) => pages([...path, one.name], one))];
 }
 
 const usageOf = ({ path, command }: Page): string => [path.join(' '), command.usage, command.commands.length > 0 ? '<command>' : '', '[flags]'].filter((word) => word !== '').join(' ');
 const flagName = (flag: Flag): string => `${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name}${flag.kind === 'bool' ? '' : `=${flag.fallback === undefined || flag.fallback === '' ? flag.kind.toUpperCase() : flag.fallback}`}`;
-const neighbours = ({ path, command }: Page): string[][] => [...(path.length > 1 ? [path.slice(0, -1)] : []), ...command.commands.map((one) => [...path, one.name])];
+const neighbours = ({ path, command }: Page): string[][] => [...(path.length > 1 ? [path.slice(0, -1)] : []), ...command.commands.filter((one) => !one.name.startsWith('_')).map((one) => [...path, one.name])];
 
 function manText(page: Page): string {
   const { path, command } = page;

@@ -14,6 +14,8 @@ interface Change {
   readonly differences: readonly Difference[];
   /** The description is the one it was last made equal to: somebody else has changed it. */
   readonly drifted: boolean;
+  /** It is as described, and says of itself that it was made after another version of the description. */
+  readonly outdated: boolean;
 }
 
 /** Makes a server as the files of a directory describe it. */
@@ -42,7 +44,10 @@ export const apply: Run = async (invocation) => {
         invocation.print(`+ ${labelOf(one)}`);
         return attempt(labelOf(one), () => objects.create(one));
       }
-      if (change.differences.length === 0) return void count.same++;
+      if (change.differences.length === 0) {
+        count.same++;
+        return change.outdated ? attempt(labelOf(one), () => objects.update(one, change.actual!)) : undefined;
+      }
       count.changed++;
       invocation.print(describe(change));
       return attempt(labelOf(one), () => objects.update(one, change.actual!));
@@ -81,9 +86,9 @@ async function compare(objects: Objects, wanted: Declaration, set: string, dryRu
     if (dryRun) return undefined;
     throw error;
   });
-  if (actual === undefined) return { wanted, actual, differences: [], drifted: false };
+  if (actual === undefined) return { wanted, actual, differences: [], drifted: false, outdated: false };
   const [owner, hash] = (actual.config[marker] ?? '').split(' ');
-  return { wanted, actual, differences: differences(wanted, actual), drifted: owner === set && hash === wanted.hash };
+  return { wanted, actual, differences: differences(wanted, actual), drifted: owner === set && hash === wanted.hash, outdated: owner === set && hash !== wanted.hash };
 }
 
 function describe({ wanted, differences: found, drifted }: Change): string {
