@@ -33,6 +33,9 @@ describe('lxcConfig', () => {
 
     expect(privileged).toEqual(expect.arrayContaining(['lxc.cap.drop = sys_time sys_module sys_rawio mac_admin mac_override', 'lxc.cgroup.devices.deny = a', 'lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed']));
     expect(privileged.filter((line) => line.startsWith('lxc.idmap'))).toEqual([]);
+    const unified = lines({ spec: { ...spec, idmap: [] }, rootfsIdmapped: false, devicesUnified: true, devices: { files: [], rules: ['c 4:71 rwm'] } });
+    expect(unified.filter((line) => line.startsWith('lxc.cgroup')).slice(3)).toEqual(expect.arrayContaining(['lxc.cgroup2.devices.deny = a', 'lxc.cgroup2.devices.allow = c 1:3 rwm', 'lxc.cgroup2.devices.allow = c 4:71 rwm']));
+    expect(unified.join('\n')).not.toContain('lxc.cgroup.devices');
   });
 
   it('shows the guest API unless it is forbidden', () => {

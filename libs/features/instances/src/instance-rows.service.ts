@@ -71,7 +71,7 @@ export class InstanceRows {
     } catch (error) {
       throw wrap(error, 'Failed initialising instance');
     }
-    this.repository.update(tx, id, { ...row, config: allocateVolatile(config, expanded.expandedDevices, random) });
+    this.repository.update(tx, id, { ...row, config: allocateVolatile(config, expanded.expandedDevices, random, network) });
     const root = findRootDisk(expanded.expandedDevices).config;
     try {
       this.volumes.reserveInstanceVolume(tx, { pool: root.pool ?? '', project, name: row.name, type: row.type });
@@ -112,7 +112,7 @@ export class InstanceRows {
     const changed = changedKeys(before.expandedConfig, after.expandedConfig);
     if (idmapKeys.some((key) => changed.includes(key))) config = { ...config, ...this.changedIdmap(tx.sql, row, after.expandedConfig, hostIdmap) };
     if (concernsCloudInit(before, after)) config = { ...config, 'volatile.cloud-init.instance-id': '' };
-    const separated = separateVolatile(allocateVolatile(config, after.expandedDevices, random), known);
+    const separated = separateVolatile(allocateVolatile(config, after.expandedDevices, random, network), known);
     const change: InstanceChange = { ...draft, config: separated.row };
     this.repository.update(tx, row.id, change);
     this.neighbors.limits.check(tx.sql, row.project, 'instance update');
@@ -129,7 +129,7 @@ export class InstanceRows {
     const changed = changedKeys(former.expandedConfig, instance.expandedConfig);
     const idmap = idmapKeys.some((key) => changed.includes(key)) ? this.idmapConfig(tx.sql, row, instance.expandedConfig, hostIdmap) : {};
     const forgotten: ConfigMap = concernsCloudInit(former, instance) ? { 'volatile.cloud-init.instance-id': '' } : {};
-    const config = allocateVolatile({ ...row.config, ...idmap, ...forgotten }, instance.expandedDevices, random);
+    const config = allocateVolatile({ ...row.config, ...idmap, ...forgotten }, instance.expandedDevices, random, this.neighbors.networkLookup(tx.sql, row.project));
     if (changedKeys(row.config, config).length === 0) return null;
     this.repository.update(tx, row.id, { ...row, config });
     return this.catalog.expand({ ...row, config }, tx.sql);

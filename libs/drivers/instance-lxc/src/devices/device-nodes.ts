@@ -43,9 +43,11 @@ export class DeviceNodes {
 
   async plug(host: DeviceHost, prefix: string, device: string, node: DeviceNode): Promise<void> {
     const { spec } = host;
+    // A change that was cut off and begins again finds its own work.
+    if (this.present(spec.projectName, prefix, device).includes(this.fileOf(prefix, device, node))) await this.helper.unmountInside(host.init.pid, node.path);
     const file = this.make(spec, prefix, device, node);
     try {
-      await this.allow(host, ruleOf(node), true);
+      await this.permit(host, ruleOf(node), true);
       await this.helper.mountInside({
         pid: host.init.pid, source: file.source, target: file.target, recursive: false, readonly: false, idmapped: false, propagation: 'private',
         uid: hostId(spec.idmap, 0, 'uid') ?? 0, gid: hostId(spec.idmap, 0, 'gid') ?? 0,
@@ -65,7 +67,7 @@ export class DeviceNodes {
       await this.helper.unmountInside(host.init.pid, `/${unescapeDevicePart(file.slice(startOf(prefix, device).length))}`);
       rmSync(path, { force: true });
       const rule = `${kind} ${rdev.major}:${rdev.minor} rwm`;
-      if (!this.inUse(host.spec.projectName, rule)) await this.allow(host, rule, false);
+      if (!this.inUse(host.spec.projectName, rule)) await this.permit(host, rule, false);
     }
   }
 
@@ -115,7 +117,8 @@ export class DeviceNodes {
     });
   }
 
-  private async allow({ spec, cgroups }: DeviceHost, rule: string, allowed: boolean): Promise<void> {
+  /** Lets a privileged container use a device, or no more; others may by what they own. */
+  async permit({ spec, cgroups }: Pick<DeviceHost, 'spec' | 'cgroups'>, rule: string, allowed: boolean): Promise<void> {
     if (spec.idmap.length > 0) return;
     const file = allowed ? 'devices.allow' : 'devices.deny';
     const directory = cgroups['devices'];

@@ -171,6 +171,13 @@ export class NicHost {
   }
 
   private async chooseFunction(spec: InstanceSpec, nic: NicPlan, taken: ReadonlySet<string>): Promise<NicPlan> {
+    // A change that was cut off and begins again has one already; where it is inside, taking the change back is what brings it home.
+    const former = this.lentName(spec.projectName, nic.device);
+    if (former !== null) {
+      this.lendable(former);
+      await this.release(spec.projectName, nic.device);
+      return this.chooseFunction(spec, nic, new Set([...taken].filter((name) => name !== former)));
+    }
     if (nic.infiniband) {
       const link = this.infiniband.free(nic.parent, taken);
       this.remember(spec, nic.device, this.lendable(link));

@@ -67,6 +67,13 @@ describe('volatile keys', () => {
     expect(newMacAddress(() => '010203')).toBe('00:16:3e:01:02:03');
   });
 
+  it('makes up no address for a NIC that takes a link of the host, also by its network', () => {
+    const nics = { a: { type: 'nic', nictype: 'sriov', parent: 'p' }, b: { type: 'nic', network: 'functions' }, c: { type: 'nic', network: 'lan' } };
+    const network = (name: string) => ({ name, type: name === 'functions' ? 'sriov' : 'macvlan', config: {} });
+
+    expect(Object.keys(allocateVolatile({}, nics, { uuid: () => 'u', hex: () => 'aabbcc' }, network)).filter((key) => key.endsWith('.hwaddr'))).toEqual(['volatile.c.hwaddr']);
+  });
+
   it('protects the keys that say how ids lie on disk', () => {
     expect(dropsIdmapKeys({ 'volatile.idmap.base': '0' }, {})).toBe(true);
     expect(dropsIdmapKeys({ 'volatile.idmap.base': '0' }, { 'volatile.idmap.base': '5' })).toBe(false);

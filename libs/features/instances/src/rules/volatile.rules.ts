@@ -1,5 +1,7 @@
 import type { ConfigMap, DeviceMap } from '#api-types';
+import { nicTypeOf } from '#config-schema';
 import { nicNames, sorted } from './expand.rules.js';
+import type { NetworkLookup } from './instance-check.rules.js';
 
 const hostDerived = new Set([
   'volatile.last_state.power', 'volatile.last_state.idmap', 'volatile.last_state.ready', 'volatile.idmap.current', 'volatile.apply_template',
@@ -60,10 +62,8 @@ export function newMacAddress(bytes: (count: number) => string): string {
   return `00:16:3e:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}`;
 }
 
-/** Kinds of NIC that have an address of their own. */
-function hasAddress(device: Readonly<ConfigMap>): boolean {
-  return device.nictype !== 'physical' && device.nictype !== 'ipvlan' && device.nictype !== 'sriov';
-}
+/** Kinds of NIC that have the address of a link of the host. */
+const borrowed = new Set(['physical', 'ipvlan', 'sriov']);
 
 export interface Randomness {
   readonly uuid: () => string;
@@ -74,7 +74,7 @@ export interface Randomness {
  * The keys that are allocated once and stay: uuid, cloud-init's instance id, an address for each NIC without one of its own. Existing
  * values are kept; addresses of NICs that are gone are dropped.
  */
-export function allocateVolatile(config: Readonly<ConfigMap>, expandedDevices: Readonly<DeviceMap>, random: Randomness): ConfigMap {
+export function allocateVolatile(config: Readonly<ConfigMap>, expandedDevices: Readonly<DeviceMap>, random: Randomness, network: NetworkLookup = () => undefined): ConfigMap {
   const result: ConfigMap = { ...config };
   result['volatile.uuid'] ||= random.uuid();
   result['volatile.cloud-init.instance-id'] ||= random.uuid();
@@ -83,7 +83,7 @@ export function allocateVolatile(config: Readonly<ConfigMap>, expandedDevices: R
     const device = expandedDevices[name]!;
     const key = `volatile.${name}.hwaddr`;
     if ((device.hwaddr ?? '') !== '') delete result[key];
-    else if (hasAddress(device)) result[key] ||= newMacAddress(random.hex);
+    else if (!borrowed.has(nicTypeOf(device, device.network ? network(device.network) : undefined))) result[key] ||= newMacAddress(random.hex);
   }
   for (const key of Object.keys(result)) {
     const match = /^volatile\.(.+)\.hwaddr$/.exec(key);
