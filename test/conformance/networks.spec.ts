@@ -90,7 +90,7 @@ lines('refused names and requests', `
 const port = 'lxc network forward port add $BR 192.0.2.10';
 lines('forwards', `
   lxc network create $BR ipv4.address=$SUBNET.1/24 ipv6.address=$SUBNET6::1/64
-  lxc query /1.0/networks/$BR/forwards
+  lxc query /1.0/networks/$BR/forwards | jq -c sort
   lxc network forward create $BR foo
   lxc network forward create $BR 192.0.2.10/32
   lxc network forward create $BR 192.0.2.10 foo=bar
@@ -119,8 +119,8 @@ lines('forwards', `
   ${port} tcp 1-2-3 $SUBNET.7 80
   lxc network forward show $BR 192.0.2.10
   lxc network forward show $BR fd00::78
-  lxc query '/1.0/networks/$BR/forwards?recursion=1'
-  lxc query /1.0/networks/$BR/forwards
+  lxc query "/1.0/networks/$BR/forwards?recursion=1" | jq -cS 'sort_by(.listen_address)'
+  lxc query /1.0/networks/$BR/forwards | jq -c sort
   lxc network forward port remove $BR 192.0.2.10 udp
   lxc network forward port remove $BR 192.0.2.10 tcp
   lxc network forward set $BR 192.0.2.10 user.z=1
@@ -215,6 +215,57 @@ lines('access lists', `
   lxc network acl list --project own
   lxc network acl list
   lxc network acl delete pa --project own
+  lxc project delete own
+`);
+
+lines('what restricted projects see', `
+  lxc project create own -c features.images=false -c restricted=true
+  lxc network create $BR ipv4.address=$SUBNET.1/24 ipv6.address=none
+  lxc network create $BR2 ipv4.address=$OTHER.1/24 ipv6.address=none --project own
+  lxc network list --project own -f csv | grep -c -E '^(lo|eth0),'
+  lxc network list --project own -f csv | grep -E '^cnb(r|s)-'
+  lxc network show lo --project own
+  lxc network info lo --project own
+  lxc project set own restricted.networks.access=$BR
+  lxc network list --project own -f csv | grep -E '^cnb(r|s)-'
+  lxc network show $BR2 --project own
+  lxc network info $BR2 --project own
+  lxc network set $BR2 user.x=y --project own
+  lxc query -X PATCH "/1.0/networks/$BR2?project=own" -d '{"config":{"user.x":"y"}}'
+  lxc network list-leases $BR2 --project own
+  lxc network delete $BR2 --project own
+  lxc network rename $BR2 cnbx --project own
+  lxc network forward list $BR --project own
+  lxc network forward list $BR2 --project own
+  lxc network forward create $BR2 1.2.3.4 --project own
+  lxc query "/1.0/networks/$BR2/peers?project=own"
+  lxc project set own restricted.devices.nic=allow
+  lxc network show lo --project own
+  lxc project unset own restricted.networks.access
+  lxc network show lo --project own
+  lxc project set own restricted.devices.nic=block
+  lxc network list --project own -f csv
+  lxc network show $BR --project own
+  lxc network create cnbx --project own ipv4.address=none ipv6.address=none
+  lxc project set own restricted=false
+  lxc network show $BR --project own
+  lxc project set own limits.networks=x
+  lxc project set own limits.networks=0
+  lxc project set own restricted.networks.uplinks=x,y
+  lxc project set own restricted.networks.subnets=x
+  lxc project set own restricted.networks.subnets=x:10.0.0.0/24
+  lxc project set own restricted.networks.subnets=$BR:10.0.0.0/24
+  lxc project set own restricted.networks.subnets=$BR:10.0.0.1/24
+  lxc project set own restricted.networks.subnets=$BR:x
+  lxc network set $BR ipv4.routes=10.45.0.0/16
+  lxc project set own restricted.networks.subnets=$BR:10.45.3.0/24
+  lxc project show own
+  lxc network delete $BR2
+  lxc network delete $BR
+  lxc project delete own
+  lxc project create own -c features.networks=true
+  lxc network acl create pa --project own
+  lxc project show own
   lxc project delete own
 `);
 

@@ -14,7 +14,7 @@ export const apiExtensions: readonly string[] = [
   'resources_gpu', 'resources_numa', 'kernel_features', 'id_map_current', 'event_location', 'network_nat_address',
   'container_nic_routes', 'seccomp_notify', 'cluster_internal_copy', 'lxc_features', 'network_vlan_sriov', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
   'container_syscall_intercept', 'container_disk_shift', 'resources_infiniband', 'daemon_storage', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
-  'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_raw_mount', 'container_nic_routed', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'custom_volume_backup', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
+  'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_raw_mount', 'container_nic_routed', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'projects_networks', 'projects_networks_restricted_uplinks', 'custom_volume_backup', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
   'limits_hugepages', 'container_nic_routed_gateway', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'container_nic_routed_host_address', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os', 'container_nic_routed_host_table',
   'resources_system', 'images_push_relay', 'network_dns_search', 'container_nic_routed_limits', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk', 'network_type_macvlan', 'network_type_sriov',
   'backup_override_name', 'network_type_physical', 'tpm_device_type', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
@@ -23,7 +23,7 @@ export const apiExtensions: readonly string[] = [
   'server_supported_storage_drivers', 'event_lifecycle_requestor_address', 'resources_gpu_usb', 'clustering_evacuation', 'network_forward', 'custom_volume_refresh', 'network_counters_errors_dropped',
   'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'storage_volume_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full', 'gpu_mig_uuid',
   'event_project', 'storage_volume_api_filtering', 'network_acl_log', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'projects_restricted_intercept', 'metrics_authentication',
-  'images_target_project', 'storage_volume_state_total', 'instance_file_head', 'resources_pci_vpd', 'storage_volumes_all_projects', 'cluster_join_token_expiry', 'remote_token_expiry',
+  'images_target_project', 'storage_volume_state_total', 'instance_file_head', 'resources_pci_vpd', 'storage_volumes_all_projects', 'projects_networks_restricted_access', 'cluster_join_token_expiry', 'remote_token_expiry',
   'container_syscall_intercept_sched_setscheduler', 'init_preseed', 'cloud_init',
   // Later ones.
   'instances_rebuild', 'instance_create_start',
@@ -69,8 +69,8 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'network_ovn_dhcp', 'network_physical_routes_anycast', 'network_ovn_acl', 'network_ovn_acl_defaults',
     'network_ovn_nat_address', 'network_bgp', 'network_peer', 'network_dns',
     'ovn_nic_acceleration', 'network_dns_nat', 'network_dns_records', 'network_state_ovn', 'cluster_ovn_chassis',
-    'instance_nic_bridged_vlan', 'network_gvrp', 'projects_networks',
-    'projects_networks_restricted_uplinks', 'projects_networks_restricted_access',
+    'instance_nic_bridged_vlan', 'network_gvrp',
+   
   ],
   'project limits and restrictions': [
     'image_restrictions',

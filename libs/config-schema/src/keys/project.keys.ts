@@ -1,4 +1,5 @@
 import { invalid, isFalse, isTrue } from '#kernel';
+import { formatIp, parseCidr, subnetContains } from '../checks/address.checks.js';
 import { isSize, isUint32 } from '../checks/value.checks.js';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
 
@@ -69,20 +70,38 @@ export type ProjectFeature = (typeof projectFeatures)[number];
 /** What a new project gets unless it says otherwise. */
 export const newProjectFeatures: Readonly<Record<string, string>> = { 'features.images': 'true', 'features.profiles': 'true', 'features.storage.volumes': 'true' };
 
-/** They concern networks of projects of their own, and uplinks, of which there are none yet. */
-const notEnforced: ReadonlySet<string> = new Set(['limits.networks', 'restricted.networks.subnets', 'restricted.networks.uplinks', 'restricted.networks.zones']);
+/** They concern what there is none of yet. */
+const notEnforced: ReadonlySet<string> = new Set(['restricted.networks.zones']);
+
+/** `UPLINK:SUBNET`, of which the uplink must have the subnet among its routes. */
+function checkUplinkSubnet(text: string, uplinkRoutes: UplinkRoutes): void {
+  const [, uplink = '', subnetText = ''] = /^([^:]*):(.*)$/.exec(text) ?? [];
+  if (!text.includes(':')) throw invalid(`Subnet "${text}" invalid, must be in the format of "<uplink network>:<subnet>"`);
+  const subnet = parseCidr(subnetText);
+  if (subnet === null) throw invalid(`invalid CIDR address: ${subnetText}`);
+  if (subnet.address !== subnet.network) throw invalid(`Not an IP network address "${subnetText}"`);
+  const routes = uplinkRoutes(uplink);
+  if (routes === undefined) throw invalid(`Invalid uplink network "${uplink}": Network not found`);
+  const address = formatIp({ family: subnet.family, value: subnet.address });
+  const within = routes.map((route) => parseCidr(route)).some((route) => route !== null && route.prefix <= subnet.prefix && subnetContains(route, address));
+  if (!within) throw invalid(`Uplink network "${uplink}" doesn't contain "${address}/${subnet.prefix}" in its routes`);
+}
+
+/** Subnets a network of the default project may hand on; undefined where there is no such network. */
+export type UplinkRoutes = (network: string) => readonly string[] | undefined;
 
 /**
  * Checks a project's configuration in LXD's words. What nobody enforces is refused, because a limit that does not hold is worse than none.
  * @throws `invalid`.
  */
-export function validateProjectConfig(config: Readonly<Record<string, string>>): void {
+export function validateProjectConfig(config: Readonly<Record<string, string>>, uplinkRoutes: UplinkRoutes = () => undefined): void {
   for (const [name, value] of Object.entries(config)) {
     const spec = name === 'user.' ? projectKeys.prefixes['user.'] : projectKeys.find(name);
     if (spec === undefined) throw invalid(`Invalid project configuration key "${name}"`);
     if (value === '') continue;
     try {
       spec.check?.(value, name);
+      if (name === 'restricted.networks.subnets') for (const subnet of value.split(',')) checkUplinkSubnet(subnet.trim(), uplinkRoutes);
     } catch (error) {
       throw invalid(`Invalid project configuration key "${name}" value: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }

@@ -18,7 +18,7 @@ import { NetworkUsers } from './network-users.service.js';
 import { NetworksService } from './networks.service.js';
 
 const ctx = internalContext();
-const projects = { owner: () => 'default' } as unknown as NetworkProjects;
+const projects = { owner: () => 'default', allows: () => true, assertAllowed: () => {} } as unknown as NetworkProjects;
 const allow = { action: 'allow', state: 'enabled' };
 
 class World {

@@ -105,9 +105,11 @@ export class NetworkForwards {
   }
 
   private bridge(project: string, name: string): NetworkRow {
+    const owner = this.projects.owner(project);
+    this.projects.assertAllowed(project, name);
     let row: NetworkRow;
     try {
-      row = this.networks.get(this.database.read, this.projects.owner(project), name);
+      row = this.networks.get(this.database.read, owner, name);
     } catch (error) {
       throw wrap(error, 'Failed loading network');
     }

@@ -38,11 +38,12 @@ export class NetworkViews {
   /** Managed networks by name, then the host's other interfaces; those are not shown to projects with networks of their own. */
   async list(project: string): Promise<Network[]> {
     const owner = this.projects.owner(project);
-    const managed = this.networks.listByProject(this.database.read, owner);
+    const rows = this.networks.listByProject(this.database.read, owner);
+    const managed = rows.filter(({ name }) => this.projects.allows(project, name));
     if (owner !== 'default') return managed.map((row) => this.managedApi(row));
-    const names = new Set(managed.map(({ name }) => name));
+    const names = new Set(rows.map(({ name }) => name));
     // The ends of instances' cables are many and belong to the instances.
-    const others = (await this.driver.describeInterfaces('')).filter(({ name }) => !names.has(name) && !name.startsWith('veth'));
+    const others = (await this.driver.describeInterfaces('')).filter(({ name }) => !names.has(name) && !name.startsWith('veth') && this.projects.allows(project, name, false));
     return [...managed.map((row) => this.managedApi(row)), ...others.map((link) => this.unmanagedApi(link))];
   }
 
@@ -51,6 +52,7 @@ export class NetworkViews {
     const owner = this.projects.owner(project);
     const memberId = this.cluster.memberNamed(target)?.id;
     const row = this.networks.find(this.database.read, owner, name, memberId);
+    this.projects.assertAllowed(project, name, row !== undefined);
     if (row !== undefined) {
       const network = this.managedApi(row, target);
       return { network, etag: etagOf(row, network.config) };
@@ -62,7 +64,7 @@ export class NetworkViews {
   }
 
   async state(project: string, name: string, target = ''): Promise<NetworkState> {
-    this.projects.owner(project);
+    this.projects.assertAllowed(project, name, this.networks.find(this.database.read, this.projects.owner(project), name) !== undefined);
     const link = await this.findInterface(name, this.cluster.memberNamed(target)?.id);
     if (link === undefined) throw notFound(`Network interface "${name}" not found`);
     return stateApi(link);
@@ -79,6 +81,7 @@ export class NetworkViews {
   /** For parts of a managed network; LXD's wording where it is none. */
   loaded(project: string, name: string): NetworkRow {
     const owner = this.projects.owner(project);
+    this.projects.assertAllowed(project, name);
     try {
       return this.networks.get(this.database.read, owner, name);
     } catch (error) {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { NetworkPut, NetworksPost } from '#api-types';
 import { networkTypes } from '#config-schema';
-import { conflict, internalContext, invalid, LocalMember, Logger, messageOf, randomHex, wrap, type RequestContext } from '#kernel';
+import { conflict, forbidden, internalContext, invalid, LocalMember, Logger, messageOf, randomHex, wrap, type RequestContext } from '#kernel';
 import { NetworkDriver, type NetworkSpec, type NicNetwork, type StaticLease } from '#ports';
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
@@ -90,6 +90,7 @@ export class NetworksService {
     const { name, description } = request;
     if (name === '') throw invalid('No name provided');
     const project = this.projects.owner(ctx.project);
+    if (!this.projects.allows(ctx.project, name)) throw forbidden('Network not allowed in project');
     const type = typeOf(request.type, project);
     validateNetworkName(type, name);
     const config = compact(request.config);
@@ -122,6 +123,7 @@ export class NetworksService {
   /** PUT replaces, PATCH merges. The host changes first and is put back when the row cannot follow. */
   update(ctx: RequestContext, name: string, request: NetworkPut, options: NetworkUpdate): Promise<void> {
     const project = this.projects.owner(ctx.project);
+    this.projects.assertAllowed(ctx.project, name);
     if (this.member.clustered) return this.cluster.update(ctx, project, name, request, options, this.chooser);
     return this.local.changing.run(async () => {
       const before = this.loaded(project, name);
@@ -155,6 +157,7 @@ export class NetworksService {
 
   async rename(ctx: RequestContext, name: string, newName: string): Promise<void> {
     const project = this.projects.owner(ctx.project);
+    this.projects.assertAllowed(ctx.project, name);
     if (this.member.clustered) throw invalid('Renaming clustered network not supported');
     return this.local.changing.run(async () => {
       const { type } = this.loaded(project, name);
@@ -185,6 +188,7 @@ export class NetworksService {
 
   async delete(ctx: RequestContext, name: string): Promise<void> {
     const project = this.projects.owner(ctx.project);
+    this.projects.assertAllowed(ctx.project, name);
     if (this.member.clustered) {
       this.loaded(project, name);
       return this.cluster.delete(ctx, project, name);

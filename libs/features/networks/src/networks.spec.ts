@@ -22,11 +22,13 @@ const isolated: RequestContext = internalContext(undefined, 'web');
 
 /** `web` has networks of its own, `shared` uses those of the default project. */
 const projects = {
+  allows: () => true,
+  assertAllowed: () => {},
   owner: (name: string) => {
     if (!['default', 'web', 'shared'].includes(name)) throw notFound(`Failed to load project "${name}": Project not found`);
     return name === 'web' ? 'web' : 'default';
   },
-} as NetworkProjects;
+} as unknown as NetworkProjects;
 
 class World {
   readonly faults = new FakeFaults();

@@ -193,7 +193,7 @@ describe('/1.0/projects', () => {
     [{ name: 'p', config: { nope: '1' } }, 400, 'Invalid project configuration key "nope"'],
     [{ name: 'p', config: { 'features.images': 'x' } }, 400, 'Invalid project configuration key "features.images" value: Invalid value for a boolean "x"'],
     [{ name: 'p', config: { 'limits.cpu': '1-2' } }, 400, 'Invalid project configuration key "limits.cpu" value: Invalid value for uint32 "1-2": strconv.ParseUint: parsing "1-2": invalid syntax'],
-    [{ name: 'p', config: { 'limits.networks': '5' } }, 400, 'Project configuration key "limits.networks" cannot be set: this server does not enforce it'],
+    [{ name: 'p', config: { 'restricted.networks.zones': 'x' } }, 400, 'Project configuration key "restricted.networks.zones" cannot be set: this server does not enforce it'],
     [{ name: 'p', config: { 'images.compression_algorithm': 'x' } }, 400, 'Invalid project configuration key "images.compression_algorithm" value: Invalid compression algorithm "x"'],
   ])('refuses to create %j', async (body, status, error) => {
     expect(await call('POST', projects, body)).toMatchObject({ status, error });

@@ -4,7 +4,7 @@ import type { Sql, Tx } from '#platform/database';
 import type { ProjectRow } from './data/projects.repository.js';
 
 /** Order in which users are listed, as in LXD. */
-const nouns = ['instances', 'profiles', 'images', 'volumes', 'networks'] as const;
+const nouns = ['instances', 'profiles', 'images', 'volumes', 'networks', 'network-acls'] as const;
 export type ProjectNoun = (typeof nouns)[number];
 
 /** URLs of the noun's objects that lie in the project. Called inside transactions; must only read. */
@@ -33,12 +33,17 @@ export class ProjectUsage {
   }
 
   usedBy(sql: Sql, project: string): string[] {
-    return nouns.flatMap((noun) => (this.users.get(noun) ?? []).flatMap((users) => users(sql, project)));
+    return nouns.flatMap((noun) => this.of(noun, sql, project));
   }
 
   /** The users that stand in the way of deleting or renaming the project. */
   content(sql: Sql, project: string): string[] {
-    return this.usedBy(sql, project).filter((url) => this.hooks.every(({ hook }) => hook.isContent?.(url) ?? true));
+    // Access lists go with their project, as in LXD.
+    return nouns.filter((noun) => noun !== 'network-acls').flatMap((noun) => this.of(noun, sql, project)).filter((url) => this.hooks.every(({ hook }) => hook.isContent?.(url) ?? true));
+  }
+
+  private of(noun: ProjectNoun, sql: Sql, project: string): string[] {
+    return (this.users.get(noun) ?? []).flatMap((users) => users(sql, project));
   }
 
   switched(tx: Tx, project: ProjectRow, feature: ProjectFeature, enabled: boolean): void {

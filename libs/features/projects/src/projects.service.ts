@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { newProjectFeatures, projectFeatures, validateProjectConfig, withoutEmpty, type ProjectFeature } from '#config-schema';
+import { newProjectFeatures, projectFeatures, withoutEmpty, type ProjectFeature } from '#config-schema';
 import type { ProjectPut, ProjectsPost } from '#api-types';
 import { conflict, forbidden, internal, notFound, wrap, type RequestContext } from '#kernel';
 import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
@@ -68,7 +68,7 @@ export class ProjectsService {
   async create(ctx: RequestContext, body: ProjectsPost): Promise<string> {
     const name = body.name ?? '';
     validateProjectName(name);
-    validateProjectConfig(body.config ?? {});
+    this.limits.validate(body.config ?? {});
     const config = { ...newProjectFeatures, ...withoutEmpty(body.config ?? {}) };
     await this.transactions.run(ctx, (tx) => {
       if (this.repository.find(tx.sql, name) !== undefined) {
@@ -88,7 +88,7 @@ export class ProjectsService {
       const config = withoutEmpty(body.config ?? (patch ? before.config : {}));
       const description = body.description ?? (patch ? before.description : '');
       checkFeatureChange(name, before.config, config, () => this.isEmpty(tx.sql, before));
-      validateProjectConfig(body.config ?? {});
+      this.limits.validate(body.config ?? {}, tx.sql);
       this.limits.checkProject(tx.sql, before, config);
       this.repository.update(tx, before.id, { config, description });
       for (const { feature, enabled } of changedFeatures(before.config, config)) this.usage.switched(tx, before, feature, enabled);

@@ -47,6 +47,14 @@ export class ProjectContentRepository {
     return this.content(sql, { id: row.id, name, config: JSON.parse(row.config) as ConfigText });
   }
 
+  /** Routes of a network of the default project; undefined where there is none of the name. */
+  uplinkRoutes(sql: Sql, name: string): string[] | undefined {
+    const row = sql.get<{ config: string }>("SELECT n.config FROM networks n JOIN projects p ON p.id = n.project_id WHERE p.name = 'default' AND n.name = ?", name);
+    if (row === undefined) return undefined;
+    const config = JSON.parse(row.config) as ConfigText;
+    return ['ipv4.routes', 'ipv6.routes'].flatMap((key) => (config[key] ?? '').split(',')).map((text) => text.trim()).filter((text) => text !== '');
+  }
+
   content(sql: Sql, project: { readonly id: number; readonly name: string; readonly config: ConfigText }): ProjectContent {
     const profiles = sql.all<ProfileRow>('SELECT id, project_id, name, config, devices FROM profiles');
     const parsed = new Map(profiles.map((profile) => [profile.id, { config: JSON.parse(profile.config) as ConfigText, devices: JSON.parse(profile.devices) as DeviceText }]));

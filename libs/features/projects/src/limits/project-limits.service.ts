@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { validateProjectConfig } from '#config-schema';
 import { AppError, forbidden, internal, messageOf, type RequestContext } from '#kernel';
 import { Database, type Sql } from '#platform/database';
 import { allowedProjectsOf } from '#platform/auth';
@@ -51,6 +52,11 @@ export class ProjectLimits {
     for (const name of this.repository.profileUsers(sql, project)) this.check(sql, name, change);
   }
 
+  /** Keys and values of a project by themselves, before what it holds is looked at. @throws `invalid` in LXD's words. */
+  validate(config: ConfigText, sql: Sql = this.database.read): void {
+    validateProjectConfig(config, (network) => this.repository.uplinkRoutes(sql, network));
+  }
+
   /** New values of a project's keys, as they are about to be. */
   checkProject(sql: Sql, project: { readonly id: number; readonly name: string; readonly config: ConfigText }, wanted: ConfigText): void {
     const changed = [...new Set([...Object.keys(project.config), ...Object.keys(wanted)])].filter((key) => /^(limits|restricted)\./.test(key) && (project.config[key] ?? '') !== (wanted[key] ?? ''));
@@ -66,6 +72,16 @@ export class ProjectLimits {
   assertMayKeep(project: string, what: 'snapshot' | 'backup', sql: Sql = this.database.read): void {
     const config: ConfigText = this.repository.limited(sql, project)?.project.config ?? {};
     if (isRestricted(config) && restriction(config, `restricted.${what}s`) === 'block') throw new ProjectRefusal('internal', `Project "${project}" doesn't allow for ${what} creation`);
+  }
+
+  /** Whether a restricted project may see and use a network, or an interface of the host that is none. */
+  allowsNetwork(project: string, network: string, managed: boolean, sql: Sql = this.database.read): boolean {
+    const config: ConfigText = this.repository.limited(sql, project)?.project.config ?? {};
+    if (!isRestricted(config)) return true;
+    const rule = restriction(config, 'restricted.devices.nic');
+    if (rule === 'block' || (rule === 'managed' && !managed)) return false;
+    const access = (config['restricted.networks.access'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
+    return access.length === 0 || access.includes(network);
   }
 
   /** Naming a member or a group of the cluster; administrators may wherever they like. @throws `forbidden`. */
