@@ -134,3 +134,13 @@ it('takes snapshots by schedule, on both', { timeout: 120_000 }, async () => {
   same(pair.roost, pair.lxd, 'lxc query /1.0/instances/s1/snapshots/auto0', instanceMasks);
   same(pair.roost, pair.lxd, 'lxc delete -f s1 s2 s3');
 });
+
+lines(pair, 'what snapshots take', `
+  lxc init bb q1 -q -s bt; lxc config device set q1 root size=50MiB; lxc snapshot q1 s0; lxc init bb q2 -q -s default; lxc snapshot q2 s0; sync
+  lxc query /1.0/instances/q1/snapshots/s0 | jq '.size > 0'
+  lxc query '/1.0/instances/q1/snapshots?recursion=1' | jq '[.[] | .size > 0]'
+  lxc query '/1.0/instances/q1?recursion=1' | jq '[.snapshots[].size]'
+  lxc query '/1.0/instances/q2/snapshots?recursion=1' | jq '[.[].size]'
+  lxc copy q1 q3; sync; lxc query /1.0/instances/q3/snapshots/s0 | jq '.size > 0'
+  lxc delete q1 q2 q3
+`, instanceMasks);

@@ -60,7 +60,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
   ],
   snapshots: [
     ['createSnapshot', [volume, 's0'], undefined], ['destroySnapshot', [volume, 's0'], undefined], ['renameSnapshot', [volume, 's0', 's1'], undefined],
-    ['listSnapshots', [volume], ['s0']], ['restoreSnapshot', [volume, 's0', 'abc', true], undefined], ['undoRestore', [volume, 'abc'], undefined],
+    ['listSnapshots', [volume], ['s0']], ['measureSnapshots', [volume, ['s0', 's1']], [-1, 4096]], ['restoreSnapshot', [volume, 's0', 'abc', true], undefined], ['undoRestore', [volume, 'abc'], undefined],
     ['finishRestore', [volume, 'abc'], undefined],
     ['copyVolume', [{ source: volume, sourceSnapshot: 's0', target: { ...volume, name: 'c2' }, snapshots: ['a', 'b'], sizeBytes: 5 }], undefined],
     ['refreshVolume', [{ source: volume, sourceSnapshot: 's0', target: { ...volume, name: 'c2' }, snapshots: ['a', 'b'], sizeBytes: 5 }, 'abc'], undefined],

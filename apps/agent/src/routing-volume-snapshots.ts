@@ -9,6 +9,7 @@ export class RoutingVolumeSnapshots extends VolumeSnapshots {
   override destroySnapshot(volume: VolumeSpec, snapshot: string): Promise<void> { return this.of(volume.pool).destroySnapshot(volume, snapshot); }
   override renameSnapshot(volume: VolumeSpec, snapshot: string, newName: string): Promise<void> { return this.of(volume.pool).renameSnapshot(volume, snapshot, newName); }
   override listSnapshots(volume: VolumeSpec): Promise<string[]> { return this.of(volume.pool).listSnapshots(volume); }
+  override measureSnapshots(volume: VolumeSpec, snapshots: readonly string[]): Promise<number[]> { return this.of(volume.pool).measureSnapshots(volume, snapshots); }
   override restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void> {
     return this.of(volume.pool).restoreSnapshot(volume, snapshot, token, keepApart);
   }

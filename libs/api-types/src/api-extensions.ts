@@ -15,7 +15,7 @@ export const apiExtensions: readonly string[] = [
   'container_nic_routes', 'seccomp_notify', 'cluster_internal_copy', 'lxc_features', 'network_vlan_sriov', 'container_nic_ipfilter', 'resources_v2', 'container_exec_user_group_cwd', 'storage_shifted',
   'container_syscall_intercept', 'container_disk_shift', 'resources_infiniband', 'daemon_storage', 'instances', 'image_types', 'resources_disk_sata', 'clustering_roles', 'images_expiry', 'resources_network_firmware',
   'backup_compression_algorithm', 'container_syscall_intercept_mount', 'compression_squashfs', 'container_raw_mount', 'container_nic_routed', 'container_syscall_intercept_mount_fuse', 'container_syscall_intercept_hugetlbfs', 'container_syscall_intercept_bpf_devices', 'projects_networks', 'projects_networks_restricted_uplinks', 'custom_volume_backup', 'image_profiles', 'clustering_architecture', 'resources_disk_id', 'unix_hotplug_devices', 'api_filtering', 'instance_nic_network', 'clustering_sizing', 'firewall_driver', 'projects_limits',
-  'limits_hugepages', 'container_nic_routed_gateway', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'clustering_edit_roles', 'container_nic_routed_host_address', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os', 'container_nic_routed_host_table',
+  'limits_hugepages', 'container_nic_routed_gateway', 'projects_restrictions', 'custom_volume_snapshot_expiry', 'volume_snapshot_scheduling', 'trust_ca_certificates', 'snapshot_disk_usage', 'clustering_edit_roles', 'container_nic_routed_host_address', 'resources_usb_pci', 'resources_cpu_threads_numa', 'resources_cpu_core_die', 'api_os', 'container_nic_routed_host_table',
   'resources_system', 'images_push_relay', 'network_dns_search', 'container_nic_routed_limits', 'network_state_bond_bridge', 'usedby_consistency', 'custom_block_volumes', 'clustering_failure_domains', 'resources_gpu_mdev', 'projects_limits_disk', 'network_type_macvlan', 'network_type_sriov',
   'backup_override_name', 'network_type_physical', 'tpm_device_type', 'resources_pci_iommu', 'resources_network_usb', 'resources_disk_address', 'projects_limits_instances', 'network_state_vlan', 'instance_nic_bridged_port_isolation',
   'instance_bulk_state_change', 'instance_pool_move', 'storage_volume_state', 'network_acl', 'disk_state_quota', 'projects_compression', 'projects_images_remote_cache_expiry', 'certificate_project',
@@ -41,7 +41,6 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'storage_rsync_compression',
   ],
   'snapshots': [
-    'snapshot_disk_usage',
     'storage_api_remote_volume_snapshots',
   ],
   'custom volumes': [

@@ -25,6 +25,8 @@ export abstract class VolumeSnapshots {
   abstract destroySnapshot(volume: VolumeSpec, snapshot: string): Promise<void>;
   abstract renameSnapshot(volume: VolumeSpec, snapshot: string, newName: string): Promise<void>;
   abstract listSnapshots(volume: VolumeSpec): Promise<string[]>;
+  /** Bytes each holds by itself, in the order asked for; -1 where nobody counts, and for one that is not there. Waits for nothing that is done with the volume. */
+  abstract measureSnapshots(volume: VolumeSpec, snapshots: readonly string[]): Promise<number[]>;
   /**
    * Puts a snapshot's content in the place of the volume's, quota unchanged. The former content is kept under `token` (hex digits) until
    * `finishRestore` drops it or `undoRestore` brings it back; the snapshot itself is never touched. With `keepApart` the volume may be written before

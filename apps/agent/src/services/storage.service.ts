@@ -40,6 +40,7 @@ export function storageService({ storage, snapshots, transfers, archives, direct
       destroySnapshot: ({ volume, snapshot }: Snapshot) => done(snapshots.destroySnapshot(volume, snapshot)),
       renameSnapshot: ({ volume, snapshot, newName }: Snapshot & { newName: string }) => done(snapshots.renameSnapshot(volume, snapshot, newName)),
       listSnapshots: async ({ volume }: Volume) => ({ snapshots: await snapshots.listSnapshots(volume) }),
+      measureSnapshots: async ({ volume, snapshots: names }: Volume & { snapshots: string[] }) => ({ sizes: await snapshots.measureSnapshots(volume, names) }),
       restoreSnapshot: ({ volume, snapshot, token, keepApart }: Snapshot & Restore & { keepApart: boolean }) => done(snapshots.restoreSnapshot(volume, snapshot, token, keepApart)),
       undoRestore: ({ volume, token }: Restore) => done(snapshots.undoRestore(volume, token)),
       finishRestore: ({ volume, token }: Restore) => done(snapshots.finishRestore(volume, token)),

@@ -35,6 +35,12 @@ export class FakeVolumeSnapshots extends VolumeSnapshots {
     return [...(this.find(volume)?.snapshots.keys() ?? [])];
   }
 
+  /** As long as their content, where there are quotas. */
+  override async measureSnapshots(volume: VolumeSpec, snapshots: readonly string[]): Promise<number[]> {
+    await this.faults.enter('snapshots.measureSnapshots');
+    return snapshots.map((name) => (volume.pool.driver === 'dir' ? -1 : this.find(volume)?.snapshots.get(name)?.length ?? -1));
+  }
+
   override async restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string): Promise<void> {
     await this.faults.enter('snapshots.restoreSnapshot');
     const found = this.storage.volume(volume);

@@ -22,6 +22,11 @@ export class BtrfsVolumeSnapshots extends VolumeSnapshots {
 
   override listSnapshots(volume: VolumeSpec): Promise<string[]> { return this.on(volume, () => this.trees.list(volume)); }
 
+  override async measureSnapshots(volume: VolumeSpec, snapshots: readonly string[]): Promise<number[]> {
+    await this.options.ensurePoolMounted(volume.pool);
+    return Promise.all(snapshots.map((snapshot) => this.options.volumes.snapshotBytes(volume, snapshot)));
+  }
+
   override restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void> {
     return this.on(volume, () => this.trees.restore(volume, snapshot, token, keepApart));
   }

@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, rename } from 'node:fs/promises';
 import { KeyedMutex, notFound, type StateDirectory } from '#kernel';
-import { blockFileBytes, BtrfsSubvolumes, type CommandRunner, CopyTree, exists, ImageUnpacker, NestedSubvolumes, PoolDirectories, RemoveTree, sizeBlockFile, SnapshotTrees } from '#host';
+import { blockFileBytes, BtrfsSubvolumes, type CommandRunner, CopyTree, errnoName, exists, ImageUnpacker, NestedSubvolumes, PoolDirectories, RemoveTree, sizeBlockFile, SnapshotTrees } from '#host';
 import type { CreateVolumeRequest, PoolSpec, VolumeSpec, VolumeUsage } from '#ports';
 
 /** Only root may look into a volume from the host; the container's own root gets it when it starts. */
@@ -114,6 +114,16 @@ export class BtrfsVolumes {
     const usage = await this.subvolumes.usage(path);
     if (volume.block === true) return { usedBytes: usage?.exclusiveBytes ?? -1, totalBytes: await blockFileBytes(path) };
     return usage === undefined ? { usedBytes: -1, totalBytes: 0 } : { usedBytes: usage.exclusiveBytes, totalBytes: usage.limitBytes };
+  }
+
+  /** What the snapshot holds by itself; -1 where quotas are off, and for one that is not there. */
+  async snapshotBytes({ pool, kind, name }: VolumeSpec, snapshot: string): Promise<number> {
+    try {
+      return (await this.subvolumes.usage(this.directories(pool).snapshot(kind, name, snapshot)))?.exclusiveBytes ?? -1;
+    } catch (error) {
+      if (errnoName(error) === 'ENOENT') return -1;
+      throw error;
+    }
   }
 
   async list(pool: PoolSpec): Promise<VolumeSpec[]> {

@@ -36,6 +36,8 @@ export class DirVolumeSnapshots extends VolumeSnapshots {
 
   override listSnapshots(volume: VolumeSpec): Promise<string[]> { return this.on(volume, () => this.trees.list(volume)); }
 
+  override async measureSnapshots(_volume: VolumeSpec, snapshots: readonly string[]): Promise<number[]> { return snapshots.map(() => -1); }
+
   override restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void> {
     return this.on(volume, () => this.trees.restore(volume, snapshot, token, keepApart));
   }

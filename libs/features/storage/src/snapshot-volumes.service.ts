@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AppError } from '#kernel';
+import { AppError, Logger, messageOf } from '#kernel';
 import { StorageDriver, VolumeSnapshots } from '#ports';
 import { Database, type Tx } from '#platform/database';
 import { VolumeSnapshotsRepository, type VolumeSnapshotRow } from './data/volume-snapshots.repository.js';
@@ -27,6 +27,7 @@ export class SnapshotVolumes {
     private readonly pools: PoolsService,
     private readonly driver: VolumeSnapshots,
     private readonly storage: StorageDriver,
+    private readonly logger: Logger,
   ) {}
 
   reserve(tx: Tx, key: InstanceVolumeKey, snapshot: NewVolumeSnapshot): void {
@@ -91,6 +92,20 @@ export class SnapshotVolumes {
   /** Whether backups of the pool's volumes may hold its driver's own streams. */
   async hasOwnBackups(pool: string): Promise<boolean> {
     return (await this.pools.capabilitiesOf(this.pools.spec(pool).driver))?.ownBackups === true;
+  }
+
+  /** Bytes each snapshot holds by itself; -1 where the pool does not count, or its host cannot say now: looking at snapshots must not fail for it. */
+  async sizes(key: InstanceVolumeKey, names: readonly string[]): Promise<number[]> {
+    const unknown = names.map(() => -1);
+    if (names.length === 0) return unknown;
+    try {
+      const volume = this.specs.volumeSpec(key);
+      if ((await this.pools.capabilitiesOf(volume.pool.driver))?.quota !== true) return unknown;
+      return await this.driver.measureSnapshots(volume, names);
+    } catch (error) {
+      this.logger.warn('Failed to measure snapshots', { pool: key.pool, volume: key.name, error: messageOf(error) });
+      return unknown;
+    }
   }
 
   create(key: InstanceVolumeKey, name: string): Promise<void> { return this.driver.createSnapshot(this.specs.volumeSpec(key), name); }

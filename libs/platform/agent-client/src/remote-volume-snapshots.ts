@@ -18,6 +18,10 @@ export class RemoteVolumeSnapshots extends VolumeSnapshots {
     return (await this.call<{ snapshots: string[] }>('listSnapshots', { volume })).snapshots;
   }
 
+  override async measureSnapshots(volume: VolumeSpec, snapshots: readonly string[]): Promise<number[]> {
+    return (await this.call<{ sizes: number[] }>('measureSnapshots', { volume, snapshots })).sizes;
+  }
+
   override async restoreSnapshot(volume: VolumeSpec, snapshot: string, token: string, keepApart: boolean): Promise<void> {
     await this.call('restoreSnapshot', { volume, snapshot, token, keepApart });
   }

@@ -32,7 +32,7 @@ const agentPatienceMs = 10_000;
  */
 const repeatable: ReadonlySet<string> = new Set([
   'capabilities', 'ensurePoolMounted', 'describePool', 'createVolume', 'destroyVolume', 'resizeVolume', 'describeVolume', 'listVolumes', 'listImages',
-  'createSnapshot', 'destroySnapshot', 'renameSnapshot', 'listSnapshots', 'restoreSnapshot', 'undoRestore', 'finishRestore', 'copyVolume', 'refreshVolume',
+  'createSnapshot', 'destroySnapshot', 'renameSnapshot', 'listSnapshots', 'measureSnapshots', 'restoreSnapshot', 'undoRestore', 'finishRestore', 'copyVolume', 'refreshVolume',
   'ensureNetwork', 'reconcileNetworks', 'removeNetwork', 'setStaticLease', 'listLeases', 'describeInterfaces', 'listUsedSubnets',
   'createInstance', 'destroyInstance', 'describeStatus', 'describeUsage', 'describeHost', 'describeResources', 'loadKernelModules', 'readConsoleLog',
   'openFiles', 'isEmptyVolume', 'placeDirectory',

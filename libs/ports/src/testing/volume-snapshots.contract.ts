@@ -105,6 +105,14 @@ export function describeVolumeSnapshots(title: string, makeFixture: () => Promis
       expect(await fixture.scratch(c1)).toEqual([]);
     });
 
+    it('are measured where somebody counts, whatever else is asked for', async () => {
+      await snapshots.createSnapshot(c1, 's0');
+
+      const [there, absent, ...more] = await snapshots.measureSnapshots(c1, ['s0', 'nope']);
+      expect([Number.isSafeInteger(there), absent, more]).toEqual([true, -1, []]);
+      expect(await snapshots.measureSnapshots(c2, ['s0'])).toEqual([-1]);
+    });
+
     it('are restored, repeated and finished', async () => {
       await snapshots.createSnapshot(c1, 's0');
       await fixture.write(c1, 'two');

@@ -4,7 +4,7 @@ import {
   type InstanceSnapshot, type InstanceSnapshotPost, type InstanceSnapshotPut, type InstanceSnapshotsPost,
 } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { Body, Ctx, Delete, Get, IfMatch, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { Body, Ctx, Delete, filterList, Get, IfMatch, operationResponse, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { InstancesService, type InstanceTree } from '../instances.service.js';
 import { etagOfSnapshot, InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
@@ -24,7 +24,8 @@ export class InstanceSnapshotsController {
     @Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Query('recursion') recursion?: string, @Query('filter') filter?: string,
   ): Promise<string[] | InstanceSnapshot[]> {
     const instance = await this.instances.find(ctx.project, name, tree);
-    return parseRecursion(recursion) === 0 ? this.snapshots.urls(instance) : this.snapshots.full(instance, filter);
+    if (parseRecursion(recursion) === 0) return this.snapshots.urls(instance);
+    return filterList(filter, await this.snapshots.measured(instance, this.snapshots.list(instance)));
   }
 
   @Post()
@@ -38,7 +39,7 @@ export class InstanceSnapshotsController {
   async get(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('snapshot') snapshot: string): Promise<ApiResponse> {
     const instance = await this.instances.find(ctx.project, name, tree);
     const row = this.snapshots.get(instance, snapshot);
-    return syncResponse(this.snapshots.api(instance, row), { etag: etagOfSnapshot(row) });
+    return syncResponse((await this.snapshots.measured(instance, [row]))[0], { etag: etagOfSnapshot(row) });
   }
 
   @Put(':snapshot')

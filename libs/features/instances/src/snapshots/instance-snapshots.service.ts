@@ -2,8 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { InstanceSnapshot } from '#api-types';
 import { notFound } from '#kernel';
 import { apiUrl, filterList } from '#platform/http';
+import { SnapshotVolumes } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceSnapshotRepository, type SnapshotRow } from '../data/instance-snapshot.repository.js';
+import { InstanceSpecs } from '../instance-specs.js';
 import { zeroTime } from '../rules/snapshot-expiry.rules.js';
 
 /** Reads snapshots. One that is being made is not shown; one whose removal is under way still is. */
@@ -12,6 +14,8 @@ export class InstanceSnapshots {
   constructor(
     private readonly repository: InstanceSnapshotRepository,
     private readonly catalog: InstanceCatalog,
+    private readonly specs: InstanceSpecs,
+    private readonly volumes: SnapshotVolumes,
   ) {}
 
   /** Oldest first. */
@@ -42,6 +46,12 @@ export class InstanceSnapshots {
 
   full(instance: ExpandedInstance, filter: string | undefined): InstanceSnapshot[] {
     return filterList(filter, this.list(instance).map((snapshot) => this.api(instance, snapshot)));
+  }
+
+  /** With what they hold by themselves on disk, where that is counted. */
+  async measured(instance: ExpandedInstance, snapshots: readonly SnapshotRow[]): Promise<InstanceSnapshot[]> {
+    const sizes = await this.volumes.sizes(this.specs.volumeKey(instance), snapshots.map(({ name }) => name));
+    return snapshots.map((snapshot, index) => ({ ...this.api(instance, snapshot), size: sizes[index] ?? -1 }));
   }
 
   /** Fields in LXD's order. What a snapshot has not of its own is its instance's. */
