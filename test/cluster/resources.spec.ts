@@ -107,6 +107,21 @@ describe.skipIf(unmet('members that come and go', Cluster.whyNot()))('resources 
       expect(new Set(cluster.dumps().slice(0, 3)).size).toBe(1);
     });
 
+  it('tell why an instance is where it is, what was done to it, and what it uses', async () => {
+    const ask = (words: string, member = 3): CommandResult => cluster.member(member).run(`${roost} ${words}`);
+    must(first(), 'lxc init bb e1 --target m2 && lxc init bb e2 && lxc cluster set m1 scheduler.instance manual && lxc init bb e3 --target @default && lxc cluster unset m1 scheduler.instance');
+    expect(ask('explain e1').stdout).toMatch(/^e1 is stopped on m2: .*\nIt was made there because that member was asked for\n/);
+    expect(ask('explain e2').stdout).toMatch(/^e2 is stopped on m1: .*\nIt was made there because no other member would do better:\n {2}m2 had 1 instances, m1 had 0\n {2}m3 had 0 instances, m1 had 0\n/);
+    expect(ask('explain e3').stdout).toMatch(/^e3 is stopped on m3: .*\nIt was made there because the group default was asked for, and no other member would do better:\n {2}m1 took only instances that name it/);
+    must(first(), 'lxc start e1 && lxc move e2 --target m3');
+    expect(ask('wait e1 --for running --timeout 20').code).toBe(0);
+    expect(ask('top --count 1').stdout).toMatch(/e1 +m2 /);
+    expect(ask('explain e2', 1).stdout).toMatch(/^e2 is stopped on m3: .*\nIt was made on m1 because /);
+    await eventually(() => ask('history e1').stdout, (text) => /Starting instance: success \(on m2\)/.test(text), 30_000);
+    expect(ask('history e2').stdout).toMatch(/Creating instance: success \(on m1\)/);
+    must(first(), 'lxc delete -f e1 e2 e3');
+  });
+
   it('are made and kept as roost apply is told', async () => {
     const site = `
 kind: pool

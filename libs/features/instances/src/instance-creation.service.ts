@@ -33,8 +33,13 @@ export class PlacementRefused extends AppError {
   }
 }
 
-/** Why this member will not do, seen in the transaction that would reserve the rows; null if it does. */
-export type PlacementCheck = (tx: Tx) => string | null;
+/** How this member came to be chosen, in a cluster. */
+export interface ChosenPlace {
+  /** Why this member will not do, seen in the transaction that would reserve the rows; null if it does. */
+  readonly refusal: (tx: Tx) => string | null;
+  /** Kept in the history with the operation. */
+  readonly placement: { readonly named: boolean; readonly group?: string; readonly others?: Readonly<Record<string, string>> };
+}
 
 /**
  * `POST /1.0/instances`, on the member that is to have it. What LXD refuses at once is refused at once; what it finds wrong only while working (a taken name, a bad key)
@@ -52,7 +57,7 @@ export class InstanceCreation {
     private readonly self: LocalMember,
   ) {}
 
-  async create(ctx: RequestContext, asked: InstancesPost, defaultType: InstanceType | null, check: PlacementCheck | null): Promise<OperationHandle> {
+  async create(ctx: RequestContext, asked: InstancesPost, defaultType: InstanceType | null, chosen: ChosenPlace | null): Promise<OperationHandle> {
     this.checkProject(ctx.project);
     const copy = asked.source?.type === 'copy' ? await this.copies.resolve(ctx.project, asked) : null;
     const former = asked.source?.refresh === true ? this.catalog.find(ctx.project, asked.name ?? '') : undefined;
@@ -82,8 +87,8 @@ export class InstanceCreation {
       project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote,
       ...(copy === null ? {} : { source: copy.source }), ...(request.start ? { start: true } : {}),
     };
-    return this.schedule(ctx, params, (tx) => {
-      const refusal = check === null ? null : check(tx);
+    return this.schedule(ctx, params, chosen === null ? {} : { placement: chosen.placement }, (tx) => {
+      const refusal = chosen === null ? null : chosen.refusal(tx);
       if (refusal !== null) throw new PlacementRefused(refusal);
       if (type !== 'container') throw invalid(`Instance type "${type}" is not supported on this server: QEMU is not available`);
       if (source.type === 'image' && remote === null && image === null) throw notFound(imageMissing);
@@ -108,10 +113,10 @@ export class InstanceCreation {
     params.size = root.size ?? '';
   }
 
-  private async schedule(ctx: RequestContext, params: CreateInstanceParams, reserve: (tx: Tx) => void): Promise<OperationHandle> {
+  private async schedule(ctx: RequestContext, params: CreateInstanceParams, metadata: Record<string, unknown>, reserve: (tx: Tx) => void): Promise<OperationHandle> {
     const resources = isCopy(params) ? this.copies.resources(params) : instanceResources(params);
     try {
-      return await this.operations.schedule(ctx, kindOf(params), params, { resources, reserve });
+      return await this.operations.schedule(ctx, kindOf(params), params, { resources, metadata, reserve });
     } catch (error) {
       if (AppError.is(error, 'unavailable') || error instanceof ProjectRefusal) throw error;
       const failure = AppError.is(error) && error.message === imageMissing ? error : wrap(error, 'Failed creating instance record');

@@ -7,6 +7,7 @@ import { LiveOperations } from './live-operations.js';
 import { OperationHistory } from './operation-history.js';
 import { OperationRegistry } from './operation-registry.js';
 import { OperationRunner } from './operation-runner.js';
+import { OperationRecords } from './operation-records.js';
 import { OperationRepository } from './operation.repository.js';
 import { OperationsOptions } from './operations-options.js';
 import { OperationsService } from './operations.service.js';
@@ -28,9 +29,9 @@ export class OperationsModule implements OnApplicationBootstrap, OnApplicationSh
       global: true,
       providers: [
         { provide: OperationsOptions, useFactory: (member?: LocalMember) => Object.assign(new OperationsOptions(), member && { member }, options), inject: [{ token: LocalMember, optional: true }] },
-        OperationRegistry, OperationRepository, LiveOperations, OperationRunner, OperationHistory, OperationsService, OperationPeers, ClusterOperations, RemoteOperationWatch,
+        OperationRegistry, OperationRecords, OperationRepository, LiveOperations, OperationRunner, OperationHistory, OperationsService, OperationPeers, ClusterOperations, RemoteOperationWatch,
       ],
-      exports: [ClusterOperations, OperationRegistry, OperationsService],
+      exports: [ClusterOperations, OperationRecords, OperationRegistry, OperationsService],
     };
   }
 

@@ -3,6 +3,7 @@ import type { Run } from '../../invocation.js';
 import { asTable } from '../../output/table.js';
 import { url, type Server } from '../../server.js';
 import type { InstanceView } from '../instance-shape.js';
+import { recordsOf } from './records.js';
 
 interface Profile { readonly name: string; readonly config: Readonly<Record<string, string>> | null; readonly devices: Readonly<Record<string, object>> | null }
 
@@ -26,6 +27,7 @@ export const explain: Run = async (invocation) => {
     return invocation.print(`${key} is "${config[0]![1]}", from ${sourceOf((holder) => holder.config?.[key] !== undefined)}`);
   }
   invocation.print(`${name} is ${one.status.toLowerCase()}${await placement(server, one)}`);
+  for (const line of await choice(server, one)) invocation.print(line);
   const rows = [
     ...config.map(([found, value]) => [found, value, sourceOf((holder) => holder.config?.[found] !== undefined)]),
     ...Object.entries(one.expanded_devices ?? {}).map(([device, keys]) => [`device ${device}`, Object.entries(keys).map(([found, value]) => `${found}=${value}`).join(' '), sourceOf((holder) => holder.devices?.[device] !== undefined)]),
@@ -45,6 +47,20 @@ async function placement(server: Server, one: InstanceView): Promise<string> {
     member === undefined ? '' : `the member is ${member.status.toLowerCase()}, in ${(member.groups ?? []).join(', ')}, and takes ${schedulerText(member.config?.['scheduler.instance'])}`,
   ].filter((reason) => reason !== '');
   return ` on ${one.location}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`;
+}
+
+interface Placement { readonly named: boolean; readonly group?: string; readonly others?: Readonly<Record<string, string>> }
+
+/** Why it was made where it was, as the server wrote it down then. */
+async function choice(server: Server, one: InstanceView): Promise<string[]> {
+  if (!server.clustered) return [];
+  const made = (await recordsOf(server, one.name)).findLast(({ metadata, err }) => err === '' && metadata['placement'] !== undefined);
+  if (made === undefined) return [];
+  const { named, group, others = {} } = made.metadata['placement'] as Placement;
+  const where = made.location === one.location ? '' : ` on ${made.location}`;
+  if (named) return [`It was made${where || ' there'} because that member was asked for`];
+  return [`It was made${where || ' there'} because${group === undefined ? '' : ` the group ${group} was asked for, and`} no other member would do better:`,
+    ...Object.entries(others).map(([member, reason]) => `  ${member} ${reason.replace(/^has /, 'had ').replace(/ has (?=\d+$)/, ' had ').replace(/^is /, 'was ').replace(/^takes /, 'took ')}`)];
 }
 
 function schedulerText(value: string | undefined): string {

@@ -14,6 +14,8 @@ import { handleChecked } from './checked-handlers.js';
 const place = z.object({ member: z.string().nullable(), group: z.string().nullable(), architectures: z.array(z.string()) });
 const createRequest = z.object({
   project: z.string(), type: z.enum(['container', 'virtual-machine']).nullable(), place, body: instancesPost,
+  /** Why it was none of the others, by their names; null where the member was named. */
+  others: z.record(z.string(), z.string()).nullable(),
 });
 
 /** Null `refused`: done; otherwise why the choice no longer holds. */
@@ -54,8 +56,8 @@ export class InstancePlacement {
     const place = this.placeOf(ctx, body, this.memberOfCopy(ctx, body) ?? target);
     const excluded = new Map<number, string>();
     for (;;) {
-      const member = this.choose({ ...place, excluded });
-      const { refused, operation } = await this.counted(member.id, () => this.createOn(ctx, member, { project: ctx.project, type, place, body }));
+      const { member, others } = this.choose({ ...place, excluded });
+      const { refused, operation } = await this.counted(member.id, () => this.createOn(ctx, member, { project: ctx.project, type, place, body, others: place.member === null ? others : null }));
       if (operation !== null) return { id: operation.id, api: () => operation };
       if (place.member !== null) throw forbidden('Cluster member is evacuated');
       excluded.set(member.id, refused);
@@ -87,9 +89,9 @@ export class InstancePlacement {
     return this.attempt(ctx, request);
   }
 
-  private async attempt(ctx: RequestContext, { body, type, place }: z.infer<typeof createRequest>): Promise<CreateReply> {
+  private async attempt(ctx: RequestContext, { body, type, place, others }: z.infer<typeof createRequest>): Promise<CreateReply> {
     try {
-      const operation = await this.creation.create(ctx, body, type, (tx) => this.refusal(tx.sql, place));
+      const operation = await this.creation.create(ctx, body, type, { refusal: (tx) => this.refusal(tx.sql, place), placement: { named: place.member !== null, ...(place.group === null ? {} : { group: place.group }), ...(others === null ? {} : { others }) } });
       return { refused: null, operation: operation.api() };
     } catch (error) {
       if (error instanceof PlacementRefused) return { refused: error.message, operation: null };
@@ -103,10 +105,10 @@ export class InstancePlacement {
     return member === null ? (reasons[0]?.reason ?? 'is no member any more') : null;
   }
 
-  private choose(request: PlacementRequest): PlacementCandidate {
+  private choose(request: PlacementRequest): { readonly member: PlacementCandidate; readonly others: Record<string, string> } {
     const candidates = this.members.candidates().map((candidate) => ({ ...candidate, instances: candidate.instances + (this.underWay.get(candidate.id) ?? 0) }));
     const { member, reasons } = choosePlacement(candidates, request);
-    if (member !== null) return member;
+    if (member !== null) return { member, others: Object.fromEntries(reasons.map((loss) => [loss.member, loss.reason])) };
     if (request.member === null) throw invalid(noneSuitable, { details: { reasons } });
     const named = candidates.find(({ name }) => name === request.member);
     throw named?.state === 'evacuated' ? forbidden('Cluster member is evacuated') : notFound('Cluster member not found');
