@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { same, type CompareOptions } from '../support/compare.js';
 import { must, Pair } from '../support/pair.js';
@@ -33,7 +34,7 @@ listed() { ask GET x/1.0/instances/$1/logs | sed -E 's/exec_[0-9a-f-]+/exec_X/g'
 both() { wait; sed 's/^/first: /' first.out; power $1; }
 `;
 
-const options: CompareOptions = { normalise: (text) => text.replaceAll(/^Remapping container filesystem */gm, '').replaceAll(/^ +/gm, '').trim() };
+const options: CompareOptions = { normalise: (text) => text.replaceAll(/^Remapping container filesystem */gm, '').replaceAll(/^Try `lxc info --show-log .*\n?/gm, '').replaceAll(/^ +/gm, '').trim() };
 
 const lines = `
   for a in stop restart freeze unfreeze banana '' Start; do tell c1 "$a"; tell c1 "$a" ',"force":true'; done; tell c1 start ',"stateful":true'
@@ -44,6 +45,12 @@ const lines = `
   to deaf running; first deaf stop ',"timeout":-1'; act deaf restart ',"force":true'; both deaf
   to deaf running; first deaf restart ',"timeout":-1'; act deaf restart ',"force":true'; both deaf; to deaf stopped
   to slow stopped; first slow start; for a in start restart unfreeze; do act slow $a >$a.out & done; both slow; cat start.out restart.out unfreeze.out; to slow stopped
+`.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+
+/** What takes CRIU, where it is not: with it, what it says depends on it and on the kernel (test/e2e/checkpoints.spec.ts). */
+const stateful = `
+  lxc init bb t1 -q; lxc stop t1 --stateful; lxc snapshot t1 s0 --stateful; lxc start t1; lxc stop t1 --stateful; lxc snapshot t1 s0 --stateful; lxc move t1 t1 -s default; lxc list -f csv -c nsS t1
+  lxc pause t1; lxc stop t1 --stateful; lxc start t1; lxc stop -f t1; act t1 start ',"stateful":true'; lxc start t1 --stateless; lxc delete -f t1
 `.split('\n').map((line) => line.trim()).filter((line) => line !== '');
 
 /** Files of logs: which are shown, which may be deleted, and names that are none. */
@@ -59,6 +66,8 @@ const logs = `
 
 describe.skipIf(Target.whyNotBoth() !== '')('power', () => {
   for (const line of lines) it(line, () => { same(pair.roost, pair.lxd, `${shell}\n${line}`, options); });
+
+  for (const line of existsSync('/usr/sbin/criu') ? [] : stateful) it(line, () => { same(pair.roost, pair.lxd, `${shell}\n${line}`, options); });
 
   for (const line of logs) it(line, () => { same(pair.roost, pair.lxd, `${shell}\n${line}`, options); });
 

@@ -1,6 +1,6 @@
 import type { StateDirectory } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
-import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
+import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceCheckpoints, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
 import { FakeInstanceFiles } from '../../libs/features/instances/src/testing/fake-files.js';
 import type { PortBindings } from '../../apps/daemon/src/bindings.js';
 
@@ -19,6 +19,7 @@ export function fakeBindings(state: StateDirectory, faults = new FakeFaults()): 
     { provide: ImageStore, useValue: images },
     { provide: NetworkDriver, useValue: new FakeNetworkDriver(faults) },
     { provide: InstanceDriver, useValue: instances },
+    { provide: InstanceCheckpoints, useValue: new FakeInstanceCheckpoints(instances, faults) },
     { provide: ExecSessions, useValue: new FakeExecSessions(faults) },
     { provide: InstanceFiles, useValue: new FakeInstanceFiles() },
     { provide: InstanceLogs, useValue: new FakeInstanceLogs(faults) },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { conflict, internal, SilentLogger } from '#kernel';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
 import { AgentChannel, AgentServer } from '#platform/rpc';
 import { hostService } from './services/host.service.js';
 import { instanceService } from './services/instance.service.js';
@@ -89,7 +89,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['describeInterfaces', ['eth0'], [networkInterface, { ...networkInterface, bridge: null, bond: null, vlan: null }]], ['listUsedSubnets', [], ['10.0.0.0/24']],
   ],
   instance: [
-    ['createInstance', [spec], undefined], ['startInstance', [spec], { pid: 42, volatile: { 'volatile.eth0.host_name': 'veth1' } }],
+    ['createInstance', [spec], undefined], ['startInstance', [spec, { restoreState: true }], { pid: 42, volatile: { 'volatile.eth0.host_name': 'veth1' } }],
     ['stopInstance', [{ projectName: 'c1', clean: true, timeoutMs: 5 }], undefined], ['freezeInstance', ['c1'], undefined], ['unfreezeInstance', ['c1'], undefined],
     ['updateInstance', [spec, { ...spec, ephemeral: false }], { volatile: { a: '' } }], ['renameInstance', [spec, { ...spec, name: 'c2' }], undefined],
     ['destroyInstance', ['c1'], undefined], ['describeStatus', [['c1']], [{ projectName: 'c1', power: 'Frozen', pid: 1, startedAt: 'x' }]],
@@ -100,6 +100,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['resizeExec', ['s1', 100, 30], undefined], ['signalExec', ['s1', 15], undefined],
   ],
   files: [['openFiles', [{ spec, view: 'volume', endpointUid: 33, endpointGid: 34 }], { path: '/files' }]],
+  checkpoints: [['isAvailable', [], true], ['writeState', [{ projectName: 'c1', stop: true }], undefined], ['discardState', [volume], undefined]],
   logs: [['deleteLog', ['c1', 'lxc.log'], undefined], ['clearConsoleLog', ['c1'], undefined], ['readConsoleLog', ['c1'], Buffer.from([0, 255, 10])]],
   host: [['describeHost', [], hostDescription], ['describeResources', [], { cpu: { total: 2 } }], ['loadKernelModules', [['dummy']], undefined]],
 };
@@ -124,14 +125,14 @@ const server = new AgentServer(new SilentLogger());
 const channel = new AgentChannel(socket);
 const remotes: Record<string, object> = {
   storage: new RemoteStorageDriver(channel), snapshots: new RemoteVolumeSnapshots(channel), transfers: new RemoteVolumeTransfer(channel), archives: new RemoteVolumeArchives(channel), directories: new RemoteServerDirectories(channel), images: new RemoteImageStore(channel), network: new RemoteNetworkDriver(channel),
-  instance: new RemoteInstanceDriver(channel), exec: new RemoteExecSessions(channel), logs: new RemoteInstanceLogs(channel), files: new RemoteInstanceFiles(channel), host: new RemoteHostInfo(channel),
+  instance: new RemoteInstanceDriver(channel), exec: new RemoteExecSessions(channel), logs: new RemoteInstanceLogs(channel), checkpoints: new RemoteInstanceCheckpoints(channel), files: new RemoteInstanceFiles(channel), host: new RemoteHostInfo(channel),
 };
 
 beforeAll(async () => {
   const port = (name: string): never => hosts[name]!.port;
   server.addService('Storage', storageService({ storage: port('storage'), snapshots: port('snapshots'), transfers: port('transfers'), archives: port('archives'), directories: port('directories'), images: port('images') }));
   server.addService('Network', networkService(port('network')));
-  server.addService('Instance', instanceService(port('instance'), port('exec'), port('logs'), port('files')));
+  server.addService('Instance', instanceService({ instances: port('instance'), exec: port('exec'), logs: port('logs'), files: port('files'), checkpoints: port('checkpoints') }));
   server.addService('Host', hostService(port('host'), { pid: 1, protocol: 1, build: 'b', stateId: 's', mountNamespace: 2, networkNamespace: 3 }, () => undefined));
   await server.listen(socket, 0o600);
 });
@@ -170,7 +171,7 @@ describe('a command over the wire', () => {
 
   async function answer(startExec: () => Promise<object>, waitExec: (sessionId: string, signal: AbortSignal) => Promise<number>): Promise<RemoteExecSessions> {
     agent = new AgentServer(new SilentLogger());
-    agent.addService('Instance', instanceService({} as never, { startExec, waitExec } as never, {} as never, {} as never));
+    agent.addService('Instance', instanceService({ exec: { startExec, waitExec } } as never));
     await agent.listen(path, 0o600);
     caller = new AgentChannel(path);
     return new RemoteExecSessions(caller);

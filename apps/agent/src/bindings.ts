@@ -9,7 +9,7 @@ import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import { LocalServerDirectories } from '#drivers/server-directories';
 import { LocalVolumeArchives } from '#drivers/volume-archives';
-import type { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import type { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
 import { VolumeTransferSessions } from './volume-transfer-sessions.js';
@@ -38,6 +38,7 @@ export interface BoundDrivers {
   readonly exec: ExecSessions;
   readonly logs: InstanceLogs;
   readonly files: InstanceFiles;
+  readonly checkpoints: InstanceCheckpoints;
   readonly host: HostInfo;
   close(): Promise<void>;
 }
@@ -71,6 +72,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     exec: containers.exec,
     logs: containers.logs,
     files: containers.files,
+    checkpoints: containers.checkpoints,
     host: new LinuxHostInfo({ state, command, logger, firewall: firewall.name }),
     close: async () => {
       await transfers.close();

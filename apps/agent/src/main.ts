@@ -45,7 +45,7 @@ async function main(options: AgentOptions): Promise<void> {
   server.addService('Host', hostService(drivers.host, identity, stopped.resolve));
   server.addService('Storage', storageService(drivers));
   server.addService('Network', networkService(drivers.network));
-  server.addService('Instance', instanceService(drivers.instances, drivers.exec, drivers.logs, drivers.files));
+  server.addService('Instance', instanceService(drivers));
   await server.listen(state.agentSocket, 0o660, user.gid);
   logger.info('Agent started', { pid: process.pid, state: state.root });
 

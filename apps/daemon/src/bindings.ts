@@ -1,7 +1,7 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Clock, LocalMember, Logger, StateDirectory, SystemClock } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
+import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
 import { EtcdLauncher } from '#platform/raft';
 import { AgentChannel } from '#platform/rpc';
 import { EtcdSupervisor } from './supervise/etcd-supervisor.js';
@@ -20,6 +20,7 @@ export function agentBindings(channel: AgentChannel): PortBindings {
     { provide: NetworkDriver, useFactory: () => new RemoteNetworkDriver(channel) },
     { provide: InstanceDriver, useFactory: () => new RemoteInstanceDriver(channel) },
     { provide: ExecSessions, useFactory: () => new RemoteExecSessions(channel) },
+    { provide: InstanceCheckpoints, useFactory: () => new RemoteInstanceCheckpoints(channel) },
     { provide: InstanceLogs, useFactory: () => new RemoteInstanceLogs(channel) },
     { provide: InstanceFiles, useFactory: () => new RemoteInstanceFiles(channel) },
     { provide: HostInfo, useFactory: () => new RemoteHostInfo(channel) },

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type net from 'node:net';
 import { finished } from 'node:stream/promises';
 import { internal, messageOf, SilentLogger, unavailable, type Logger } from '#kernel';
@@ -72,6 +73,11 @@ const defaultMaxOutputBytes = 16 * 1024 * 1024;
 const stderrTailBytes = 4096;
 /** Of every child, unless told otherwise. */
 export const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Whether a program would be found. */
+export function isInstalled(program: string): boolean {
+  return searchPath.split(':').some((directory) => existsSync(`${directory}/${program}`));
+}
 
 /** What every child sees: no locale, no leftovers of whoever started us. */
 function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -1,5 +1,6 @@
 export * from './host-info.port.js';
 export * from './instance.port.js';
+export * from './instance-checkpoints.port.js';
 export * from './instance-files.port.js';
 export * from './local-peers.js';
 export * from './member-liveness.port.js';

@@ -68,6 +68,10 @@ export interface StartResult extends VolatileChange {
   readonly pid: number;
 }
 
+export interface StartInstanceOptions {
+  readonly restoreState?: boolean;
+}
+
 export interface StopRequest {
   readonly projectName: string;
   /** False: SIGKILL at once. True: ask init, wait, and fail with `unavailable` when time is over. */
@@ -150,7 +154,8 @@ export interface InstanceEvent {
 export abstract class InstanceDriver {
   /** Links, log directory and device directory of an instance whose root volume exists. */
   abstract createInstance(spec: InstanceSpec): Promise<void>;
-  abstract startInstance(spec: InstanceSpec): Promise<StartResult>;
+  /** With `restoreState`, what `InstanceCheckpoints` wrote goes on; what was written stays. */
+  abstract startInstance(spec: InstanceSpec, options?: StartInstanceOptions): Promise<StartResult>;
   abstract stopInstance(request: StopRequest): Promise<void>;
   abstract freezeInstance(projectName: string): Promise<void>;
   abstract unfreezeInstance(projectName: string): Promise<void>;

@@ -1,8 +1,19 @@
-import type { ConsoleRequest, ExecRequest, ExecSessions, FilesRequest, InstanceDriver, InstanceFiles, InstanceLogs, InstanceSpec, StopRequest, UsageRequest } from '#ports';
+import type {
+  CheckpointRequest, ConsoleRequest, ExecRequest, ExecSessions, FilesRequest, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, InstanceSpec, StopRequest, UsageRequest, VolumeSpec,
+} from '#ports';
 import type { ServiceTable } from '#platform/rpc';
 
-/** `roost.agent.v1.Instance`, answered by the instance, exec, log and files ports. */
-export function instanceService(instances: InstanceDriver, exec: ExecSessions, logs: InstanceLogs, files: InstanceFiles): ServiceTable {
+/** The ports that answer for instances. */
+export interface InstancePorts {
+  readonly instances: InstanceDriver;
+  readonly exec: ExecSessions;
+  readonly logs: InstanceLogs;
+  readonly files: InstanceFiles;
+  readonly checkpoints: InstanceCheckpoints;
+}
+
+/** `roost.agent.v1.Instance`. */
+export function instanceService({ instances, exec, logs, files, checkpoints }: InstancePorts): ServiceTable {
   const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
   type Spec = { spec: InstanceSpec };
   type Named = { projectName: string };
@@ -10,7 +21,7 @@ export function instanceService(instances: InstanceDriver, exec: ExecSessions, l
   return {
     unary: {
       createInstance: ({ spec }: Spec) => done(instances.createInstance(spec)),
-      startInstance: ({ spec }: Spec) => instances.startInstance(spec),
+      startInstance: ({ spec, restoreState }: Spec & { restoreState: boolean }) => instances.startInstance(spec, { restoreState }),
       stopInstance: (request: StopRequest) => done(instances.stopInstance(request)),
       freezeInstance: ({ projectName }: Named) => done(instances.freezeInstance(projectName)),
       unfreezeInstance: ({ projectName }: Named) => done(instances.unfreezeInstance(projectName)),
@@ -24,6 +35,9 @@ export function instanceService(instances: InstanceDriver, exec: ExecSessions, l
       resizeExec: (r: { sessionId: string; width: number; height: number }) => done(exec.resizeExec(r.sessionId, r.width, r.height)),
       signalExec: (r: { sessionId: string; signal: number }) => done(exec.signalExec(r.sessionId, r.signal)),
       waitExec: async (r: { sessionId: string }, signal: AbortSignal) => ({ exitCode: await exec.waitExec(r.sessionId, signal) }),
+      checkpointsAvailable: async () => ({ available: await checkpoints.isAvailable() }),
+      writeState: (request: CheckpointRequest) => done(checkpoints.writeState(request)),
+      discardState: ({ volume }: { volume: VolumeSpec }) => done(checkpoints.discardState(volume)),
       deleteLog: (r: { projectName: string; file: string }) => done(logs.deleteLog(r.projectName, r.file)),
       clearConsoleLog: ({ projectName }: Named) => done(logs.clearConsoleLog(projectName)),
       openFiles: (request: FilesRequest) => files.openFiles(request),

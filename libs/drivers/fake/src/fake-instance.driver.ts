@@ -1,8 +1,8 @@
 import { conflict, Deadline, notFound, unavailable } from '#kernel';
 import {
-  InstanceDriver, InstanceLogs,
-  type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage, type PowerState, type StartResult, type StopRequest,
-  type UsageRequest, type VolatileChange,
+  InstanceCheckpoints, InstanceDriver, InstanceLogs,
+  type CheckpointRequest, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage, type PowerState, type StartInstanceOptions, type StartResult, type StopRequest,
+  type UsageRequest, type VolatileChange, type VolumeSpec,
 } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 
@@ -14,6 +14,8 @@ export interface FakeInstance {
   startedAt: string;
   /** Ignores a clean stop, like a program without a handler as init. */
   deafToStop: boolean;
+  /** It went on from a state that was written. */
+  restored?: boolean;
 }
 
 /**
@@ -37,12 +39,13 @@ export class FakeInstanceDriver extends InstanceDriver {
     if (!known) this.instances.set(spec.projectName, { spec, power: 'Stopped', pid: 0, startedAt: '', deafToStop: false });
   }
 
-  override async startInstance(spec: InstanceSpec): Promise<StartResult> {
+  override async startInstance(spec: InstanceSpec, { restoreState = false }: StartInstanceOptions = {}): Promise<StartResult> {
     await this.faults.enter('instance.startInstance');
     const instance = this.get(spec.projectName);
     if (instance.power !== 'Stopped') throw conflict('The instance is already running');
     instance.spec = spec;
     instance.power = 'Running';
+    instance.restored = restoreState;
     instance.pid = this.nextPid++;
     instance.startedAt = new Date().toISOString();
     this.announce(spec.projectName, 'started', instance.pid);
@@ -138,6 +141,11 @@ export class FakeInstanceDriver extends InstanceDriver {
     this.halt(this.running(projectName), 'stopped');
   }
 
+  /** It was written down and ended with that. */
+  endWritten(projectName: string): void {
+    this.halt(this.running(projectName), 'stopped');
+  }
+
   /** The guest asked for a reboot; its init is gone and the daemon is expected to start it again. */
   rebootFromInside(projectName: string): void {
     this.halt(this.running(projectName), 'rebooting');
@@ -207,6 +215,32 @@ export class FakeInstanceDriver extends InstanceDriver {
 
   private announce(projectName: string, event: InstanceEvent['event'], pid: number): void {
     for (const push of this.watchers) push({ projectName, event, pid });
+  }
+}
+
+/** States of instances, by the volume they would lie in. CRIU is not there until a test says so. */
+export class FakeInstanceCheckpoints extends InstanceCheckpoints {
+  available = false;
+  readonly written = new Set<string>();
+
+  constructor(private readonly instances: FakeInstanceDriver, private readonly faults: FakeFaults = new FakeFaults()) {
+    super();
+  }
+
+  override async isAvailable(): Promise<boolean> {
+    await this.faults.enter('checkpoints.isAvailable');
+    return this.available;
+  }
+
+  override async writeState({ projectName, stop }: CheckpointRequest): Promise<void> {
+    await this.faults.enter('checkpoints.writeState');
+    this.written.add(this.instances.instances.get(projectName)!.spec.rootVolume.name);
+    if (stop) this.instances.endWritten(projectName);
+  }
+
+  override async discardState({ name }: VolumeSpec): Promise<void> {
+    await this.faults.enter('checkpoints.discardState');
+    this.written.delete(name);
   }
 }
 

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readCgroupFile, type CgroupLayout, type LxcTools, type NvidiaCards } from '#host';
+import { CommandFailedError, readCgroupFile, type CgroupLayout, type LxcTools, type NvidiaCards } from '#host';
 import { conflict, forbidden, internal, isTrue, wrap } from '#kernel';
-import type { InstanceSpec, StartResult } from '#ports';
+import type { InstanceSpec, StartInstanceOptions, StartResult } from '#ports';
 import type { ContainerCgroups } from './container-cgroups.js';
+import { criuErrors, stateDirectory, type ContainerCheckpoints } from './container-checkpoints.js';
 import type { ContainerLimits } from './container-limits.js';
 import type { ContainerDevices } from './devices/container-devices.js';
 import type { DeviceParts } from './devices/device-handler.js';
@@ -36,6 +37,7 @@ export interface ContainerStarterDependencies {
   readonly helperPath: string;
   readonly records: InstanceRecords;
   readonly running: RunningContainers;
+  readonly checkpoints: Pick<ContainerCheckpoints, 'keepLog'>;
   readonly cgroups: ContainerCgroups;
   readonly limits: ContainerLimits;
   readonly disks: DiskMounts;
@@ -58,7 +60,7 @@ export class ContainerStarter {
   constructor(private readonly deps: ContainerStarterDependencies) {}
 
   /** The caller holds the instance's lock. */
-  async start(spec: InstanceSpec): Promise<StartResult> {
+  async start(spec: InstanceSpec, { restoreState = false }: StartInstanceOptions = {}): Promise<StartResult> {
     const { running, records, devices, disks, policy, paths, cgroups } = this.deps;
     cgroups.expectMoves();
     await running.settled(spec.projectName);
@@ -71,6 +73,8 @@ export class ContainerStarter {
     await this.clearPayload(spec.projectName);
     const rootfsPath = `${paths.state.volume(spec.rootVolume.pool.name, spec.rootVolume.kind, spec.rootVolume.name)}/rootfs`;
     const rootfs = await this.deps.rootfs.prepare(spec, rootfsPath);
+    // It came with a copy of a snapshot, say: what starts anew has no use for it.
+    if (!restoreState) rmSync(stateDirectory(paths.state, spec.rootVolume), { recursive: true, force: true });
     const { nics: planned, volatile } = planNics(spec);
     this.deps.nicHost.check(spec, planned);
     records.set(spec.projectName, { spec, placementEpoch: spec.placementEpoch, running: null });
@@ -79,7 +83,7 @@ export class ContainerStarter {
       // What a device says is LXD's wording already.
       const parts = { ...(await devices.prepare(spec)), disks: await disks.attachAll(spec) };
       const lent = await this.deps.nicHost.lend(spec, nics);
-      const pid = await this.launch(spec, nics, parts, { path: rootfsPath, idmapped: rootfs.idmapped });
+      const pid = await this.launch(spec, nics, parts, { path: rootfsPath, idmapped: rootfs.idmapped, restoreState });
       await devices.started({ spec, ...running.get(spec.projectName)!.record });
       return { pid, volatile: { ...volatile, ...lent, ...rootfs.volatile } };
     } catch (error) {
@@ -88,17 +92,34 @@ export class ContainerStarter {
     }
   }
 
-  private async launch(spec: InstanceSpec, nics: readonly NicPlan[], parts: StartParts, rootfs: { path: string; idmapped: boolean }): Promise<number> {
+  private async launch(spec: InstanceSpec, nics: readonly NicPlan[], parts: StartParts, rootfs: { path: string; idmapped: boolean; restoreState: boolean }): Promise<number> {
     const { paths } = this.deps;
     try {
       this.writeConfig(spec, nics, parts, rootfs);
-      await this.deps.lxc.start({ lxcPath: paths.lxcPath, name: spec.projectName, logFile: paths.log(spec.projectName) });
+      if (rootfs.restoreState) await this.restore(spec);
+      else await this.deps.lxc.start({ lxcPath: paths.lxcPath, name: spec.projectName, logFile: paths.log(spec.projectName) });
       const pid = this.verify(spec.projectName, nics);
       await this.deps.nicRules.apply(spec, hostNamesOf(nics));
       await this.deps.nicHost.apply(spec, hostNamesOf(nics));
       return pid;
     } catch (error) {
-      throw wrap(error, `Failed to start "${spec.projectName}"`);
+      throw rootfs.restoreState ? wrap(error, 'Migrate') : wrap(error, `Failed to start "${spec.projectName}"`);
+    }
+  }
+
+  /** What was written of it goes on, in the cgroups and behind the links of this start. What was written stays, whatever comes of it. */
+  private async restore({ projectName, rootVolume }: InstanceSpec): Promise<void> {
+    const { paths, lxc, checkpoints } = this.deps;
+    const directory = stateDirectory(paths.state, rootVolume);
+    if (!existsSync(directory)) throw internal('Stateful snapshot restore requested by snapshot is stateless');
+    try {
+      await lxc.restore({ lxcPath: paths.lxcPath, name: projectName, directory });
+      await checkpoints.keepLog(projectName, directory, 'restore');
+    } catch (error) {
+      if (!(error instanceof CommandFailedError)) throw error;
+      await checkpoints.keepLog(projectName, directory, 'restore');
+      const words = await criuErrors(`${directory}/restore.log`);
+      throw internal(words === '' ? `Failed to run: lxc-checkpoint --restore ${projectName}: exit status ${error.exitCode ?? -1}` : `snapshot restore failed\n${words}`, { cause: error });
     }
   }
 

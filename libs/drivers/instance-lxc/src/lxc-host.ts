@@ -7,6 +7,7 @@ import { InfinibandLinks } from './nics/infiniband-links.js';
 import { NicHost } from './nics/nic-host.js';
 import { VirtualFunctions } from './nics/virtual-functions.js';
 import { ContainerCgroups } from './container-cgroups.js';
+import { ContainerCheckpoints } from './container-checkpoints.js';
 import { ContainerLimits } from './container-limits.js';
 import { ContainerStarter } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
@@ -63,6 +64,7 @@ export class LxcHost {
   readonly exec: LxcExecSessions;
   readonly logs: LxcInstanceLogs;
   readonly files: LxcInstanceFiles;
+  readonly checkpoints: ContainerCheckpoints;
   private readonly paths: LxcPaths;
   private readonly records: InstanceRecords;
   private readonly running: RunningContainers;
@@ -107,11 +109,12 @@ export class LxcHost {
       HelperService.guests(commands, helper.path, guests, logger), HelperService.syscalls(commands, helper.path, paths.syscallSocket, paths.syscallSettingsDirectory, logger),
     ];
     this.files = new LxcInstanceFiles(paths, running, commands);
+    this.checkpoints = new ContainerCheckpoints({ paths, lxc, records, running, logger });
     running.onEnd = (projectName) => this.files.end(projectName);
     this.instances = new LxcInstanceDriver({
       files: this.files,
       paths, daemonGid: options.daemon.gid, records, running, cgroups, disks, devices, limits, netlink: this.netlink, events, volumeUsage: options.volumeUsage, logger,
-      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules, nicHost, nvidia }),
+      starter: new ContainerStarter({ paths, lxc, helperPath: helper.path, records, running, checkpoints: this.checkpoints, cgroups, limits, disks, diskLimits, devices, rootfs, policy, nicRules, nicHost, nvidia }),
       stopper: new ContainerStopper(running, cgroups, records),
       update: new ContainerUpdate(limits, disks, diskLimits, devices, helper, nicHost, state.devlxd),
       nicRules, nvidia,

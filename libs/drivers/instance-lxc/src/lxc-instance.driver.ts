@@ -4,7 +4,7 @@ import type { NicRules } from './nic-rules.js';
 import { conflict, invalid, isTrue, KeyedMutex, messageOf, type Logger } from '#kernel';
 import {
   InstanceDriver,
-  type DiskUsage, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage, type PowerState, type StartResult, type StopRequest,
+  type DiskUsage, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage, type PowerState, type StartInstanceOptions, type StartResult, type StopRequest,
   type UsageRequest, type VolatileChange, type VolumeSpec, type VolumeUsage,
 } from '#ports';
 import type { ContainerCgroups } from './container-cgroups.js';
@@ -76,14 +76,14 @@ export class LxcInstanceDriver extends InstanceDriver {
     });
   }
 
-  override startInstance(spec: InstanceSpec): Promise<StartResult> {
+  override startInstance(spec: InstanceSpec, options: StartInstanceOptions = {}): Promise<StartResult> {
     return this.locks.run(spec.projectName, async () => {
       checkName(spec);
       directory(this.deps.paths.logs(spec.projectName), 0o2750, this.deps.daemonGid);
       directory(this.deps.paths.devices(spec.projectName), 0o711);
       // Its files may get other owners.
       await this.deps.files.end(spec.projectName);
-      const result = await this.deps.starter.start(spec);
+      const result = await this.deps.starter.start(spec, options);
       this.repin();
       this.deps.events.emit({ projectName: spec.projectName, event: 'started', pid: result.pid });
       return result;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppError, internal, Logger, messageOf } from '#kernel';
-import { HostInfo, InstanceDriver, type InstanceSpec, type StartResult } from '#ports';
+import { HostInfo, InstanceDriver, type InstanceSpec, type StartInstanceOptions, type StartResult } from '#ports';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { MemberVolatileStore } from './data/member-volatile.store.js';
 import { InstanceDisks } from './instance-disks.js';
@@ -39,7 +39,7 @@ export class InstanceHostPower {
     return this.member.get(row.id).volatile[power] === 'RUNNING';
   }
 
-  async start(id: number): Promise<void> {
+  async start(id: number, options: StartInstanceOptions = {}): Promise<void> {
     // Read again: an update may have been committed while the lock was waited for.
     const instance = this.catalog.findById(id);
     if (instance === undefined) throw internal('Instance not found');
@@ -47,8 +47,9 @@ export class InstanceHostPower {
     const modules = (config['linux.kernel_modules'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
     if (modules.length > 0) await this.host.loadKernelModules(modules);
     this.disks.refuseOtherMaps(instance);
-    await this.templates.apply(instance);
-    const started = await this.startOnHost(this.specs.build(instance));
+    // What goes on has its files as it left them.
+    if (options.restoreState !== true) await this.templates.apply(instance);
+    const started = await this.startOnHost(this.specs.build(instance), options);
     this.states.set(hostName(instance.row), 'Running', started.pid);
     this.member.merge(id, { 'volatile.apply_template': '', ...started.volatile, [power]: 'RUNNING' }, new Date().toISOString());
   }
@@ -109,6 +110,11 @@ export class InstanceHostPower {
     this.states.set(hostName(row), 'Running');
   }
 
+  /** It was ended by what was asked of its host for another reason. */
+  noteEnd({ row }: ExpandedInstance): void {
+    this.states.set(hostName(row), 'Stopped', 0);
+  }
+
   /** What is known of links ends with the instance. */
   rememberStopped({ row: { id } }: ExpandedInstance): void {
     const links = Object.keys(this.member.get(id).volatile).filter(isLinkKey);
@@ -121,16 +127,16 @@ export class InstanceHostPower {
   }
 
   /** An agent that dies in the middle leaves an instance that runs or does not; either way it is begun again, from the start. */
-  private async startOnHost(spec: InstanceSpec): Promise<StartResult> {
+  private async startOnHost(spec: InstanceSpec, options: StartInstanceOptions): Promise<StartResult> {
     try {
-      return await this.driver.startInstance(spec);
+      return await this.driver.startInstance(spec, options);
     } catch (error) {
       if (!AppError.is(error, 'unavailable')) throw error;
       this.logger.warn('Lost the agent while starting an instance, trying again', { instance: spec.projectName, error: messageOf(error) });
       if ((await this.states.askAgain(spec.projectName)).power !== 'Stopped') {
         await this.driver.stopInstance({ projectName: spec.projectName, clean: false, timeoutMs: 0 });
       }
-      return this.driver.startInstance(spec);
+      return this.driver.startInstance(spec, options);
     }
   }
 }

@@ -9,9 +9,11 @@ import { InstanceRemoval } from './instance-removal.service.js';
 import { hostName } from './instance-urls.js';
 import { StartPermits } from './members/start-permits.js';
 import { PowerStates } from './power-states.js';
+import { SavedStates } from './saved-states/saved-states.service.js';
 import { StartupSnapshots } from './snapshots/startup-snapshots.js';
 
 export interface StartOptions {
+  /** Go on from the state it was stopped with; otherwise that is dropped. */
   readonly stateful?: boolean | undefined;
   /** Also without a quorum. */
   readonly force?: boolean;
@@ -40,6 +42,7 @@ export class InstancePower {
     private readonly leaving: InstanceLeaving,
     private readonly permits: StartPermits,
     private readonly snapshots: StartupSnapshots,
+    private readonly saved: SavedStates,
   ) {}
 
   isRunning(instance: ExpandedInstance): boolean {
@@ -51,12 +54,14 @@ export class InstancePower {
     await this.comingUp(instance);
     if (this.isRunning(instance)) throw conflict('The instance is already running');
     this.leaving.refuse(instance.row);
-    if (stateful) throw internal('Container has no existing state to restore');
+    if (stateful && !instance.row.stateful) throw internal('Container has no existing state to restore');
     const lock = this.locks.acquire(instance.row.id, 'start');
     try {
       await this.permits.assertStartable(ctx, instance, force);
       await this.snapshots.take(instance);
-      await this.host.start(instance.row.id);
+      if (!stateful && instance.row.stateful) await this.saved.forget(ctx, instance);
+      await this.host.start(instance.row.id, { restoreState: stateful });
+      if (stateful) await this.saved.forget(ctx, instance);
       this.events.send('started', instance.row, { requestor: ctx.requestor });
     } finally {
       lock.release();
@@ -77,6 +82,23 @@ export class InstancePower {
       lock.release();
     }
     if (lock.overridden !== 'restart') await this.removeEphemeral(instance);
+  }
+
+  /** What runs is written to its volume, and goes on from there with the next start. */
+  async stopWithState(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {
+    this.assertUp(instance, 'stop');
+    const lock = this.locks.acquire(instance.row.id, 'stop');
+    try {
+      await this.saved.write(instance, { stop: true });
+      this.host.noteEnd(instance);
+      this.host.rememberStopped(instance);
+      await this.saved.note(ctx, instance);
+      this.permits.noteStop(instance);
+      this.events.send('stopped', instance.row, { requestor: ctx.requestor });
+    } finally {
+      lock.release();
+    }
+    await this.removeEphemeral(instance);
   }
 
   async restart(ctx: RequestContext, instance: ExpandedInstance, options: StopOptions): Promise<void> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceStatePut } from '#api-types';
-import { conflict, internal, invalid, KeyedMutex, messageOf, type RequestContext } from '#kernel';
+import { internal, invalid, KeyedMutex, messageOf, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstancePower } from './instance-power.service.js';
@@ -79,10 +79,7 @@ export class InstanceStateChanges {
       case 'stop':
         return {
           kind: 'instance.stop', description: 'Stopping instance', concerns: runs,
-          run: async (ctx, instance) => {
-            if (request.stateful && runs(instance)) throw conflict("Unable to perform container live migration. CRIU isn't installed");
-            await this.power.stop(ctx, instance, options);
-          },
+          run: (ctx, instance) => (request.stateful === true ? this.power.stopWithState(ctx, instance) : this.power.stop(ctx, instance, options)),
         };
       case 'restart':
         return { kind: 'instance.restart', description: 'Restarting instance', concerns: runs, run: (ctx, instance) => this.power.restart(ctx, instance, options) };

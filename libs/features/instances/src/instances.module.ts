@@ -55,6 +55,7 @@ import { backupControllers, backupOperations, backupProviders } from './backups/
 import { BackupYaml } from './backups/backup-yaml.service.js';
 import { recoveryControllers, recoveryOperations, recoveryProviders } from './recovery/index.js';
 import { moveOperations, moveProviders } from './moves/index.js';
+import { savedStateProviders } from './saved-states/index.js';
 import { publishProviders } from './publish/index.js';
 import { InstancePublishing } from './publish/instance-publishing.service.js';
 import { MemberMoves } from './moves/member-moves.service.js';
@@ -76,7 +77,7 @@ const operations = [createInstance, createAndStartInstance, deleteInstance, rena
   ],
   providers: [
     ...rebuildProviders,
-    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...publishProviders, ...backupProviders, ...recoveryProviders, ...guestProviders, ...fileProviders, ...templateProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...savedStateProviders, ...publishProviders, ...backupProviders, ...recoveryProviders, ...guestProviders, ...fileProviders, ...templateProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceDisks, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...new Set(operations.flatMap(({ steps }) => steps as unknown as Type[])),

@@ -1,9 +1,12 @@
+import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { CommandFailedError } from '../command.errors.js';
-import { searchPath, type CommandRunner } from '../command.js';
+import { isInstalled, searchPath, type CommandRunner } from '../command.js';
 import { internal } from '#kernel';
 
 const startTimeoutMs = 60_000;
+/** All of a container's memory goes to a disk, or comes from there. */
+const checkpointTimeoutMs = 3_600_000;
 
 /** LXC's own command-line tools. */
 export class LxcTools {
@@ -25,6 +28,36 @@ export class LxcTools {
       if (!(error instanceof CommandFailedError)) throw error;
       const log = await readFile(container.logFile, 'utf8').catch(() => '');
       throw internal(`Failed to run: lxc-start ${container.name}: ${firstError(log) ?? error.stderrTail}`, { cause: error });
+    }
+  }
+
+  /** Whether LXC finds the program that writes processes down and brings them back. */
+  get hasCriu(): boolean {
+    return isInstalled('criu');
+  }
+
+  /**
+   * Writes the processes of a running container to `directory`, and ends them with `stop`. What CRIU says goes to `dump.log` there; it lets a container
+   * that it cannot write down go on.
+   */
+  async checkpoint(container: { lxcPath: string; name: string; directory: string; stop: boolean }): Promise<void> {
+    const argv = ['lxc-checkpoint', '--lxcpath', container.lxcPath, '--name', container.name, '--checkpoint-dir', container.directory, '--verbose'];
+    await this.commands.run({ argv: container.stop ? [...argv, '--stop'] : argv, timeoutMs: checkpointTimeoutMs });
+  }
+
+  /**
+   * Brings processes that `checkpoint` wrote down back, as a container whose configuration is `<lxcPath>/<name>/config`. CRIU's word is in `restore.log`. The
+   * container's monitor is a child of the program's that keeps what it was given: it gets no pipe of ours, and a session of its own.
+   */
+  async restore(container: { lxcPath: string; name: string; directory: string }): Promise<void> {
+    const argv = ['lxc-checkpoint', '--restore', '--lxcpath', container.lxcPath, '--name', container.name, '--checkpoint-dir', container.directory, '--verbose', '--daemon'];
+    const output = openSync('/dev/null', 'w');
+    try {
+      const child = await this.commands.spawn({ argv, descriptors: ['ignore', output, output], outlivesUs: true });
+      const { exitCode, signal } = await child.exited;
+      if (exitCode !== 0) throw new CommandFailedError(argv, exitCode, signal, '');
+    } finally {
+      closeSync(output);
     }
   }
 

@@ -1,7 +1,7 @@
 export { openGate, openReader, openTerminal, openWriter } from './byte-endpoints.js';
 export { RemoteHostInfo } from './remote-host-info.driver.js';
 export { RemoteInstanceFiles } from './remote-instance-files.js';
-export { RemoteExecSessions, RemoteInstanceDriver, RemoteInstanceLogs } from './remote-instance.driver.js';
+export { RemoteExecSessions, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceLogs } from './remote-instance.driver.js';
 export { RemoteNetworkDriver } from './remote-network.driver.js';
 export { RemoteImageStore, RemoteStorageDriver } from './remote-storage.driver.js';
 export { RemoteServerDirectories } from './remote-server-directories.js';

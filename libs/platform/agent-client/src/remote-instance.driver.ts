@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { unavailable } from '#kernel';
 import {
-  ExecSessions, InstanceDriver, InstanceLogs,
-  type ConsoleRequest, type ExecRequest, type ExecStarted, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage,
-  type StartResult, type StopRequest, type UsageRequest, type VolatileChange,
+  ExecSessions, InstanceCheckpoints, InstanceDriver, InstanceLogs,
+  type CheckpointRequest, type ConsoleRequest, type ExecRequest, type ExecStarted, type InstanceEvent, type InstanceSpec, type InstanceStatus, type InstanceUsage,
+  type StartInstanceOptions, type StartResult, type StopRequest, type UsageRequest, type VolatileChange, type VolumeSpec,
 } from '#ports';
 import { AgentChannel } from '#platform/rpc';
 
@@ -13,7 +13,7 @@ export class RemoteInstanceDriver extends InstanceDriver {
   constructor(private readonly agent: AgentChannel) { super(); }
 
   override async createInstance(spec: InstanceSpec): Promise<void> { await this.call('createInstance', { spec }); }
-  override async startInstance(spec: InstanceSpec): Promise<StartResult> { return this.call('startInstance', { spec }); }
+  override async startInstance(spec: InstanceSpec, { restoreState = false }: StartInstanceOptions = {}): Promise<StartResult> { return this.call('startInstance', { spec, restoreState }); }
   override async stopInstance(request: StopRequest): Promise<void> { await this.call('stopInstance', request); }
   override async freezeInstance(projectName: string): Promise<void> { await this.call('freezeInstance', { projectName }); }
   override async unfreezeInstance(projectName: string): Promise<void> { await this.call('unfreezeInstance', { projectName }); }
@@ -38,6 +38,16 @@ export class RemoteInstanceDriver extends InstanceDriver {
   }
 
   private call<Reply>(method: string, request: object): Promise<Reply> { return this.agent.call<Reply>('Instance', method, request); }
+}
+
+/** The state of instances as files, written by the local agent. */
+@Injectable()
+export class RemoteInstanceCheckpoints extends InstanceCheckpoints {
+  constructor(private readonly agent: AgentChannel) { super(); }
+
+  override async isAvailable(): Promise<boolean> { return (await this.agent.call<{ available: boolean }>('Instance', 'checkpointsAvailable', {})).available; }
+  override async writeState(request: CheckpointRequest): Promise<void> { await this.agent.call('Instance', 'writeState', request); }
+  override async discardState(volume: VolumeSpec): Promise<void> { await this.agent.call('Instance', 'discardState', { volume }); }
 }
 
 /** One of the two. */

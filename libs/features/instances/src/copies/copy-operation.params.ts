@@ -16,6 +16,8 @@ export interface CopySource {
   readonly idmap: string;
   /** It runs here, and must hold still while its files are copied. */
   readonly freeze: boolean;
+  /** A snapshot whose state the copy is to go on from. */
+  readonly stateful?: boolean;
 }
 
 export interface CopyInstanceParams extends CreateInstanceParams {

@@ -47,9 +47,10 @@ export class InstanceCopies {
     if (instance === undefined) throw notFound(`Failed to fetch instance "${name}" in project "${from}": Instance not found`);
     if (request.type && request.type !== instance.row.type) throw invalid('Instance type should not be specified or should match source type');
     const own = snapshot === '' ? { config: this.catalog.ownConfig(instance), devices: instance.row.devices } : this.snapshots.get(instance, snapshot);
+    const stateful = snapshot !== '' && asked.live === true && this.snapshots.get(instance, snapshot).stateful;
     const alone = asked.instance_only === true || asked.container_only === true || snapshot !== '';
     return {
-      source: await this.sourceOf(instance, snapshot, alone ? [] : this.snapshots.list(instance).map((row) => row.name), own.config['volatile.last_state.idmap'] ?? ''),
+      source: { ...(await this.sourceOf(instance, snapshot, alone ? [] : this.snapshots.list(instance).map((row) => row.name), own.config['volatile.last_state.idmap'] ?? '')), stateful },
       request: {
         ...request, type: instance.row.type, architecture: instance.row.architecture, config: { ...copiedConfig(own.config), ...request.config },
         devices: { ...own.devices, ...request.devices }, profiles: request.profiles ?? [...instance.profileNames],
@@ -57,11 +58,12 @@ export class InstanceCopies {
     };
   }
 
-  /** Rows of the snapshots that go along, once those of the copy are reserved. */
+  /** Whether it goes on from a state, and rows of the snapshots that go along, once those of the copy are reserved. */
   reserveSnapshots(tx: Tx, params: CopyInstanceParams): void {
     const { source } = params;
-    if (source.snapshots.length === 0) return;
     const copy = this.repository.findByName(params.project, params.name, tx.sql)!;
+    if (source.stateful === true) this.repository.setStateful(tx, copy.id, true);
+    if (source.snapshots.length === 0) return;
     const expanded = this.catalog.expand(copy, tx.sql);
     for (const row of this.rows.listByInstance(source.id, tx.sql)) {
       if (source.snapshots.includes(row.name)) this.rows.insert(tx, copy.id, { ...row, devices: onPool(row.devices, expanded, params.pool) }, 'Created');

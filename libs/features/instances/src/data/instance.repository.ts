@@ -125,6 +125,10 @@ export class InstanceRepository {
     tx.sql.run('UPDATE instances SET state = ? WHERE id = ? AND state <> ?', state, id, state);
   }
 
+  setStateful(tx: Tx, id: number, stateful: boolean): void {
+    tx.sql.run('UPDATE instances SET stateful = ? WHERE id = ?', stateful ? 1 : 0, id);
+  }
+
   rename(tx: Tx, id: number, name: string): void {
     tx.sql.run('UPDATE instances SET name = ? WHERE id = ?', name, id);
   }

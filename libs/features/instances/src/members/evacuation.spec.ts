@@ -105,6 +105,18 @@ describe('evacuating a member', () => {
     expect(await list()).toEqual(['c1 Running m3']);
   });
 
+  it('moves what is to be moved alive with what runs in it, where CRIU is', async () => {
+    await make('c1', { 'cluster.evacuate': 'live-migrate' });
+    cluster.member(3).host.checkpoints.available = true;
+
+    await evacuate();
+
+    const [, status, location] = (await list())[0]!.split(' ');
+    expect([status, ['m1', 'm2'].includes(location!)]).toEqual(['Running', true]);
+    expect(cluster.member(location === 'm1' ? 1 : 2).host.instances.instances.get('c1')).toMatchObject({ power: 'Running', restored: true });
+    expect(cluster.member(1).get(InstanceCatalog).get('default', 'c1').row.stateful).toBe(false);
+  });
+
   it('refuses live migration of containers in LXD\'s words', async () => {
     await make('c1', { 'cluster.evacuate': 'live-migrate' });
 

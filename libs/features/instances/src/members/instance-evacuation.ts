@@ -6,6 +6,7 @@ import { Database } from '#platform/database';
 import { EvacuationRegistry, type EvacuationRun, type Evacuator } from '#features/cluster';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstancePower } from '../instance-power.service.js';
+import { LiveMoves } from '../saved-states/live-moves.service.js';
 import { handleChecked } from './checked-handlers.js';
 import { InstanceDepartures } from './instance-departures.js';
 import { InstanceFacts } from './instance-facts.js';
@@ -30,6 +31,7 @@ export class InstanceEvacuation implements Evacuator {
     private readonly database: Database,
     private readonly peers: Peers,
     private readonly self: LocalMember,
+    private readonly live: LiveMoves,
     registry: EvacuationRegistry,
   ) {
     registry.register(this);
@@ -69,10 +71,11 @@ export class InstanceEvacuation implements Evacuator {
     // Nowhere to go: it waits here until the member is restored, as with LXD.
     if (target === null) return;
     this.say(run, `Migrating ${called(instance)} to "${target.name}"`);
-    if (ran && mode === 'live-migrate') {
-      throw internal(`Failed to migrate instance: Failed stopping instance "${instance.row.name}": Unable to perform container live migration. CRIU isn't installed`);
-    }
     try {
+      if (ran && mode === 'live-migrate') {
+        await this.live.stop(ctx, instance);
+        this.departures.isToRunAgain(instance);
+      }
       await this.departures.leave(ctx, instance, { to: target.id, origin: this.self.name });
     } catch (error) {
       throw wrap(error, 'Failed to migrate instance');
@@ -106,7 +109,7 @@ export class InstanceEvacuation implements Evacuator {
   private async startMoved({ id }: z.infer<typeof named>, { requestor }: PeerCaller): Promise<void> {
     const ctx = { ...internalContext(), requestor };
     const instance = await this.mine(ctx, id);
-    if (!this.departures.isRunning(instance)) await this.power.start(ctx, instance);
+    if (!this.departures.isRunning(instance)) await this.power.start(ctx, instance, { stateful: instance.row.stateful });
   }
 
   /** On the member that has it for now. */

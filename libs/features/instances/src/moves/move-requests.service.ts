@@ -6,19 +6,18 @@ import { ClusterMembers } from '#features/cluster';
 import { ProjectLimits } from '#features/projects';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
-import { InstanceLocks } from '../instance-locks.js';
+import { InstanceLocks, type InstanceLock } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceResources, instanceUrl } from '../instance-urls.js';
 import { InstanceMoves } from '../instance-moves.js';
 import { PowerStates } from '../power-states.js';
 import { checkInstanceName } from '../rules/instance-name.rules.js';
+import { LiveMoves } from '../saved-states/live-moves.service.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { ArrivingInstance } from './arriving-instance.js';
 import { moveInstance } from './move-instance.operation.js';
 import { relocateInstance } from './relocate-instance.operation.js';
 import { isSamePlace, type InstancePlace, type RelocateInstanceParams } from './relocation.params.js';
-
-const noCriu = "Unable to perform container live migration. CRIU isn't installed";
 
 /** `POST /1.0/instances/{name}` that moves: to another member, pool or project, with LXD's words for what cannot be done. */
 @Injectable()
@@ -35,6 +34,7 @@ export class MoveRequests {
     private readonly arriving: ArrivingInstance,
     private readonly locks: InstanceLocks,
     private readonly limits: ProjectLimits,
+    private readonly live: LiveMoves,
   ) {}
 
   /** To another pool or project of this member. */
@@ -49,17 +49,37 @@ export class MoveRequests {
     const fail = (error: unknown): Promise<OperationHandle> => this.operations.runInMemory(ctx, { kind, class: 'task', description, resources, run: () => Promise.reject(error) });
     await this.states.ready();
     if (this.states.isRunning(hostName(row))) {
-      return fail(internal(request.live ? `Failed stopping instance "${row.name}": ${noCriu}` : `Instance must be stopped to move between ${to.project === from.project ? 'pools' : 'projects'} statelessly`));
+      if (request.live === true) {
+        return this.operations.runInMemory(ctx, {
+          kind, class: 'task', description, resources, run: () => this.live.around(ctx, instance, this.self.id, async () => {
+            const moved = await (await this.relocate(ctx, instance, params, this.locks.acquire(row.id, 'migrate'))).wait();
+            if (moved.status !== 'Success') throw internal(moved.err);
+          }),
+        });
+      }
+      return fail(internal(`Instance must be stopped to move between ${to.project === from.project ? 'pools' : 'projects'} statelessly`));
     }
     const lock = this.locks.acquire(row.id, 'migrate');
     try {
-      const operation = await this.operations.schedule(ctx, kind, params, { resources, reserve: (tx) => this.arriving.reserve(tx, row, from, to, params.snapshots) });
+      return await this.relocate(ctx, instance, params, lock);
+    } catch (error) {
+      if (AppError.is(error, 'unavailable')) throw error;
+      return fail(error);
+    }
+  }
+
+  /** The lock is released with its end. */
+  private async relocate(ctx: RequestContext, { row }: ExpandedInstance, params: RelocateInstanceParams, lock: InstanceLock): Promise<OperationHandle> {
+    const { project, name, pool, to, snapshots } = params;
+    try {
+      const operation = await this.operations.schedule(ctx, relocateInstance.kind, params, {
+        resources: { instances: [instanceUrl(row)] }, reserve: (tx) => this.arriving.reserve(tx, row, { project, name, pool }, to, snapshots),
+      });
       void operation.done.then(() => lock.release());
       return operation;
     } catch (error) {
       lock.release();
-      if (AppError.is(error, 'unavailable')) throw error;
-      return fail(error);
+      throw error;
     }
   }
 
@@ -77,10 +97,12 @@ export class MoveRequests {
     return this.operations.runInMemory(ctx, {
       kind, class: 'task', description, resources: instanceResources(row),
       run: async ({ signal }) => {
-        if (this.states.isRunning(hostName(row))) throw internal(request.live ? `Failed stopping instance "${row.name}": ${noCriu}` : 'Instance must be stopped to be moved statelessly');
+        const running = this.states.isRunning(hostName(row));
+        if (running && request.live !== true) throw internal('Instance must be stopped to be moved statelessly');
         // Their archives lie here and would be nobody's.
         if (this.backups.list(row.id).length > 0) throw conflict('Instance has backups');
-        await this.moves.move(ctx, instance, member.id, { signal, alone, ...(isSamePlace(place.from, place.to) ? {} : { to: place.to }) });
+        const move = (): Promise<void> => this.moves.move(ctx, instance, member.id, { signal, alone, ...(isSamePlace(place.from, place.to) ? {} : { to: place.to }) });
+        await (running ? this.live.around(ctx, instance, member.id, move) : move());
       },
     });
   }

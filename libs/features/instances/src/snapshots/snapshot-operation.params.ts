@@ -17,6 +17,8 @@ export interface SnapshotParams {
 export interface CreateSnapshotParams extends SnapshotParams {
   /** The instance runs, and must hold still while its files are copied. */
   readonly freeze: boolean;
+  /** With what runs in it. */
+  readonly stateful?: boolean;
 }
 
 export interface RenameSnapshotParams extends SnapshotParams {
@@ -26,6 +28,8 @@ export interface RenameSnapshotParams extends SnapshotParams {
 export interface RestoreSnapshotParams extends SnapshotParams {
   /** It ran when the restore was asked for, and is to run again. */
   readonly running: boolean;
+  /** Go on from what ran when the snapshot was taken. */
+  readonly stateful?: boolean;
 }
 
 /** What writing the restored row has done; saved with it. */

@@ -14,8 +14,10 @@ import { InstanceLocks } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceResources } from '../instance-urls.js';
 import { PowerStates } from '../power-states.js';
+import { noCriu } from '../rules/criu.rules.js';
 import { requestedExpiry, snapshotExpiry } from '../rules/snapshot-expiry.rules.js';
 import { checkSnapshotName, checkSnapshotSegment, nextSnapshotName } from '../rules/snapshot-name.rules.js';
+import { SavedStates } from '../saved-states/saved-states.service.js';
 import { createSnapshot } from './create-snapshot.operation.js';
 import { deleteSnapshot } from './delete-snapshot.operation.js';
 import { etagOfSnapshot } from './instance-snapshots.service.js';
@@ -38,6 +40,7 @@ export class SnapshotRequests {
     private readonly locks: InstanceLocks,
     private readonly events: InstanceLifecycleEvents,
     private readonly limits: ProjectLimits,
+    private readonly saved: SavedStates,
   ) {}
 
   async create(ctx: RequestContext, instance: ExpandedInstance, request: InstanceSnapshotsPost): Promise<OperationHandle> {
@@ -52,11 +55,11 @@ export class SnapshotRequests {
     const power = this.states.get(hostName(row)).power;
     const description = createSnapshot.description;
     if (request.stateful) {
-      const reason = power === 'Stopped' ? "The instance isn't running" : "CRIU isn't installed";
-      return this.failed(ctx, createSnapshot.kind, description, row, internal(`Unable to create a stateful snapshot. ${reason}`));
+      const reason = power === 'Stopped' ? "The instance isn't running" : (await this.saved.isAvailable()) ? '' : noCriu;
+      if (reason !== '') return this.failed(ctx, createSnapshot.kind, description, row, internal(`Unable to create a stateful snapshot. ${reason}`));
     }
     const base = this.params(instance, name);
-    const params: CreateSnapshotParams = { ...base, freeze: power === 'Running' && (await this.volumes.freezesToCopy(base.pool)) };
+    const params: CreateSnapshotParams = { ...base, freeze: power === 'Running' && (await this.volumes.freezesToCopy(base.pool)), stateful: request.stateful === true };
     try {
       return await this.operations.schedule(ctx, createSnapshot.kind, params, {
         resources: instanceResources(row), reserve: (tx) => this.reserve(tx, params, expiresAt),
@@ -114,7 +117,7 @@ export class SnapshotRequests {
     const { kind, description } = restoreSnapshot;
     if (snapshot === undefined || snapshot.state !== 'Created') return this.failed(ctx, kind, description, row, notFound(`Snapshot ${row.name}/${own} does not exist`));
     if (stateful && !snapshot.stateful) return this.failed(ctx, kind, description, row, internal('Stateful snapshot restore requested by snapshot is stateless'));
-    const params: RestoreSnapshotParams = { ...this.params(instance, snapshot.name), running: this.states.isRunning(hostName(row)) };
+    const params: RestoreSnapshotParams = { ...this.params(instance, snapshot.name), running: this.states.isRunning(hostName(row)), stateful };
     const lock = this.locks.acquire(row.id, 'restore');
     try {
       const operation = await this.operations.schedule(ctx, kind, params, { resources: instanceResources(row) });
@@ -134,7 +137,7 @@ export class SnapshotRequests {
     const createdAt = tx.now.toISOString();
     const config = this.catalog.ownConfig(this.catalog.expand(row, tx.sql));
     try {
-      this.repository.insert(tx, id, { name, createdAt, stateful: false, description: '', expiresAt, config, devices: row.devices }, 'Creating');
+      this.repository.insert(tx, id, { name, createdAt, stateful: params.stateful === true, description: '', expiresAt, config, devices: row.devices }, 'Creating');
     } catch (error) {
       if (isUniqueViolation(error)) throw invalid('Add snapshot info to the database: This "instances_snapshots" entry already exists', { cause: error });
       throw error;

@@ -13,6 +13,8 @@ import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceConflictKey } from '../instance-urls.js';
 import { handleChecked } from '../members/checked-handlers.js';
 import { PowerStates } from '../power-states.js';
+import { noLiveMigration } from '../rules/criu.rules.js';
+import { SavedStates } from '../saved-states/saved-states.service.js';
 
 const offerRequest = z.object({ id: z.int() });
 const sendRequest = z.object({
@@ -28,7 +30,8 @@ export interface VolumeOffer {
 
 export type SendInstanceVolume = z.infer<typeof sendRequest>;
 
-const live = "Unable to perform container live migration. CRIU isn't installed on the source server";
+/** Where CRIU is installed, what runs can be moved, but a copy that goes on beside it is nothing LXC can make. */
+const noLiveCopy = 'Unable to perform container live migration. A running instance can be moved to another member, not copied';
 
 /**
  * Gives this member's volumes to others, as streams; keeps nothing. A volume that is to leave for good (`fence`: the id of the operation that moves it) is
@@ -49,6 +52,7 @@ export class VolumeSource {
     private readonly streams: VolumeCarrier,
     private readonly states: PowerStates,
     private readonly locks: InstanceLocks,
+    private readonly saved: SavedStates,
   ) {}
 
   register(): void {
@@ -71,7 +75,7 @@ export class VolumeSource {
     const lock = this.locks.acquire(instance.row.id, 'migrate');
     try {
       await this.states.ready();
-      if (request.snapshot === '' && this.states.isRunning(hostName(instance.row))) throw conflict(live);
+      if (request.snapshot === '' && this.states.isRunning(hostName(instance.row))) throw conflict((await this.saved.isAvailable()) ? noLiveCopy : `${noLiveMigration} on the source server`);
       const { snapshot, snapshots, format } = request;
       await this.streams.send({ volume: this.volumes.volumeSpec(this.specs.volumeKey(instance)), snapshots, sourceSnapshot: snapshot, format }, stream, signal);
     } finally {

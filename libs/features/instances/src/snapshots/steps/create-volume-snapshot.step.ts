@@ -4,9 +4,11 @@ import { InstanceDriver } from '#ports';
 import { Step, type StepContext } from '#platform/operations';
 import { SnapshotVolumes } from '#features/storage';
 import { hostName } from '../../instance-urls.js';
+import { InstanceCatalog } from '../../data/instance.catalog.js';
+import { SavedStates } from '../../saved-states/saved-states.service.js';
 import { volumeKeyOf, type CreateSnapshotParams } from '../snapshot-operation.params.js';
 
-/** The copy of the files. What runs on them holds still where they are copied one by one. */
+/** The copy of the files, and of what runs on them, which is among them for that moment. It holds still where they are copied one by one. */
 @Injectable()
 export class CreateVolumeSnapshotStep extends Step<CreateSnapshotParams, void> {
   readonly name = 'create-volume-snapshot';
@@ -16,11 +18,24 @@ export class CreateVolumeSnapshotStep extends Step<CreateSnapshotParams, void> {
   constructor(
     private readonly volumes: SnapshotVolumes,
     private readonly driver: InstanceDriver,
+    private readonly catalog: InstanceCatalog,
+    private readonly saved: SavedStates,
   ) {
     super();
   }
 
   override async run(_context: StepContext, params: CreateSnapshotParams): Promise<void> {
+    const instance = params.stateful === true ? this.catalog.findById(params.id) : undefined;
+    if (instance === undefined) return this.copy(params);
+    await this.saved.write(instance, { stop: false });
+    try {
+      await this.copy(params);
+    } finally {
+      await this.saved.remove(instance);
+    }
+  }
+
+  private async copy(params: CreateSnapshotParams): Promise<void> {
     const key = volumeKeyOf(params);
     try {
       if (!params.freeze) return await this.volumes.create(key, params.snapshot);
@@ -38,6 +53,8 @@ export class CreateVolumeSnapshotStep extends Step<CreateSnapshotParams, void> {
   override async undo(_context: StepContext, params: CreateSnapshotParams): Promise<void> {
     // A daemon killed in between has left it frozen.
     if (params.freeze) await this.driver.unfreezeInstance(hostName(params)).catch(unlessStopped);
+    const instance = params.stateful === true ? this.catalog.findById(params.id) : undefined;
+    if (instance !== undefined) await this.saved.remove(instance);
     await this.volumes.destroy(volumeKeyOf(params), params.snapshot);
   }
 }

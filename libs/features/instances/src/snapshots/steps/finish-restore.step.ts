@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Logger, messageOf } from '#kernel';
 import { nothingToUndo, Step, type StepContext } from '#platform/operations';
 import { SnapshotVolumes } from '#features/storage';
+import { InstanceCatalog } from '../../data/instance.catalog.js';
+import { SavedStates } from '../../saved-states/saved-states.service.js';
 import { restoreToken, volumeKeyOf, type RestoreSnapshotParams } from '../snapshot-operation.params.js';
 
 /** Drops what the instance was before. What cannot be dropped now goes with the next restore, or with the volume. */
@@ -11,12 +13,17 @@ export class FinishRestoreStep extends Step<RestoreSnapshotParams, void> {
 
   constructor(
     private readonly volumes: SnapshotVolumes,
+    private readonly catalog: InstanceCatalog,
+    private readonly saved: SavedStates,
     private readonly logger: Logger,
   ) {
     super();
   }
 
   override async run(context: StepContext, params: RestoreSnapshotParams): Promise<void> {
+    // The state it was stopped with went with its files.
+    const instance = this.catalog.findById(params.id);
+    if (instance?.row.stateful === true) await this.saved.forget(context.ctx, instance);
     try {
       await this.volumes.finishRestore(volumeKeyOf(params), restoreToken(context.operationId));
     } catch (error) {
