@@ -3,7 +3,7 @@ import type { Operation } from '#api-types';
 import { invalid } from '#kernel';
 import type { Command } from './grammar/command.js';
 import type { Flags } from './grammar/parse-flags.js';
-import { renderHelp } from './grammar/help.js';
+import { renderHelp, renderUsage } from './grammar/help.js';
 import { renderList } from './output/render.js';
 import { version } from './version-number.js';
 import { toYaml } from './output/yaml.js';
@@ -65,6 +65,9 @@ export class Invocation {
   }
 
   printHelp(): void { this.terminal.out(renderHelp(this.path, this.command)); }
+
+  /** How it is called, on standard error: for what was called with nothing. */
+  noteUsage(): void { this.note(renderUsage(this.path, this.command)); }
 
   /** The project a command works in: the flag's, else the remote's. */
   projectOf(remote: string): string {

@@ -71,17 +71,19 @@ export class ConfigKind {
 
   readonly set: Run = async (invocation) => {
     const { server, names } = await this.find(invocation);
-    await this.change(invocation, server, names, await readKeys(invocation, invocation.args.slice(this.words)));
+    await this.change(invocation, server, names, () => readKeys(invocation, invocation.args.slice(this.words)));
   };
 
   readonly unset: Run = async (invocation) => {
     const { server, names } = await this.find(invocation);
-    await this.change(invocation, server, names, { [invocation.arg(this.words)]: '' });
+    await this.change(invocation, server, names, () => ({ [invocation.arg(this.words)]: '' }));
   };
 
-  private async change(invocation: Invocation, server: Server, names: readonly string[], keys: Record<string, string>): Promise<void> {
+  /** Whether the object is there is found out before the keys are read. */
+  private async change(invocation: Invocation, server: Server, names: readonly string[], read: () => Record<string, string> | Promise<Record<string, string>>): Promise<void> {
     const path = this.url(names, invocation);
     const { value, etag } = await server.fetch<Raw>(path);
+    const keys = await read();
     this.options.beforeSet?.(value, keys, server, names);
     const put = this.writable(value);
     put['config'] = { ...(put['config'] as Record<string, string> | null), ...keys };

@@ -1,5 +1,5 @@
-/** What a flag takes: nothing, a text, a whole number, or texts, one per use. */
-export type FlagKind = 'bool' | 'string' | 'int' | 'list';
+/** What a flag takes: nothing, a text, a whole number, one that is not negative, or texts, one per use. */
+export type FlagKind = 'bool' | 'string' | 'int' | 'uint' | 'list';
 
 export interface Flag {
   readonly name: string;
@@ -72,6 +72,7 @@ function countArguments(usage: string): [number, number] {
 export const bool = (name: string, help: string, short?: string, more: Partial<Flag> = {}): Flag => ({ name, help, short, kind: 'bool', ...more });
 export const text = (name: string, help: string, short?: string, fallback?: string, more: Partial<Flag> = {}): Flag => ({ name, help, short, kind: 'string', fallback, ...more });
 export const int = (name: string, help: string, short?: string, fallback = '0'): Flag => ({ name, help, short, kind: 'int', fallback });
+export const uint = (name: string, help: string, short?: string, fallback = '0'): Flag => ({ name, help, short, kind: 'uint', fallback });
 export const list = (name: string, help: string, short?: string): Flag => ({ name, help, short, kind: 'list' });
 
 export const format = text('format', 'Output as csv, json, table, yaml or compact', 'f', 'table');

@@ -58,8 +58,8 @@ function flagRows(flags: readonly Flag[]): string {
 
 function fallbackText(flag: Flag): string {
   const { fallback = '' } = flag;
-  if (fallback === '' || (flag.kind === 'int' && fallback === '0') || flag.kind === 'bool') return '';
-  return ` (default ${flag.kind === 'int' ? fallback : JSON.stringify(fallback)})`;
+  if (fallback === '' || (['int', 'uint'].includes(flag.kind) && fallback === '0') || flag.kind === 'bool') return '';
+  return ` (default ${['int', 'uint'].includes(flag.kind) ? fallback : JSON.stringify(fallback)})`;
 }
 
 function indent(text: string, by: number): string {

@@ -94,6 +94,8 @@ function checked(flag: Flag, value: string): string {
     if (truth === undefined) throw complain('ParseBool');
     return truth;
   }
+  if (flag.kind === 'uint' && !/^(\d+|0x[0-9a-fA-F]+)$/.test(value)) throw complain('ParseUint');
+  if (flag.kind === 'uint' && Number(value) >= 2 ** 32) throw complain('ParseUint', 'value out of range');
   if (flag.kind === 'int' && !/^[+-]?(\d+|0x[0-9a-fA-F]+)$/.test(value)) throw complain('ParseInt');
   if (flag.kind === 'int' && !Number.isSafeInteger(Number(value))) throw complain('ParseInt', 'value out of range');
   return value;

@@ -6,7 +6,7 @@ const groups = () => import('./groups.js');
 const roles = () => import('./roles.js');
 
 export const clusterCommand = group('cluster', 'Manage the members of a cluster', [
-  verb('add', '[[<remote>:]<member>]', 'Make a token for a new member', async () => (await tokens()).add, { args: [0, 1], flags: [text('name', 'Name of the member')] }),
+  verb('add', '[[<remote>:]<member>]', 'Make a token for a new member', async () => (await tokens()).add, { args: [1, 1], flags: [text('name', 'Name of the member')] }),
   verb('edit', '[<remote>:]<cluster member>', 'Edit a member as YAML', async () => (await members()).kind.edit, { args: [1, 1], examples: [['$0 cluster edit m1 < m1.yaml', 'Takes it from a file.']] }),
   verb('enable', '[<remote>:] <name>', 'Make a server the first member of a cluster', async () => (await members()).enable, { args: [1, 2], details: 'It must listen on the network: `config get core.https_address` says where.' }),
   verb('evacuate', '[<remote>:]<member>', 'Take all instances off a member', async () => (await members()).evacuate, { aliases: ['evac'], flags: [bool('force', 'Do not ask')] }),

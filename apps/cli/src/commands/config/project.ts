@@ -39,7 +39,8 @@ export const remove: Run = async (invocation) => {
 export const list: Run = async (invocation) => {
   const server = await invocation.serverOf(invocation.arg(0));
   const projects = await server.get<ProjectView[]>(url(['projects'], { recursion: 1 }));
-  const current = server.project === '' ? 'default' : server.project;
+  // The one that "switch" chose, whatever this command was told to work in.
+  const current = invocation.config.remote(server.remote).project || 'default';
   const yes = (project: ProjectView, feature: string): string => (['true', '1', 'yes', 'on'].includes((project.config?.[feature] ?? '').toLowerCase()) ? 'YES' : 'NO');
   const rows = projects.map((one) => [
     one.name === current ? `${one.name} (current)` : one.name, yes(one, 'features.images'), yes(one, 'features.profiles'), yes(one, 'features.storage.volumes'), yes(one, 'features.networks'),

@@ -97,7 +97,8 @@ function yamlNames(format: string): (token: Record<string, string>) => Record<st
 }
 
 export const remove: Run = async (invocation) => {
-  const { server, name } = await invocation.place(invocation.arg(0));
+  const place = await invocation.place(invocation.arg(0));
+  const { server, name } = invocation.args.length === 2 ? { server: place.server, name: invocation.arg(1) } : place;
   if (name === '') throw invalid('Missing certificate fingerprint');
   await server.api.call('DELETE', url(['certificates', name]));
 };

@@ -49,7 +49,7 @@ export async function ensureAliases(server: Server, names: readonly string[], fi
 
 /** A directory is packed first. */
 async function withTarball(source: string, action: (file: string) => Promise<Operation>): Promise<Operation> {
-  if (!existsSync(source)) throw invalid(`stat ${source}: no such file or directory`);
+  if (!existsSync(source)) throw invalid(`open ${source}: no such file or directory`);
   if (!statSync(source).isDirectory()) return action(source);
   if (process.getuid?.() !== 0) throw invalid('Must run as root to import from directory');
   const directory = mkdtempSync(`${tmpdir()}/roost-image-`);

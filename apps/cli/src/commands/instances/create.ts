@@ -16,7 +16,7 @@ interface Created {
 }
 
 export const init: Run = async (invocation) => {
-  if (invocation.args.length === 0 && !invocation.flags.bool('empty')) return invocation.printHelp();
+  if (invocation.args.length === 0 && !invocation.flags.bool('empty')) return invocation.noteUsage();
   await create(invocation, 'Creating');
 };
 

@@ -1,4 +1,4 @@
-import { bool, format, int, list, target, text, verb, type Command, type Flag } from '../../grammar/command.js';
+import { bool, format, int, list, target, text, uint, verb, type Command, type Flag } from '../../grammar/command.js';
 
 const consoleFlag = text('console', 'Attach to the console at once', undefined, '', { bare: 'console' });
 
@@ -69,8 +69,8 @@ Columns (-c) are letters, and keys with commas between:
     args: [2, Infinity],
     flags: [
       text('cwd', 'Directory to run it in (default /root)'), bool('disable-stdin', 'Give it no input', 'n'), list('env', 'Variable of its environment: KEY=value'),
-      bool('force-interactive', 'With a terminal', 't'), bool('force-noninteractive', 'Without a terminal', 'T'), int('group', 'Group id to run as'),
-      text('mode', 'auto, interactive or non-interactive', undefined, 'auto'), int('user', 'User id to run as'),
+      bool('force-interactive', 'With a terminal', 't'), bool('force-noninteractive', 'Without a terminal', 'T'), uint('group', 'Group id to run as'),
+      text('mode', 'auto, interactive or non-interactive', undefined, 'auto'), uint('user', 'User id to run as'),
     ],
     details: 'No shell is involved: patterns, variables and pipes need one named.\nThe command has a terminal when both its input and its output are one here.', examples: [['$0 exec c1 -- sh -c "cd /tmp && pwd"', 'A line for a shell.'], ['$0 exec c1 --user 1000 --env LANG=C.UTF-8 -- make', 'As another user.']],
   }),

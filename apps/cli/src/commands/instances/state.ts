@@ -38,7 +38,7 @@ async function targets(invocation: Invocation, action: Action): Promise<readonly
   const { flags, args } = invocation;
   if (!flags.bool('all')) {
     if (args.length === 0) {
-      invocation.printHelp();
+      invocation.noteUsage();
       return undefined;
     }
     return args;

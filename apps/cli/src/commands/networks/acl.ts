@@ -35,7 +35,8 @@ export const create: Run = async (invocation) => {
 export const list: Run = async (invocation) => {
   const { server, name } = await invocation.place(invocation.arg(0));
   if (name !== '') throw invalid("Filtering isn't supported yet");
-  const acls = await server.get<Acl[]>(url(['network-acls'], { recursion: 1 }));
+  const found = await server.get<Acl[]>(url(['network-acls'], { recursion: 1 }));
+  const acls = found.map(({ name: called, description, egress, ingress, ...rest }) => ({ name: called, description, egress, ingress, ...rest }));
   invocation.printList(['NAME', 'DESCRIPTION', 'USED BY'], sortRows(acls.map((one) => [one.name, one.description, String(one.used_by?.length ?? 0)])), acls);
 };
 

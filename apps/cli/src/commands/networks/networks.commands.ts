@@ -1,4 +1,4 @@
-import { bool, format, group, int, target, text, verb, type Command } from '../../grammar/command.js';
+import { bool, format, group, target, text, uint, verb, type Command } from '../../grammar/command.js';
 import type { ConfigKind } from '../config-kind.js';
 
 const network = () => import('./network.js');
@@ -15,7 +15,7 @@ function keyed(name: string, owner: string, load: () => Promise<{ readonly kind:
     verb('delete', owner, `Delete a ${name}`, async () => (await load()).kind.remove, { aliases: ['rm'], flags: flags['delete'] ?? [] }),
     verb('edit', owner, `Edit a ${name} as YAML`, async () => (await load()).kind.edit, { flags: flags['edit'] ?? [] }),
     verb('get', `${owner} <key>`, 'Print the value of a key', async () => (await load()).kind.get, { flags: flags['get'] ?? [] }),
-    verb('set', `${owner} <key>=<value>...`, 'Set keys', async () => (await load()).kind.set, { args: [words, Infinity], flags: flags['set'] ?? [], details: 'A single key may also be set as: <key> <value>' }),
+    verb('set', `${owner} <key>=<value>...`, 'Set keys', async () => (await load()).kind.set, { args: [words + 1, Infinity], flags: flags['set'] ?? [], details: 'A single key may also be set as: <key> <value>' }),
     verb('show', showOwner, `Show a ${name}`, async () => (await load()).kind.show, { args: [words, words], flags: flags['show'] ?? [] }),
     verb('unset', `${owner} <key>`, 'Remove a key', async () => (await load()).kind.unset, { flags: flags['unset'] ?? [] }),
   ];
@@ -28,8 +28,8 @@ const aclCommand = group('acl', 'Access control lists', [
   verb('rename', '[<remote>:]<ACL> <new-name>', 'Rename a list of rules', async () => (await acl()).kind.rename, { aliases: ['mv'] }),
   verb('show-log', '[<remote>:]<ACL>', 'Show what its rules have logged', async () => (await acl()).showLog),
   group('rule', 'The rules of a list', [
-    verb('add', '[<remote>:]<ACL> <direction> <key>=<value>...', 'Add a rule', async () => (await acl()).addRule, { args: [3, Infinity] }),
-    verb('remove', '[<remote>:]<ACL> <direction> <key>=<value>...', 'Remove a rule', async () => (await acl()).removeRule, { args: [3, Infinity], flags: [bool('force', 'All that fit')] }),
+    verb('add', '[<remote>:]<ACL> <direction> <key>=<value>...', 'Add a rule', async () => (await acl()).addRule, { args: [2, Infinity] }),
+    verb('remove', '[<remote>:]<ACL> <direction> <key>=<value>...', 'Remove a rule', async () => (await acl()).removeRule, { args: [2, Infinity], flags: [bool('force', 'All that fit')] }),
   ], { lax: true }),
 ]);
 
@@ -58,7 +58,7 @@ const zoneCommand = group('zone', 'DNS zones', [
     verb('create', '[<remote>:]<zone> <record> [key=value...]', 'Create a record', async () => (await zone()).createRecord, { args: [2, Infinity] }),
     verb('list', '[<remote>:]<zone>', 'List records', async () => (await zone()).listRecords, { aliases: ['ls'], flags: [format] }),
     group('entry', 'Entries of a record', [
-      verb('add', '[<remote>:]<zone> <record> <type> <value>', 'Add an entry', async () => (await zone()).addEntry, { flags: [int('ttl', 'Seconds it may be kept')] }),
+      verb('add', '[<remote>:]<zone> <record> <type> <value>', 'Add an entry', async () => (await zone()).addEntry, { flags: [uint('ttl', 'Seconds it may be kept')] }),
       verb('remove', '[<remote>:]<zone> <record> <type> <value>', 'Remove an entry', async () => (await zone()).removeEntry),
     ], { lax: true }),
   ]),

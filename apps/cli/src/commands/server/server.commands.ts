@@ -37,7 +37,7 @@ const warningCommand = group('warning', 'Manage warnings', [
   verb('acknowledge', '[<remote>:]<warning-uuid>', 'Say that it was read', async () => (await warnings()).acknowledge, { aliases: ['ack'] }),
   verb('delete', '[<remote>:]<warning-uuid>', 'Delete a warning', async () => (await warnings()).remove, { aliases: ['rm'], args: [0, 1], flags: [bool('all', 'All of them', 'a')] }),
   verb('list', '[<remote>:]', 'List warnings', async () => (await warnings()).list, {
-    aliases: ['ls'], args: [0, 1], flags: [bool('all', 'Also those resolved', 'a'), text('columns', 'Which columns', 'c', 'utSscpLl'), format],
+    aliases: ['ls'], args: [0, Infinity], flags: [bool('all', 'Also those resolved', 'a'), text('columns', 'Which columns', 'c', 'utSscpLl'), format],
     details: `Columns:
   c count       l last seen    L location    f first seen    p project
   s severity    S status       u UUID        t type`,

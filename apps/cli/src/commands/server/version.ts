@@ -2,12 +2,13 @@ import type { Run } from '../../invocation.js';
 import { version } from '../../version-number.js';
 
 export const showVersion: Run = async (invocation) => {
-  const { remote } = invocation.parse(invocation.arg(0));
+  const { remote, name } = invocation.parse(invocation.arg(0));
   let server = 'unreachable';
   const { public: isPublic, protocol } = invocation.config.remote(remote);
   try {
     if (isPublic && protocol === 'simplestreams') server = 'simplestreams';
-    else server = (await invocation.server(remote)).info.environment?.server_version ?? 'unknown';
+    // A word without a colon names no server.
+    else if (name === '') server = (await invocation.server(remote)).info.environment?.server_version ?? 'unknown';
   } catch {
     // As it says: cannot be reached.
   }

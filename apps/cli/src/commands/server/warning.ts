@@ -61,6 +61,7 @@ export const acknowledge: Run = async (invocation) => {
 
 export const remove: Run = async (invocation) => {
   const all = invocation.flags.bool('all');
+  if (!all && invocation.args.length === 0) return invocation.printHelp();
   const { server, name } = await invocation.place(invocation.arg(0));
   if (!all && name === '') throw invalid('Specify a warning UUID or use --all');
   if (all && name !== '') throw invalid('No need to specify a warning UUID when using --all');

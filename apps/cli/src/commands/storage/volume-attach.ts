@@ -19,6 +19,7 @@ export const attach = (owner: Owner): Run => async (invocation) => {
   // A single word more is the path of a file system; of a block volume there is none, so it is the device.
   const [deviceName, path] = more.length === 2 ? more : more.length === 1 ? (more[0]!.startsWith('/') ? [volume, more[0]] : [more[0], '']) : [volume, ''];
   const where = url([`${owner}s`, name]);
+  if (owner === 'profile') await server.get(url(['storage-pools', pool, 'volumes', type, volume]));
   const { value, etag } = await server.fetch<InstanceView>(where);
   if (value.devices?.[deviceName!] !== undefined) throw invalid(`Device already exists: ${deviceName}`);
   const device: Device = { type: 'disk', pool, source: volume, ...(path === '' || path === undefined ? {} : { path }) };

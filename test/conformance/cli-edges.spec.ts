@@ -1,0 +1,93 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { splitWords } from '../../apps/cli/src/aliases.js';
+import { tree } from '../../apps/cli/src/commands/tree.js';
+import type { Command } from '../../apps/cli/src/grammar/command.js';
+import { runCommandLine } from '../../apps/cli/src/run.js';
+import { Terminal, type Streams } from '../../apps/cli/src/terminal/terminal.js';
+import { mask } from '../support/compare.js';
+import { must } from '../support/pair.js';
+import { Target, type TargetKind } from '../support/target.js';
+
+const top = resolve(import.meta.dirname, '../..');
+const kind = (process.env['TARGET'] ?? 'roost') as TargetKind;
+
+/** Wait for something, write what nobody compares, make what the others would stumble over (links of one host), or ask for a terminal first, as ours do not. */
+const leftOut = new Set(['monitor', 'manpage', 'help', 'remote add', 'cluster enable', 'file mount', 'network create', 'network list', 'console']);
+
+/** `lxc` asks for events in the project of the command before it renames one, and complains of that. */
+const worded = (line: string): boolean => line.startsWith('project rename --project');
+
+interface Leaf { readonly path: string; readonly command: Command }
+
+function leaves(command: Command, path: readonly string[]): Leaf[] {
+  if (command.commands.length === 0) return command.beyond || leftOut.has(path.join(' ')) ? [] : [{ path: path.join(' '), command }];
+  return command.commands.filter((one) => !one.beyond).flatMap((one) => leaves(one, [...path, one.name]));
+}
+
+/** The lines for one command: nothing, too much, what is not there, in a project that is not there, in every format. */
+function linesOf({ path, command }: Leaf, index: number): string[] {
+  const [least, most] = command.args;
+  const words = (count: number): string => Array.from({ length: count }, (_, at) => `no-${index}-${at}`).join(' ');
+  const lines = [path, `${path} --no-such-flag`, `${path} ${words(Math.max(1, least))}`, `${path} --project nosuch ${words(Math.max(1, least))}`, `${path} ${words(least)} --help=perhaps`];
+  if (least > 1) lines.push(`${path} ${words(least - 1)}`);
+  if (most !== Infinity) lines.push(`${path} ${words(most + 1)}`);
+  if (command.flags.some((flag) => flag.name === 'format')) lines.push(...['csv', 'json', 'yaml', 'compact', 'TABLE', '""'].map((format) => `${path} --format ${format} ${words(least)}`));
+  for (const flag of command.flags.filter((one) => ['int', 'uint'].includes(one.kind))) lines.push(`${path} --${flag.name} many ${words(least)}`);
+  return lines.filter((line) => !worded(line));
+}
+
+interface Said { readonly code: number | null; readonly out: string; readonly err: string }
+
+async function sayTheirs(target: Target, line: string): Promise<Said> {
+  const child = spawn('lxc', splitWords(line), { env: target.env, cwd: target.root, stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
+  const texts = ['', ''];
+  [child.stdout, child.stderr].forEach((stream, index) => stream.on('data', (data: Buffer) => { texts[index] += data.toString('utf8'); }));
+  const code = await new Promise<number | null>((done) => child.once('close', done));
+  return { code, out: texts[0]!, err: texts[1]! };
+}
+
+/** In this process: there are two thousand lines. */
+async function sayOurs(line: string): Promise<Said> {
+  const streams = [new PassThrough(), new PassThrough(), new PassThrough()] as const;
+  streams[0].end();
+  const texts = ['', ''];
+  [streams[1], streams[2]].forEach((stream, index) => stream.on('data', (data: Buffer) => { texts[index] += data.toString('utf8'); }));
+  const terminal = new Terminal({ stdin: streams[0], stdout: streams[1], stderr: streams[2] } as unknown as Streams);
+  const code = await runCommandLine(tree, ['lxc', ...splitWords(line)], terminal);
+  await new Promise((done) => setImmediate(done));
+  return { code, out: texts[0]!, err: texts[1]! };
+}
+
+/** Every command with wrong arguments and missing objects: what is said, where, and the exit code are those of `lxc`. */
+describe('every command at its edges', () => {
+  const theirs = new Target(kind);
+  const ours = new Target(kind);
+  const before = { ...process.env };
+  const both = [theirs, ours];
+  const clean = (text: string): string => mask(text).replaceAll(/^ +[A-Za-z0-9+/=]{4,64}$/gm, '').replaceAll(/(certificate_fingerprint|server_pid): .*/g, '$1').replaceAll(/\r/g, '').replace(/^(Description|Usage):[\s\S]*/m, '<help>').replace(/ {2,}/g, ' ').replace(/-{3,}/g, '---').trim();
+
+  beforeAll(async () => {
+    await Promise.all(both.map((target) => target.start()));
+    Object.assign(process.env, ours.env, { ROOST_CALLED_AS: 'lxc', ROOST_CONF: '', ROOST_DIR: '' });
+    for (const target of both) {
+      spawnSync('sh', ['-c', `'${top}/deploy/busybox-image' >'${join(target.root, 'bb.tar.gz')}'`]);
+      must(target, 'lxc storage create default dir && lxc profile device add default root disk path=/ pool=default && lxc image import bb.tar.gz --alias bb && lxc init bb c1 && lxc snapshot c1 s1');
+    }
+  });
+  afterAll(async () => {
+    for (const key of Object.keys(process.env)) if (!(key in before)) delete process.env[key];
+    Object.assign(process.env, before);
+    for (const target of both) await target.destroy();
+  });
+
+  it.each(leaves(tree, []).map((leaf, index) => [leaf.path, linesOf(leaf, index)] as const))('%s', async (_path, lines) => {
+    for (const line of lines) {
+      const [expected, got] = await Promise.all([sayTheirs(theirs, line), sayOurs(line)]);
+      const shown = (said: Said): string => `lxc ${line}\nexit ${said.code}\n${clean(said.out)}\n---\n${clean(said.err)}`;
+      expect.soft(shown(got)).toBe(shown(expected));
+    }
+  });
+});
