@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, createServer as createSocketServer, type AddressInfo } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
@@ -82,6 +82,23 @@ describe('ApiClient', () => {
     expect(await client.post('/1.0/echo?project=c', Readable.from([Buffer.from('ab'), Buffer.from('cd')]))).toEqual({ type: '', body: 'abcd' });
     expect(seen.slice(-2)).toEqual(['POST /1.0/echo?project=a%20b', 'POST /1.0/echo?project=c']);
     client.close();
+  });
+
+  it('sends a request to a socket in one piece, so that who refuses it early is heard', async () => {
+    const path = `${folder}/raw.socket`;
+    const pieces: string[] = [];
+    const refusal = '{"type":"error","error":"Not here","error_code":404}';
+    const server = createSocketServer((socket) => socket.on('data', (data) => {
+      pieces.push(data.toString());
+      socket.end(`HTTP/1.1 404 Not Found\r\nContent-Length: ${refusal.length}\r\n\r\n${refusal}`);
+    })).listen(path);
+    await new Promise((done) => server.once('listening', done));
+    const client = new ApiClient({ socketPath: path });
+    await expect(client.post('/1.0/x?a=b', { name: 'ä' })).rejects.toMatchObject({ kind: 'not-found', message: 'Not here' });
+    expect(pieces).toEqual(['POST /1.0/x?a=b HTTP/1.1\r\nhost: unix.socket\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{"name":"ä"}']);
+    await expect(client.get('/1.0', { headers: { 'x-bad': 'a\r\nb: c' } })).rejects.toMatchObject({ message: expect.stringContaining('invalid header field value') as string });
+    client.close();
+    await new Promise((done) => server.close(done));
   });
 
   it('gives up when told to or when nothing comes', async () => {

@@ -44,8 +44,8 @@ export function exchangeOverSocket(socketPath: string, request: Exchange & { rea
   };
   socket.once('connect', () => {
     heard();
-    socket.write(head, 'latin1');
-    if (request.body !== undefined) socket.write(request.body);
+    // At once, and without a word about closing: a server that refuses before it has read all would else close under our hands, its answer unread.
+    socket.write(Buffer.concat([Buffer.from(head, 'latin1'), Buffer.from(request.body ?? '')]));
   });
   socket.on('data', (data: Buffer) => {
     heard();
@@ -62,7 +62,7 @@ export function exchangeOverSocket(socketPath: string, request: Exchange & { rea
 function requestHead({ method, url, headers, body }: Exchange & { readonly body?: string }): string {
   const { host, pathname, search } = new URL(url);
   const length = body === undefined && method === 'GET' ? {} : { 'content-length': String(Buffer.byteLength(body ?? '')) };
-  const all = { host, connection: 'close', ...headers, ...length };
+  const all = { host, ...headers, ...length };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${checked(value)}\r\n`);
   return `${method} ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
