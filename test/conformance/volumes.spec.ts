@@ -68,6 +68,9 @@ for (const pool of ['default', 'bt']) {
     lxc storage volume set ${pool} v5 snapshots.expiry=foo
     lxc storage volume set ${pool} v5 snapshots.expiry=1d
     lxc storage volume set ${pool} v5 snapshots.schedule=foo
+    lxc storage volume set ${pool} v5 snapshots.schedule=@startup
+    lxc storage volume set ${pool} v5 snapshots.schedule=@never
+    lxc storage volume set ${pool} v5 snapshots.schedule='@DAILY, @weekly'
     lxc storage volume set ${pool} v5 snapshots.schedule=@daily
     lxc storage volume set ${pool} v5 snapshots.pattern=x%d
     lxc storage volume set ${pool} v5 block.filesystem=ext4

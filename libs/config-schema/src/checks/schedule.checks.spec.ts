@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isScheduledAt, isSnapshotSchedule, scheduleHas } from './schedule.checks.js';
+import { isScheduledAt, isSnapshotSchedule, isVolumeSnapshotSchedule, scheduleHas } from './schedule.checks.js';
 
 const subject = 1;
 const at = (text: string): Date => new Date(`${text}:30`);
@@ -36,6 +36,11 @@ describe('a schedule', () => {
 
     expect(new Set([1, 2, 3, 4, 5].map(minutes)).size).toBe(5);
     expect(minutes(7)).toBe(minutes(7));
+  });
+
+  it('of a volume names times only, in whatever case', () => {
+    for (const schedule of ['@daily', '@DAILY, @Weekly', '5 * * * *']) isVolumeSnapshotSchedule(schedule);
+    for (const schedule of ['@startup', '@never', '@hourly, @startup']) expect(() => isVolumeSnapshotSchedule(schedule), schedule).toThrow('Schedule must be of the form');
   });
 
   it('may name the start', () => {

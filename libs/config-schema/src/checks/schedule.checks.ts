@@ -29,6 +29,12 @@ export function isSnapshotSchedule(value: string): void {
   if (!parts.every((part) => aliases.has(part))) for (const part of parts) parseCron(part);
 }
 
+/** Of a custom volume, which nothing starts: without `@startup`, and `@never`. */
+export function isVolumeSnapshotSchedule(value: string): void {
+  isSnapshotSchedule(value);
+  if (scheduleHas(value, '@startup') || scheduleHas(value, '@never')) throw invalid(form);
+}
+
 /** Whether a schedule names an alias that is no time, such as `@startup`. */
 export function scheduleHas(schedule: string, alias: '@startup' | '@never'): boolean {
   return partsOf(schedule).includes(alias);
@@ -46,7 +52,7 @@ export function isScheduledAt(schedule: string, when: Date, subject: number): bo
 }
 
 function partsOf(value: string): string[] {
-  return value.split(', ').map((part) => part.trim());
+  return value.split(', ').map((part) => part.trim()).map((part) => (part.startsWith('@') ? part.toLowerCase() : part));
 }
 
 function spread(alias: string, subject: number): string {

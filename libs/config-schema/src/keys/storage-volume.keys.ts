@@ -1,5 +1,5 @@
 import { parseByteSize } from '#kernel';
-import { isExpiry, isSnapshotSchedule } from '../checks/schedule.checks.js';
+import { isExpiry, isVolumeSnapshotSchedule } from '../checks/schedule.checks.js';
 import { key, KeyGroup, type KeySpec } from '../key.js';
 
 export function isSize(value: string): void {
@@ -13,7 +13,7 @@ const fileSystemKeys: Readonly<Record<string, KeySpec>> = {
   'security.unmapped': key.bool({ short: 'Leave ids as they are on disk', condition: 'custom volume' }),
   'snapshots.expiry': key.string({ short: 'How long snapshots are kept', condition: 'custom volume', check: isExpiry }),
   'snapshots.pattern': key.string({ short: 'Name given to snapshots', default: 'snap%d', condition: 'custom volume' }),
-  'snapshots.schedule': key.string({ short: 'When snapshots are taken', condition: 'custom volume', check: isSnapshotSchedule }),
+  'snapshots.schedule': key.string({ short: 'When snapshots are taken', condition: 'custom volume', check: isVolumeSnapshotSchedule }),
 };
 
 const user = key.string({ short: 'Anything, for people and their tools' });

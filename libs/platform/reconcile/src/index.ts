@@ -1,4 +1,5 @@
 export { Reconciler } from './reconciler.js';
 export { ReconcileModule } from './reconcile.module.js';
 export { ReconcileRunner, type LastRun } from './reconcile-runner.js';
-export { isWithin, Minutes, type PassedMinute } from './minutes.js';
+export { isWithin } from './minutes.js';
+export { ScheduledReconciler } from './scheduled.reconciler.js';

@@ -1,45 +1,30 @@
 import { Injectable } from '@nestjs/common';
 import { isScheduledAt } from '#config-schema';
 import { Clock, internalContext, isTrue, Logger, messageOf } from '#kernel';
-import { isWithin, Minutes, Reconciler } from '#platform/reconcile';
+import { isWithin, ScheduledReconciler } from '#platform/reconcile';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceSnapshotRepository } from '../data/instance-snapshot.repository.js';
 import { hostName } from '../instance-urls.js';
 import { PowerStates } from '../power-states.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
 
-/**
- * Snapshots by `snapshots.schedule`, of this member's instances alone, running ones unless `snapshots.schedule.stopped`. Every minute is looked at once,
- * also when a run comes late; what was due while no daemon ran is not made up for. One that fails is told and waits for its next time.
- */
+/** Snapshots by `snapshots.schedule`, of this member's instances alone, running ones unless `snapshots.schedule.stopped`. One that fails is told and waits for its next time. */
 @Injectable()
-export class SnapshotScheduleReconciler extends Reconciler {
+export class SnapshotScheduleReconciler extends ScheduledReconciler<ExpandedInstance> {
   override readonly name = 'snapshot-schedule';
-  override readonly periodMs = 5000;
-  private readonly minutes = new Minutes();
 
   constructor(
     private readonly catalog: InstanceCatalog,
     private readonly rows: InstanceSnapshotRepository,
     private readonly requests: SnapshotRequests,
     private readonly states: PowerStates,
-    private readonly clock: Clock,
+    clock: Clock,
     private readonly logger: Logger,
   ) {
-    super();
+    super(clock);
   }
 
-  override async run(signal: AbortSignal): Promise<void> {
-    for (const { at, first } of this.minutes.passed(this.clock.now())) {
-      const due = this.due(at).filter(({ row }) => !first || !this.wasTaken(row.id, at));
-      for (const instance of due) {
-        if (signal.aborted) return;
-        await this.take(instance);
-      }
-    }
-  }
-
-  private due(when: Date): ExpandedInstance[] {
+  protected override due(when: Date): ExpandedInstance[] {
     return this.catalog.local().filter(({ row, expandedConfig }) => {
       const schedule = expandedConfig['snapshots.schedule'] ?? '';
       if (schedule === '' || row.state !== 'Created' || !isScheduledAt(schedule, when, row.id)) return false;
@@ -47,12 +32,11 @@ export class SnapshotScheduleReconciler extends Reconciler {
     });
   }
 
-  /** By a daemon that ended within this minute. */
-  private wasTaken(id: number, minute: Date): boolean {
-    return this.rows.listByInstance(id).some(({ createdAt }) => isWithin(createdAt, minute));
+  protected override wasDone({ row }: ExpandedInstance, minute: Date): boolean {
+    return this.rows.listByInstance(row.id).some(({ createdAt }) => isWithin(createdAt, minute));
   }
 
-  private async take(instance: ExpandedInstance): Promise<void> {
+  protected override async do(instance: ExpandedInstance): Promise<void> {
     const { project, name } = instance.row;
     try {
       const operation = await (await this.requests.create(internalContext(undefined, project), instance, {})).wait();

@@ -2,17 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { isScheduledAt } from '#config-schema';
 import { Clock, internalContext, LocalMember, Logger, messageOf } from '#kernel';
 import { Database } from '#platform/database';
-import { isWithin, Minutes, Reconciler } from '#platform/reconcile';
+import { isWithin, ScheduledReconciler } from '#platform/reconcile';
 import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repository.js';
 import { VolumesRepository, type VolumeRow } from '../../data/volumes.repository.js';
 import { VolumeSnapshotRequests } from './volume-snapshot-requests.service.js';
 
 /** Snapshots by `snapshots.schedule` of this member's custom volumes, named by `snapshots.pattern`. One that fails is told and waits for its next time. */
 @Injectable()
-export class VolumeSnapshotScheduleReconciler extends Reconciler {
+export class VolumeSnapshotScheduleReconciler extends ScheduledReconciler<VolumeRow> {
   override readonly name = 'volume-snapshot-schedule';
-  override readonly periodMs = 5000;
-  private readonly minutes = new Minutes();
 
   constructor(
     private readonly database: Database,
@@ -20,25 +18,21 @@ export class VolumeSnapshotScheduleReconciler extends Reconciler {
     private readonly snapshots: VolumeSnapshotsRepository,
     private readonly requests: VolumeSnapshotRequests,
     private readonly self: LocalMember,
-    private readonly clock: Clock,
+    clock: Clock,
     private readonly logger: Logger,
   ) {
-    super();
+    super(clock);
   }
 
-  override async run(signal: AbortSignal): Promise<void> {
-    for (const { at, first } of this.minutes.passed(this.clock.now())) {
-      for (const volume of this.volumes.scheduled(this.database.read, this.self.id)) {
-        if (signal.aborted) return;
-        if (!isScheduledAt(volume.config['snapshots.schedule'] ?? '', at, volume.id)) continue;
-        // By a daemon that ended within this minute.
-        if (first && this.snapshots.list(this.database.read, volume.id).some(({ createdAt }) => isWithin(createdAt, at))) continue;
-        await this.take(volume);
-      }
-    }
+  protected override due(minute: Date): VolumeRow[] {
+    return this.volumes.scheduled(this.database.read, this.self.id).filter(({ id, config }) => isScheduledAt(config['snapshots.schedule'] ?? '', minute, id));
   }
 
-  private async take(volume: VolumeRow): Promise<void> {
+  protected override wasDone({ id }: VolumeRow, minute: Date): boolean {
+    return this.snapshots.list(this.database.read, id).some(({ createdAt }) => isWithin(createdAt, minute));
+  }
+
+  protected override async do(volume: VolumeRow): Promise<void> {
     try {
       const operation = await this.requests.create(internalContext(undefined, volume.project), volume, { name: '' }, volume.config['snapshots.pattern'] ?? '');
       const { status, err } = await operation.wait();
