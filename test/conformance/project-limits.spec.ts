@@ -139,3 +139,23 @@ lines(pair, 'restrictions', `
   lxc delete r1 --project q1
   lxc project delete q1
 `, instanceMasks);
+
+/** Somebody who may put disks of one directory into containers puts links there. */
+lines(pair, 'paths of disks', `
+  mkdir -p ok/sub secret && echo hidden >secret/f && echo shown >ok/sub/f && ln -s "$PWD/secret" ok/out && ln -s sub ok/in && ln -s "$PWD/ok/sub" ok/absolute && ln -s ../secret ok/up
+  ln secret/f ok/hard
+  lxc project create q2 -c features.images=false -c restricted=true -c restricted.devices.disk=allow -c restricted.devices.disk.paths="/nowhere,$PWD/ok"
+  lxc profile device add default root disk path=/ pool=default --project q2
+  lxc launch bb d1 -q --project q2
+  for link in out in absolute up hard sub nothing ../secret; do lxc config device add d1 d disk source="$PWD/ok/$link" path=/mnt --project q2; lxc exec d1 --project q2 -- sh -c 'cat /mnt/f'; lxc config device remove d1 d --project q2; done
+  lxc config device add d1 d disk source=/proc/self/root$PWD/ok path=/mnt --project q2
+  lxc stop -f d1 --project q2
+  lxc config device add d1 d disk source="$PWD/ok/out" path=/mnt --project q2
+  lxc start d1 --project q2
+  lxc project set q2 restricted.devices.disk.paths=
+  lxc start d1 --project q2 && lxc exec d1 --project q2 -- cat /mnt/f
+  lxc delete -f d1 --project q2
+  lxc project set q2 features.networks=true limits.networks=0
+  lxc network create pl38 --project q2
+  lxc project delete q2
+`, instanceMasks);

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readProcessStat } from '#host';
+import { messageOf } from '#kernel';
 import { unmet } from '../support/needs.js';
 import { shell, whyNoContainers } from '../support/lxc-fixture.js';
 import { LxcContainers, readCgroup } from '../support/lxc-containers.js';
@@ -54,6 +56,31 @@ describe.skipIf(unmet('devices of containers by LXC', whyNoContainers()))('devic
 
       await lxc.fixture.host.instances.updateInstance(after, lxc.fixture.spec('c1', {}, first.slice(1)));
       expect((await lxc.fixture.run('c1', ['ls', '/a/b'])).stdout).toBe('');
+    });
+
+    it('takes no disk from beyond where it may come from, while somebody changes links', async () => {
+      const parent = `${lxc.fixture.root}/allowed`;
+      for (const [directory, text] of [[`${parent}/sub`, 'shown'], [`${lxc.fixture.root}/beyond`, 'hidden']] as const) {
+        mkdirSync(directory, { recursive: true });
+        writeFileSync(`${directory}/file`, text);
+      }
+      symlinkSync('sub', `${parent}/link`);
+      const { spec } = await start('c1', {}, []);
+      const withDisk = lxc.fixture.spec('c1', {}, [{ name: 'd1', config: { type: 'disk', source: `${parent}/link`, path: '/d1' }, restrictedParent: parent }]);
+      const swapper = spawn('sh', ['-c', 'while :; do ln -sfn ../beyond a && mv -T a link; ln -sfn sub b && mv -T b link; done'], { cwd: parent, stdio: 'ignore' });
+      const seen = new Set<string>();
+      try {
+        for (let i = 0; i < 40; i++) {
+          const refusal = await lxc.fixture.host.instances.updateInstance(spec, withDisk).then(() => '', messageOf);
+          if (refusal === '') {
+            seen.add((await lxc.fixture.run('c1', ['cat', '/d1/file'])).stdout);
+            await lxc.fixture.host.instances.updateInstance(withDisk, spec);
+          } else seen.add(refusal);
+        }
+      } finally {
+        swapper.kill('SIGKILL');
+      }
+      expect([...seen].filter((one) => one !== 'shown' && !one.includes(`resolves outside of restricted parent source path "${parent}"`))).toEqual([]);
     });
 
     it('mounts block devices of the host, and takes them away', async () => {

@@ -17,7 +17,7 @@ const lease = { project: 'web', instance: 'c1', device: 'eth0', hwaddr: '00:16:3
 const idmap = { isUid: true, isGid: false, hostId: 1000000, nsId: 0, range: 1_000_000_000 };
 const spec = {
   id: 7, project: 'web', name: 'c1', projectName: 'web_c1', type: 'container' as const, architecture: 'x86_64', ephemeral: true,
-  config: { 'limits.cpu': '2' }, devices: [{ name: 'root', config: { type: 'disk', path: '/' } }],
+  config: { 'limits.cpu': '2' }, devices: [{ name: 'root', config: { type: 'disk', path: '/' }, restrictedParent: '/srv' }],
   nics: [{ device: 'eth0', parent: 'br0', network: 'br0', networkConfig: { 'bridge.mtu': '1400' } }], volumes: [{ device: 'data', volume: { ...volume, kind: 'custom' as const, block: true }, mapped: true }], rootVolume: volume, idmap: [idmap], placementEpoch: 3,
 };
 const counters = {

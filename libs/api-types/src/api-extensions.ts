@@ -22,7 +22,7 @@ export const apiExtensions: readonly string[] = [
   'projects_images_auto_update', 'projects_restricted_cluster_target', 'images_default_architecture', 'gpu_mig', 'project_usage', 'network_bridge_acl', 'warnings', 'projects_restricted_backups_and_snapshots', 'clustering_join_token', 'clustering_description', 'clustering_update_cert', 'storage_api_project', 'server_instance_driver_operational',
   'server_supported_storage_drivers', 'event_lifecycle_requestor_address', 'resources_gpu_usb', 'clustering_evacuation', 'network_forward', 'custom_volume_refresh', 'network_counters_errors_dropped',
   'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'storage_volume_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full', 'gpu_mig_uuid',
-  'event_project', 'clustering_evacuation_live', 'storage_volume_api_filtering', 'network_acl_log', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'projects_restricted_intercept', 'metrics_authentication',
+  'event_project', 'clustering_evacuation_live', 'storage_volume_api_filtering', 'image_restrictions', 'network_acl_log', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'projects_restricted_intercept', 'metrics_authentication',
   'images_target_project', 'storage_volume_state_total', 'instance_file_head', 'resources_pci_vpd', 'storage_volumes_all_projects', 'projects_networks_restricted_access', 'cluster_join_token_expiry', 'remote_token_expiry',
   'container_syscall_intercept_sched_setscheduler', 'init_preseed', 'cloud_init',
   // Later ones.
@@ -69,9 +69,6 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'ovn_nic_acceleration', 'network_dns_nat', 'network_dns_records', 'network_state_ovn', 'cluster_ovn_chassis',
     'instance_nic_bridged_vlan', 'network_gvrp',
    
-  ],
-  'project limits and restrictions': [
-    'image_restrictions',
   ],
   'clustering': [
     'event_hub',

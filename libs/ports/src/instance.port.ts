@@ -13,6 +13,8 @@ export interface IdmapEntry {
 export interface DeviceSpec {
   readonly name: string;
   readonly config: Readonly<Record<string, string>>;
+  /** Of a disk in a restricted project: the directory of the host that its source must lie in, whatever links say. Empty or absent: anywhere. */
+  readonly restrictedParent?: string;
 }
 
 /** What the driver must know of the network behind a NIC; empty texts where it is not managed. */

@@ -1,4 +1,4 @@
-import { invalid, isFalse, isTrue } from '#kernel';
+import { invalid, isFalse, isTrue, messageOf } from '#kernel';
 import { formatIp, parseCidr, subnetContains } from '../checks/address.checks.js';
 import { isSize, isUint32 } from '../checks/value.checks.js';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
@@ -8,7 +8,35 @@ const compressors = new Set(['bzip2', 'gzip', 'lzma', 'xz', 'zstd', 'squashfs', 
 
 /** A program with its options: `xz -9`. */
 function isCompressor(value: string): void {
-  if (!compressors.has(value.split(' ', 1)[0] ?? '')) throw invalid(`Invalid compression algorithm "${value}"`);
+  const program = value.trim().split(/\s+/)[0] ?? '';
+  if (!compressors.has(program)) throw invalid(`Invalid compression algorithm "${program}"`);
+}
+
+/** Checks each part of a list with commas, which it names. */
+function eachItem(check: (item: string) => void): (value: string) => void {
+  return (value) => {
+    for (const item of value.split(',').map((part) => part.trim())) {
+      try {
+        check(item);
+      } catch (error) {
+        throw invalid(`Item "${item}": ${messageOf(error)}`, { cause: error });
+      }
+    }
+  };
+}
+
+function isAbsolutePath(item: string): void {
+  if (!item.startsWith('/')) throw invalid('Must be absolute file path');
+}
+
+/** A number of 32 bits, or two with a dash. */
+function isIdRange(item: string): void {
+  const isId = (text: string): boolean => /^\d+$/.test(text) && Number(text) <= 0xffff_ffff;
+  const [, start = '', end] = /^([^-]*)(?:-(.*))?$/.exec(item) ?? [];
+  if (!isId(start)) throw invalid(`Invalid number "${item}"`);
+  if (end === undefined) return;
+  if (!isId(end)) throw invalid(`Invalid end number "${item}"`);
+  if (Number(start) >= Number(end)) throw invalid(`Start number ${start} must be lower than end number ${end}`);
 }
 
 const blockOrAllow = isOneOf('block', 'allow');
@@ -43,16 +71,16 @@ export const projectKeys = new KeyGroup(
     'restricted.backups': block('Backups'),
     'restricted.cluster.groups': key.string({ short: 'Cluster groups that may be named' }),
     'restricted.cluster.target': block('Naming a member'),
-    'restricted.containers.interception': block('Interception of system calls', isOneOf('block', 'allow', 'full')),
+    'restricted.containers.interception': block('Interception of system calls', isOneOf('allow', 'block', 'full')),
     'restricted.containers.lowlevel': block('raw.* and volatile.* of containers'),
     'restricted.containers.nesting': block('Nesting'),
     'restricted.containers.privilege': key.string({ default: 'unprivileged', short: 'Most privilege of containers', check: isOneOf('allow', 'unprivileged', 'isolated') }),
     'restricted.devices.disk': key.string({ default: 'managed', short: 'Disk devices', check: managedToo }),
-    'restricted.devices.disk.paths': key.string({ short: 'Where sources on the host must lie' }),
+    'restricted.devices.disk.paths': key.string({ short: 'Where sources on the host must lie', check: eachItem(isAbsolutePath) }),
     'restricted.devices.nic': key.string({ default: 'managed', short: 'NIC devices', check: managedToo }),
     ...Object.fromEntries(devices.map((type) => [`restricted.devices.${type}`, block(`Devices of type ${type}`)])),
-    'restricted.idmap.gid': key.string({ short: 'Group ids raw.idmap may name' }),
-    'restricted.idmap.uid': key.string({ short: 'User ids raw.idmap may name' }),
+    'restricted.idmap.gid': key.string({ short: 'Group ids raw.idmap may name', check: eachItem(isIdRange) }),
+    'restricted.idmap.uid': key.string({ short: 'User ids raw.idmap may name', check: eachItem(isIdRange) }),
     'restricted.networks.access': key.string({ short: 'Networks that may be used' }),
     'restricted.networks.subnets': key.string({ short: 'Subnets of uplinks that may be used' }),
     'restricted.networks.uplinks': key.string({ short: 'Uplinks that may be used' }),

@@ -71,7 +71,7 @@ const external: Record<string, KeySpec> = {
   'rbac.agent.username': text({ short: 'No effect: RBAC servers are not supported' }),
   'rbac.api.key': text({ short: 'No effect: RBAC servers are not supported' }),
   'rbac.api.url': text({ short: 'No effect: RBAC servers are not supported' }),
-  'rbac.expiry': integer({ short: 'No effect: RBAC servers are not supported' }),
+  'rbac.api.expiry': integer({ short: 'No effect: RBAC servers are not supported' }),
   'maas.api.key': text({ short: 'No effect: MAAS is not supported' }),
   'maas.api.url': text({ short: 'No effect: MAAS is not supported' }),
   'maas.machine': localText({ short: 'No effect: MAAS is not supported' }),

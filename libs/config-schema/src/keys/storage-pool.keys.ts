@@ -4,7 +4,7 @@ import { isSize, volumeDefaults } from './storage-volume.keys.js';
 const everyPool: Readonly<Record<string, KeySpec>> = {
   source: key.string({ short: 'Directory, device or loop file that holds the pool', scope: 'local' }),
   'volatile.initial_source': key.string({ short: 'Source given when the pool was made', scope: 'local' }),
-  'rsync.bwlimit': key.string({ short: 'Upper limit for transfers by rsync', default: '0', scope: 'global' }),
+  'rsync.bwlimit': key.string({ short: 'Upper limit for transfers by rsync', default: '0', scope: 'global', check: isSize }),
   'rsync.compression': key.bool({ short: 'Compress transfers', default: 'true', scope: 'global' }),
   ...volumeDefaults,
 };

@@ -68,6 +68,7 @@ export class ContainerStarter {
     this.checkEpoch(spec);
     if (spec.idmap.length === 0 && !policy.privilegedInstances) throw forbidden("The host's policy does not allow privileged instances");
     checkRawLxc(spec.config['raw.lxc'] ?? '', policy);
+    checkImageRequirements(spec.config, cgroups.layout);
     this.deps.limits.settings(spec.config);
     checkRuntime(spec, this.deps.nvidia, 'Load go-lxc struct');
     await this.clearPayload(spec.projectName);
@@ -219,6 +220,11 @@ function hostNamesOf(nics: readonly NicPlan[]): Record<string, string> {
 function openFilesLimit(): number {
   const hard = /^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
   return Math.min(openFilesWanted, Number(hard ?? openFilesWanted));
+}
+
+/** What the image needs of the host. @throws in LXD's words. */
+export function checkImageRequirements(config: Readonly<Record<string, string>>, layout: CgroupLayout): void {
+  if (config['image.requirements.cgroup'] === 'v1' && layout.v1.size === 0) throw internal('The image used by this instance requires a CGroupV1 host system');
 }
 
 function devicesUnified(layout: CgroupLayout): boolean {

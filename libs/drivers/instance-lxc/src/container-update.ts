@@ -146,8 +146,8 @@ export class ContainerUpdate {
 }
 
 /** Limits change without the disk being taken away. */
-function withoutLimits({ name, config }: DeviceSpec): DeviceSpec {
-  return { name, config: Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('limits.'))) };
+function withoutLimits({ config, ...device }: DeviceSpec): DeviceSpec {
+  return { ...device, config: Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('limits.'))) };
 }
 
 /** Reservations, filters and rates of a NIC are applied elsewhere: they do not replace the interface. */

@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readlinkSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
-import { detachMount, mountCall, MS_BIND, MS_PRIVATE, MS_REC } from '#host';
+import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readlinkSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path/posix';
+import { detachMount, errnoName, mountCall, MS_BIND, MS_PRIVATE, MS_REC, openBeneath } from '#host';
 import { invalid, isFalse, isTrue, type StateDirectory } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
 import { deviceStartError, escapeDevicePart } from './devices/device-handler.js';
@@ -31,6 +32,20 @@ export interface DiskPlan {
 /** Disk devices other than the root. */
 export function additionalDisks(spec: InstanceSpec): DeviceSpec[] {
   return spec.devices.filter(({ config }) => config['type'] === 'disk' && config['path'] !== '/' && (config['path'] !== undefined || isForeignSource(config)));
+}
+
+/** A descriptor of a disk's source. One that must lie below a directory is looked up from there, so that no link leads out, now or later. */
+function openSource(source: string, parent: string): number {
+  if (parent === '') return openSync(source, O_PATH);
+  const directory = openSync(parent, O_PATH | constants.O_DIRECTORY);
+  try {
+    return openBeneath(directory, relative(parent, source) || '.');
+  } catch (error) {
+    if (!['EXDEV', 'ELOOP'].includes(errnoName(error))) throw error;
+    throw invalid(`Source path "${source}" resolves outside of restricted parent source path "${parent}"`, { cause: error });
+  } finally {
+    closeSync(directory);
+  }
 }
 
 /** Files of a custom volume have the container's own ids on disk. */
@@ -74,7 +89,7 @@ export class DiskMounts {
   }
 
   /** Null for a disk whose source is not there. */
-  async attach(spec: InstanceSpec, { name, config }: DeviceSpec): Promise<DiskPlan | null> {
+  async attach(spec: InstanceSpec, { name, config, restrictedParent = '' }: DeviceSpec): Promise<DiskPlan | null> {
     refuseSource(config);
     checkPropagation(config);
     const target = config['path'] ?? '';
@@ -82,7 +97,7 @@ export class DiskMounts {
     const recursive = isTrue(config['recursive']);
     if (!existsSync(source)) return null;
     const mountedAt = diskMountPoint(this.paths.devices(spec.projectName), name, target);
-    const fd = openSync(source, O_PATH);
+    const fd = openSource(source, restrictedParent);
     try {
       const from = `/proc/self/fd/${fd}`;
       const ownDirectories = { refused: this.state.root, allowed: this.state.storagePools };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { CgroupLayout } from '#host';
 import type { InstanceSpec } from '#ports';
 import { pinCpus } from './cpu-pinning.rules.js';
 import { execDirectory, execEnvironment, sessionFields } from './exec-environment.rules.js';
@@ -7,9 +8,21 @@ import { parseHookLine } from './hook-fifo.js';
 import { formatIdmap, hostId, parseIdmap } from './idmap.rules.js';
 import { planNics } from './nic-devices.rules.js';
 import { interceptionSettings, seccompPolicy } from './seccomp-policy.rules.js';
+import { checkImageRequirements } from './container-starter.js';
 import { signalNumber } from './container-stopper.js';
 import { diskMountPoint } from './disk-devices.js';
 import { parseIoV1, parseIoV2 } from './container-usage.js';
+
+describe('checkImageRequirements', () => {
+  const layout = (v1: string[]): CgroupLayout => ({ v1: new Map(v1.map((name) => [name, `/sys/fs/cgroup/${name}`])), v2: '/sys/fs/cgroup/unified', v2Controllers: new Set() });
+
+  it('refuses an image that needs control groups the host has not', () => {
+    const needs = { 'image.requirements.cgroup': 'v1' };
+    expect(() => checkImageRequirements(needs, layout([]))).toThrow('The image used by this instance requires a CGroupV1 host system');
+    expect(() => checkImageRequirements(needs, layout(['memory']))).not.toThrow();
+    expect(() => checkImageRequirements({ 'image.requirements.cgroup': 'v2' }, layout([]))).not.toThrow();
+  });
+});
 
 describe('pinCpus', () => {
   it('spreads counts over the CPUs that are used least', () => {

@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { ConfigMap, InstanceSource } from '#api-types';
 import type { DeviceNetwork } from '#config-schema';
 import { AppError, internal, withProject, type RequestContext } from '#kernel';
-import { HostInfo, type HostDescription, type NicNetwork } from '#ports';
+import { HostInfo, type DeviceSpec, type HostDescription, type NicNetwork } from '#ports';
 import { Database, type Sql, type Tx } from '#platform/database';
 import { ImagesService, type ImageRow } from '#features/images';
 import { NetworksService } from '#features/networks';
-import { ProjectLimits, ProjectsService } from '#features/projects';
+import { ProjectLimits, ProjectsService, restrictedParentOf } from '#features/projects';
 import type { ExpandedInstance } from './data/instance.catalog.js';
 import { nicLease } from './rules/nic-lease.rules.js';
 
@@ -74,6 +74,12 @@ export class InstanceNeighbors {
 
   nicNetwork(project: string, device: string, config: Readonly<ConfigMap>): NicNetwork {
     return this.networks.nicNetwork(project, config, device);
+  }
+
+  /** What the host must know of a device: where its project lets a disk come from too. */
+  hostDevice(project: string, name: string, config: Readonly<ConfigMap>): DeviceSpec {
+    const restrictedParent = config.type === 'disk' && !config.pool ? restrictedParentOf(this.projects.get(project).config, config) : '';
+    return { name, config: this.hostConfig(project, config), ...(restrictedParent === '' ? {} : { restrictedParent }) };
   }
 
   /** A device's configuration as the host needs it: a NIC knows by its network what kind it is and what it hangs on. */

@@ -32,7 +32,7 @@ export class InstanceSpecs {
     return {
       id: row.id, project: row.project, name: row.name, projectName: hostName(row), type: row.type, architecture: row.architecture,
       ephemeral: row.ephemeral, config,
-      devices: Object.entries(expandedDevices).filter(([, device]) => device.type !== 'none').map(([name, device]) => ({ name, config: this.neighbors.hostConfig(row.project, device) })),
+      devices: Object.entries(expandedDevices).filter(([, device]) => device.type !== 'none').map(([name, device]) => this.neighbors.hostDevice(row.project, name, device)),
       nics: this.nics(instance),
       volumes: this.disks.describe(instance),
       rootVolume: this.volumes.volumeSpec(this.volumeKey(instance)),

@@ -19,7 +19,7 @@ import { NetworkViews } from './network-views.service.js';
 import { NetworksService } from './networks.service.js';
 
 const ctx = internalContext();
-const projects = { owner: () => 'default', allows: () => true, assertAllowed: () => {} } as unknown as NetworkProjects;
+const projects = { owner: () => 'default', allows: () => true, assertAllowed: () => {}, refuseBeyondLimit: () => {} } as unknown as NetworkProjects;
 const subnet = { 'ipv4.address': '10.7.0.1/24', 'ipv6.address': 'none' };
 
 /** Networks of one member, with a host of its own. */

@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { notFound, wrap } from '#kernel';
+import { internal, notFound, wrap } from '#kernel';
 import { apiUrl } from '#platform/http';
 import { ProjectLimits, ProjectsService, ProjectUsage } from '#features/projects';
 import { NetworkAclsRepository } from './data/network-acls.repository.js';
@@ -35,5 +35,11 @@ export class NetworkProjects implements OnModuleInit {
     } catch (error) {
       throw wrap(error, `Failed to load project "${project}"`);
     }
+  }
+
+  /** `limits.networks` of a project that has networks of its own; LXD lets those of `default` be. @throws in LXD's words. */
+  refuseBeyondLimit(project: string, present: number): void {
+    const limit = this.projects.get(project).config['limits.networks'] ?? '';
+    if (project !== 'default' && limit !== '' && present >= Number(limit)) throw internal('Networks limit has been reached for project');
   }
 }

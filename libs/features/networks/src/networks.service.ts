@@ -91,6 +91,7 @@ export class NetworksService {
     if (name === '') throw invalid('No name provided');
     const project = this.projects.owner(ctx.project);
     if (!this.projects.allows(ctx.project, name)) throw forbidden('Network not allowed in project');
+    this.projects.refuseBeyondLimit(project, this.networks.listByProject(this.database.read, project).length);
     const type = typeOf(request.type, project);
     validateNetworkName(type, name);
     const config = compact(request.config);

@@ -23,7 +23,7 @@ const isolated: RequestContext = internalContext(undefined, 'web');
 /** `web` has networks of its own, `shared` uses those of the default project. */
 const projects = {
   allows: () => true,
-  assertAllowed: () => {},
+  assertAllowed: () => {}, refuseBeyondLimit: () => {},
   owner: (name: string) => {
     if (!['default', 'web', 'shared'].includes(name)) throw notFound(`Failed to load project "${name}": Project not found`);
     return name === 'web' ? 'web' : 'default';

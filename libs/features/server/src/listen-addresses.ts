@@ -38,6 +38,8 @@ function hostAddresses(onlyIpv4: boolean): string[] {
 export async function assertResolvable(address: string): Promise<void> {
   const { host } = parseListenAddress(address);
   if (host === '' || isIP(host) !== 0) return;
+  // The C library takes it for an address in its oldest form, `5` for 0.0.0.5.
+  if (/^[\d.]+$/.test(host)) throw invalid(`Couldn't resolve "${host}"`);
   try {
     await lookup(host);
   } catch (error) {

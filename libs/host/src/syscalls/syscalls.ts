@@ -15,6 +15,7 @@ const calls = {
   send: libc.func('long send(int fd, const void *bytes, ulong length, int flags)'),
   recv: libc.func('long recv(int fd, _Out_ void *bytes, ulong length, int flags)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
+  openat2: libc.func('long syscall(long number, int directory, const char *path, const void *how, ulong size)'),
   pidfdOpen: libc.func('long syscall(long number, int pid, uint flags)'),
   pidfdSendSignal: libc.func('long syscall(long number, int fd, int signal, void *info, uint flags)'),
 };
@@ -22,6 +23,7 @@ const calls = {
 /** Numbers of calls without a wrapper in Debian 12's C library; the same on x86_64 and aarch64. */
 const SYS_pidfd_send_signal = 424;
 const SYS_pidfd_open = 434;
+const SYS_openat2 = 437;
 
 export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
@@ -123,6 +125,25 @@ export function sendBytes(fd: number, bytes: Buffer): void {
 /** Waits for one message; returns its length. */
 export function receiveBytes(fd: number, into: Buffer): number {
   return checked(Number(calls.recv(fd, into, into.length, 0)), 'Failed to receive');
+}
+
+const O_PATH = 0o10000000;
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_BENEATH = 0x08;
+
+/**
+ * A descriptor (`O_PATH`) of what `path` names below an open directory. Links are followed as long as they stay below it; absolute ones, `..` beyond
+ * it and the links of /proc that stand for open files are refused with EXDEV or ELOOP, whoever changes what meanwhile.
+ */
+export function openBeneath(directory: number, path: string): number {
+  const how = new BigUint64Array([BigInt(O_PATH | O_CLOEXEC), 0n, BigInt(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)]);
+  for (let tries = 1; ; tries++) {
+    const fd = Number(calls.openat2(SYS_openat2, directory, path, how, how.byteLength));
+    if (fd >= 0) return fd;
+    const errno = koffi.errno();
+    // Something was renamed meanwhile, and the kernel could not tell whether it led out.
+    if (errno !== koffi.os.errno.EAGAIN || tries > 40) throw systemCallError(`Failed to open "${path}"`, errno);
+  }
 }
 
 /** A descriptor that stays with this very process, whatever happens to its number; null when there is no such process. */

@@ -94,8 +94,18 @@ function diskProblem(project: ConfigText, rule: string, { path = '', pool = '', 
   if (rule === 'block') return 'Disk devices are forbidden';
   if (pool !== '') return null;
   if (rule === 'managed') return 'Attaching disks not backed by a pool is forbidden';
-  const paths = project['restricted.devices.disk.paths'] ?? '';
-  return paths === '' || paths.split(',').some((allowed) => isBelow(source, allowed.trim())) ? null : `Disk source path "${source}" not allowed`;
+  const paths = allowedPaths(project);
+  return paths.length === 0 || paths.some((allowed) => isBelow(source, allowed)) ? null : `Disk source path "${source}" not allowed`;
+}
+
+/** The directory, of those that a restricted project may have disks from, that a source on the host is named below; empty where any may be had. */
+export function restrictedParentOf(project: ConfigText, { type, pool = '', path = '', source = '' }: ConfigText): string {
+  if (!isRestricted(project) || type !== 'disk' || pool !== '' || path === '/') return '';
+  return allowedPaths(project).find((allowed) => isBelow(source, allowed)) ?? '';
+}
+
+function allowedPaths(project: ConfigText): string[] {
+  return (project['restricted.devices.disk.paths'] ?? '').split(',').map((path) => path.trim()).filter((path) => path !== '');
 }
 
 function isBelow(path: string, directory: string): boolean {
