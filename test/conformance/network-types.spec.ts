@@ -1,22 +1,32 @@
 import { spawnSync } from 'node:child_process';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { same, type CompareOptions } from '../support/compare.js';
 import { Pair } from '../support/pair.js';
 
 /** Managed networks that are links of the host instead of bridges, and instances on them, beside real LXD. */
 const pair = new Pair();
-const [near, far] = ['cntp-a', 'cntp-b'];
+const [near, far, routed, room] = ['cntp-a', 'cntp-b', 'cntp-c', 'cntp-room'];
 
 beforeAll(async () => {
   ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far);
   ip('link', 'set', near, 'up');
   ip('link', 'set', far, 'up');
+  // Somebody in the network of another link.
+  ip('netns', 'add', room);
+  ip('link', 'add', routed, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', room);
+  ip('link', 'set', routed, 'up');
+  ip('-n', room, 'address', 'add', '10.135.90.9/24', 'dev', 'eth0');
+  ip('-n', room, 'link', 'set', 'eth0', 'up');
+  writeFileSync(`/proc/sys/net/ipv4/conf/${routed}/forwarding`, '1');
   await pair.start();
   pair.prepare();
 });
 afterAll(async () => {
   await pair.destroy();
   ip('link', 'delete', near);
+  ip('link', 'delete', routed);
+  ip('netns', 'delete', room);
 });
 
 function ip(...args: string[]): void {
@@ -122,3 +132,32 @@ lines('NICs', `
   lxc network delete sr
   lxc network list -f csv | grep -c -E '^(mv|ph|sr|a_)'
 `);
+
+lines('VLANs', `
+  lxc init bb c2
+  lxc config device add c2 eth0 nic nictype=routed parent=${routed} ipv4.address=10.135.90.8 vlan=5
+  lxc start c2
+  lxc config device remove c2 eth0
+  lxc config device add c2 eth0 nic nictype=macvlan parent=${near} vlan=5
+  lxc start c2
+  lxc config device set c2 eth0 gvrp=true
+  lxc start c2
+  lxc config device remove c2 eth0
+  lxc config device add c2 eth0 nic nictype=physical parent=${near} vlan=5
+  lxc start c2
+  lxc config device remove c2 eth0
+`);
+
+// LXD asks only where the parent has an address of its own, and for a time that a busy host may exceed.
+describe('addresses in use', () => {
+  const run = (line: string): string => { const { stdout, stderr } = pair.roost.run(line); return stdout + stderr; };
+
+  it('keep a routed NIC from starting, unless told not to look', () => {
+    run(`lxc config device add c2 eth0 nic nictype=routed parent=${routed} ipv4.address=10.135.90.8,10.135.90.9`);
+    expect(run('lxc start c2')).toContain(`Failed to start device "eth0": IP address "10.135.90.9" in use on parent network "${routed}"`);
+    run('lxc config device set c2 eth0 ipv4.neighbor_probe=false');
+    expect(run('lxc start c2')).toBe('');
+    const routes = spawnSync('ip', ['route'], { encoding: 'utf8' }).stdout;
+    for (const address of ['10.135.90.8', '10.135.90.9']) expect(routes).toMatch(new RegExp(`^${address} dev veth`, 'm'));
+  });
+});

@@ -84,7 +84,7 @@ describe('lxcConfig', () => {
 describe('interfaces without a bridge', () => {
   const nic = { device: 'lan', nictype: 'routed', name: 'eth0', hostName: 'veth1', parent: 'eth9', mac: '', mtu: 0 };
   const linesOf = (changes: Partial<typeof nic> & { kind?: 'veth' | 'ipvlan' }, config: Record<string, string>): string[] =>
-    lines({ spec: { ...spec, devices: [{ name: 'lan', config }] }, nics: [{ ...nic, kind: 'veth', ...changes }] }).filter((line) => line.startsWith('lxc.net.0.ip') || line.startsWith('lxc.net.0.link'));
+    lines({ spec: { ...spec, devices: [{ name: 'lan', config }] }, nics: [{ ...nic, kind: 'veth', ...changes }] }).filter((line) => /^lxc\.net\.0\.(ip|link|l2proxy)/.test(line));
 
   it('gives a routed one its addresses and the way out', () => {
     expect(linesOf({}, { 'ipv4.address': '10.1.0.9, 10.1.0.10', 'ipv6.address': 'fd42::9', 'ipv6.gateway': 'none' })).toEqual([
@@ -94,10 +94,10 @@ describe('interfaces without a bridge', () => {
 
   it('gives one of ipvlan its mode', () => {
     expect(linesOf({ kind: 'ipvlan', nictype: 'ipvlan' }, { 'ipv4.address': '10.1.0.9' })).toEqual([
-      'lxc.net.0.link = eth9', 'lxc.net.0.ipvlan.mode = l3s', 'lxc.net.0.ipvlan.isolation = bridge', 'lxc.net.0.ipv4.gateway = dev', 'lxc.net.0.ipv4.address = 10.1.0.9/32',
+      'lxc.net.0.link = eth9', 'lxc.net.0.ipvlan.mode = l3s', 'lxc.net.0.ipvlan.isolation = bridge', 'lxc.net.0.l2proxy = 1', 'lxc.net.0.ipv4.address = 10.1.0.9/32', 'lxc.net.0.ipv4.gateway = dev',
     ]);
-    expect(linesOf({ kind: 'ipvlan', nictype: 'ipvlan' }, { mode: 'l2', 'ipv4.address': '10.1.0.9/24', 'ipv4.gateway': '10.1.0.1' })).toEqual([
-      'lxc.net.0.link = eth9', 'lxc.net.0.ipvlan.mode = l2', 'lxc.net.0.ipvlan.isolation = bridge', 'lxc.net.0.ipv4.address = 10.1.0.9/24', 'lxc.net.0.ipv4.gateway = 10.1.0.1',
+    expect(linesOf({ kind: 'ipvlan', nictype: 'ipvlan' }, { mode: 'l2', 'ipv4.address': '10.1.0.9, 10.1.5.9/16', 'ipv4.gateway': '10.1.0.1' })).toEqual([
+      'lxc.net.0.link = eth9', 'lxc.net.0.ipvlan.mode = l2', 'lxc.net.0.ipvlan.isolation = bridge', 'lxc.net.0.ipv4.address = 10.1.0.9/24', 'lxc.net.0.ipv4.address = 10.1.5.9/16', 'lxc.net.0.ipv4.gateway = 10.1.0.1',
     ]);
   });
 });

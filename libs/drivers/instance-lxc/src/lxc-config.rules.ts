@@ -144,19 +144,19 @@ function routedLines(config: Readonly<Record<string, string>>): [string, string]
   });
 }
 
-function addressLines(config: Readonly<Record<string, string>>, family: 4 | 6): [string, string][] {
-  const whole = family === 4 ? 32 : 128;
-  return addressList(config, `ipv${family}.address`).map((address) => [`ipv${family}.address`, address.includes('/') ? address : `${address}/${whole}`]);
+function addressLines(config: Readonly<Record<string, string>>, family: 4 | 6, prefix: number = family === 4 ? 32 : 128): [string, string][] {
+  return addressList(config, `ipv${family}.address`).map((address) => [`ipv${family}.address`, address.includes('/') ? address : `${address}/${prefix}`]);
 }
 
+/** In layer 3 the host answers for addresses and the device itself is the way out; in layer 2 an address stands in a network with its gateway. */
 function ipvlanLines(config: Readonly<Record<string, string>>): [string, string][] {
   const mode = config['mode'] || 'l3s';
-  return [['ipvlan.mode', mode], ['ipvlan.isolation', 'bridge'], ...([4, 6] as const).flatMap((family): [string, string][] => {
-    const addresses = addressLines(config, family);
-    const gateway = config[`ipv${family}.gateway`] || (mode === 'l2' ? '' : 'auto');
-    // In layer 3 the device itself is the way out.
-    const lines: [string, string][] = addresses.length === 0 || gateway === '' || gateway === 'none' ? [] : [[`ipv${family}.gateway`, gateway === 'auto' ? 'dev' : gateway]];
-    return [...(mode === 'l2' ? [] : lines), ...addresses, ...(mode === 'l2' ? lines : [])];
+  const routed = mode === 'l3s';
+  return [['ipvlan.mode', mode], ['ipvlan.isolation', 'bridge'], ...(routed ? [['l2proxy', '1'] as [string, string]] : []), ...([4, 6] as const).flatMap((family): [string, string][] => {
+    const addresses = addressLines(config, family, routed ? undefined : family === 4 ? 24 : 64);
+    const gateway = config[`ipv${family}.gateway`] || (routed ? 'auto' : '');
+    if (addresses.length === 0 || gateway === '' || gateway === 'none') return addresses;
+    return [...addresses, [`ipv${family}.gateway`, gateway === 'auto' ? 'dev' : gateway]];
   })];
 }
 

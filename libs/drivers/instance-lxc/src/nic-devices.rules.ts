@@ -13,6 +13,8 @@ export interface NicPlan {
   /** Bridge or other link of the host; empty for a veth that joins none. */
   readonly parent: string;
   readonly mac: string;
+  /** It hangs on a VLAN whose link was made for it. */
+  readonly madeVlan?: boolean;
   /** 0 for the parent's. */
   readonly mtu: number;
   /** A device of type `infiniband`: its address and MTU are set on the host. */

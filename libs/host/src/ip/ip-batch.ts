@@ -75,6 +75,10 @@ export class IpBatch {
   setFunctionAddress(parent: string, id: number, hwaddr: string): this { return this.add(`link set dev ${parent} vf ${id} mac ${hwaddr}`); }
   setFunctionSpoofCheck(parent: string, id: number, on: boolean): this { return this.add(`link set dev ${parent} vf ${id} spoofchk ${on ? 'on' : 'off'}`); }
 
+  /** Has the kernel find out who has an address. */
+  askNeighbor(address: string, link: string): this { return this.add(`neighbor replace ${address} dev ${link} use`); }
+  deleteNeighbor(address: string, link: string): this { return this.add(`neighbor delete ${address} dev ${link}`); }
+
   setAlias(name: string, alias: string): this { return this.add(`link set dev ${name} alias ${alias}`); }
   setMtu(name: string, mtu: number): this { return this.add(`link set dev ${name} mtu ${mtu}`); }
   setAddress(name: string, hwaddr: string): this { return this.add(`link set dev ${name} address ${hwaddr}`); }

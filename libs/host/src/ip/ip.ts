@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { internal } from '#kernel';
 import { CommandFailedError } from '../command.errors.js';
 import type { CommandRunner } from '../command.js';
 import { Netlink } from '../netlink/netlink.js';
-import type { IpBatch } from './ip-batch.js';
+import { IpBatch } from './ip-batch.js';
 import { linkDetails, type LinkDetails } from './link-details.js';
+
+const probePauseMs = 50;
 
 /** A route of the main table, as far as its destination and device go. */
 export interface IpRoute {
@@ -41,6 +44,40 @@ export class Ip {
   async addVlan({ parent, id, gvrp }: { readonly parent: string; readonly id: string; readonly gvrp: boolean }): Promise<void> {
     if (![parent, id].every((text) => /^[\w.:-]+$/.test(text))) throw internal(`Unsafe text for ip: ${JSON.stringify([parent, id])}`);
     await this.commands.run({ argv: ['ip', 'link', 'add', `${parent}.${id}`, 'link', parent, 'type', 'vlan', 'id', id, ...(gvrp ? ['gvrp', 'on'] : [])] });
+  }
+
+  /** Lines for the `bridge` tool, about VLANs of a port. Names and numbers must have been validated. */
+  async changePortVlans(lines: readonly string[]): Promise<void> {
+    const unsafe = lines.find((line) => !/^[\w .:-]+$/.test(line));
+    if (unsafe !== undefined) throw internal(`Unsafe text for bridge: ${JSON.stringify(unsafe)}`);
+    if (lines.length > 0) await this.commands.run({ argv: ['bridge', '-batch', '-'], stdin: lines.map((line) => `${line}\n`).join('') });
+  }
+
+  /** Those of the addresses that somebody on the link answers for within the time: the kernel asks by ARP or neighbour discovery. */
+  async answering(link: string, addresses: readonly string[], timeoutMs: number): Promise<string[]> {
+    if (addresses.length === 0) return [];
+    const [ask, forget] = [new IpBatch(), new IpBatch()];
+    for (const address of addresses) {
+      ask.askNeighbor(address, link);
+      forget.deleteNeighbor(address, link);
+    }
+    const answered = async (): Promise<string[]> => {
+      const { stdout } = await this.commands.run({ argv: ['ip', '-j', 'neighbor', 'show', 'dev', link] });
+      const found = (stdout.trim() === '' ? [] : JSON.parse(stdout)) as { dst: string; lladdr?: string }[];
+      return addresses.filter((address) => found.some(({ dst, lladdr }) => dst === address && lladdr !== undefined));
+    };
+    // What was known before says nothing of now.
+    await this.applyAll(forget);
+    await this.apply(ask);
+    try {
+      for (const end = performance.now() + timeoutMs; ;) {
+        const found = await answered();
+        if (found.length > 0 || performance.now() > end) return found;
+        await sleep(probePauseMs);
+      }
+    } finally {
+      await this.applyAll(forget);
+    }
   }
 
   /** Takes away what may be gone already: every line is tried, none is an error. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nicHostPlan, routedGateway } from './nic-host.rules.js';
+import { ipvlanSettings, nicHostPlan, probedAddresses, routedGateway } from './nic-host.rules.js';
 
 describe('nicHostPlan', () => {
   it('routes by the bridge, or by the link alone', () => {
@@ -27,6 +27,21 @@ describe('nicHostPlan', () => {
     expect(plan.addresses).toEqual(['10.9.0.1/32', 'fe80::1/128']);
     expect(plan.routes.map(({ subnet, via, table }) => [subnet, via, table].join(' '))).toEqual(['10.1.0.9/32  ', 'fd42::9/128  ', 'fd42::9/128  200', 'fd43::/64 fd42::9 ']);
     expect(routedGateway({ 'ipv4.address': '10.1.0.9', 'ipv4.host_address': '10.9.0.1' }, 4)).toBe('10.9.0.1');
+  });
+
+  it('puts addresses of an ipvlan NIC into the table asked for', () => {
+    const config = { 'ipv4.address': '10.1.0.9, 10.1.0.10/24', 'ipv4.host_table': '100', 'ipv6.address': 'fd42::9' };
+
+    expect(nicHostPlan('ipvlan', config, '', 'eth0').routes.map(({ subnet, link, table, outlives }) => [subnet, link, table, outlives].join(' '))).toEqual(['10.1.0.9/32 lo 100 true', '10.1.0.10/32 lo 100 true']);
+    expect(ipvlanSettings(config, 'eth0')).toEqual(['ipv4.conf.eth0.forwarding', 'ipv6.conf.eth0.forwarding', 'ipv6.conf.eth0.proxy_ndp']);
+    expect(ipvlanSettings({ ...config, mode: 'l2' }, 'eth0')).toEqual([]);
+  });
+
+  it('asks who has a routed NIC\'s addresses, unless told not to', () => {
+    const config = { 'ipv4.address': '10.1.0.9, 10.1.0.10', 'ipv6.address': 'fd42::9' };
+
+    expect(probedAddresses(config)).toEqual(['10.1.0.9', '10.1.0.10', 'fd42::9']);
+    expect(probedAddresses({ ...config, 'ipv4.neighbor_probe': 'false' })).toEqual(['fd42::9']);
   });
 
   it('gives a gateway only where there is an address', () => {

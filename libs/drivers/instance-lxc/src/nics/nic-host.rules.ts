@@ -1,4 +1,6 @@
 import type { InstanceRoute } from '#host';
+import { isFalse } from '#kernel';
+import { portVlansOf, type PortVlans } from './port-vlans.js';
 
 type Config = Readonly<Record<string, string>>;
 type Family = 4 | 6;
@@ -12,6 +14,8 @@ export interface NicHostPlan {
   readonly proxied: readonly { readonly address: string; readonly link: string }[];
   /** Below /proc/sys/net. */
   readonly sysctls: readonly (readonly [string, string])[];
+  /** Of the port that a bridged NIC is; missing where nothing is said of them. */
+  readonly vlans?: PortVlans;
 }
 
 const hostAddress: Readonly<Record<Family, string>> = { 4: '169.254.0.1', 6: 'fe80::1' };
@@ -29,10 +33,31 @@ export function routedGateway(config: Config, family: Family): string {
 /** `link` is the host's end, `parent` the bridge, or the link a routed NIC is reached by. */
 export function nicHostPlan(kind: string, config: Config, link: string, parent: string): NicHostPlan {
   if (kind === 'routed') return routedPlan(config, link, parent);
+  if (kind === 'ipvlan') return { routes: ipvlanRoutes(config), addresses: [], proxied: [], sysctls: [] };
   const bridged = kind === 'bridged';
   const subnets = ['ipv4.routes', 'ipv6.routes', ...(bridged ? ['ipv4.routes.external', 'ipv6.routes.external'] : [])].flatMap((option) => addressList(config, option));
   if (!bridged && kind !== 'p2p') return { routes: [], addresses: [], proxied: [], sysctls: [] };
-  return { routes: subnets.map((subnet) => ({ subnet, link: bridged ? parent : link, via: '', table: '', outlives: bridged })), addresses: [], proxied: [], sysctls: [] };
+  const vlans = bridged && parent !== '' ? portVlansOf(config) : null;
+  return {
+    routes: subnets.map((subnet) => ({ subnet, link: bridged ? parent : link, via: '', table: '', outlives: bridged })), addresses: [], proxied: [], sysctls: [],
+    ...(vlans === null ? {} : { vlans }),
+  };
+}
+
+/** LXC makes those of the main table. */
+function ipvlanRoutes(config: Config): NicHostPlan['routes'] {
+  return ([4, 6] as const).flatMap((family) => {
+    const table = config[`ipv${family}.host_table`] ?? '';
+    const subnets = addressList(config, `ipv${family}.address`).map((address) => `${address.split('/')[0]}/${family === 4 ? 32 : 128}`);
+    return table === '' ? [] : subnets.map((subnet) => ({ subnet, link: 'lo', via: '', table, outlives: true }));
+  });
+}
+
+/** Settings of the parent without which an ipvlan NIC in layer 3 reaches nobody, as LXD names them. */
+export function ipvlanSettings(config: Config, parent: string): string[] {
+  if ((config['mode'] || 'l3s') !== 'l3s') return [];
+  const has = (family: Family): boolean => addressList(config, `ipv${family}.address`).length > 0;
+  return [...(has(4) ? [`ipv4.conf.${parent}.forwarding`] : []), ...(has(6) ? [`ipv6.conf.${parent}.forwarding`, `ipv6.conf.${parent}.proxy_ndp`] : [])];
 }
 
 function routedPlan(config: Config, link: string, parent: string): NicHostPlan {
@@ -52,4 +77,9 @@ function routedPlan(config: Config, link: string, parent: string): NicHostPlan {
     }),
     proxied: parent === '' ? [] : families.flatMap((family) => addressList(config, `ipv${family}.address`).map((address) => ({ address, link: parent }))),
   };
+}
+
+/** Addresses of a routed NIC that nobody on the parent's network may have already. */
+export function probedAddresses(config: Config): string[] {
+  return ([4, 6] as const).flatMap((family) => (isFalse(config[`ipv${family}.neighbor_probe`]) ? [] : addressList(config, `ipv${family}.address`)));
 }

@@ -6,11 +6,15 @@ import { deviceStartError, escapeDeviceName } from '../devices/device-handler.js
 import type { LxcPaths } from '../lxc-paths.js';
 import type { NicPlan } from '../nic-devices.rules.js';
 import { wholeAddress, type InfinibandLinks } from './infiniband-links.js';
-import { addressList, nicHostPlan, type NicHostPlan } from './nic-host.rules.js';
+import { addressList, ipvlanSettings, nicHostPlan, probedAddresses, type NicHostPlan } from './nic-host.rules.js';
+import { applyPortVlans, checkFiltering, portVlansOf } from './port-vlans.js';
 import type { LentFunction, VirtualFunctions } from './virtual-functions.js';
+import { vlanLinkOf, VlanLinks } from './vlan-links.js';
 
 type HostNames = Readonly<Record<string, string>>;
 
+/** Who has an address answers at once; who does not keeps a start waiting for this long. */
+const probePatienceMs = 500;
 const lentPattern = /^nic\..*\.json$/;
 
 /** A link of the host that a container has, as it was before; kept in `devices/NAME/nic.DEVICE.json` for whoever brings it back. */
@@ -28,12 +32,15 @@ interface LentLink {
  * were, and interfaces added to and taken from a running container.
  */
 export class NicHost {
+  private readonly vlans: VlanLinks;
   private choosing: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly ip: Ip, private readonly netlink: Netlink, private readonly paths: LxcPaths,
     private readonly functions: VirtualFunctions, private readonly infiniband: InfinibandLinks,
-  ) {}
+  ) {
+    this.vlans = new VlanLinks(ip, { devices: paths.state.devices, stateId: paths.stateId });
+  }
 
   /** @throws in LXD's words, naming the device, when one cannot be started on this host. */
   check(spec: InstanceSpec, nics: readonly NicPlan[]): void {
@@ -48,9 +55,20 @@ export class NicHost {
     }
   }
 
-  /** Chooses a function of a card for each NIC that wants one, and has the card treat it so: the same NICs with its link as their parent. */
-  async choose(spec: InstanceSpec, nics: readonly NicPlan[]): Promise<NicPlan[]> {
+  /**
+   * The same NICs with the links they hang on as their parents: for each that wants one a function of a card, which is told to treat it so, or a VLAN. An address
+   * that a routed NIC is to bring into its parent's network must be nobody's there.
+   */
+  async choose(spec: InstanceSpec, planned: readonly NicPlan[]): Promise<NicPlan[]> {
     const chosen: NicPlan[] = [];
+    const nics: NicPlan[] = [];
+    for (const nic of planned) {
+      try {
+        nics.push(await this.hang(spec, nic));
+      } catch (error) {
+        throw deviceStartError(nic.device, error);
+      }
+    }
     // Those that are asked for by name are no others'.
     const named = nics.filter(({ nictype }) => nictype === 'physical').map(({ parent }) => parent);
     for (const nic of nics) {
@@ -66,7 +84,7 @@ export class NicHost {
   async lend(spec: InstanceSpec, nics: readonly NicPlan[]): Promise<Record<string, string>> {
     const volatile: Record<string, string> = {};
     for (const nic of nics) {
-      if (nic.kind === 'macvlan') volatile[`volatile.${nic.device}.last_state.created`] = 'false';
+      if (nic.kind === 'macvlan' || nic.madeVlan === true) volatile[`volatile.${nic.device}.last_state.created`] = `${nic.madeVlan === true}`;
       if (nic.kind !== 'phys') continue;
       const lent = nic.nictype === 'sriov' ? this.lent(spec.projectName, nic.device) ?? this.lendable(nic.parent) : this.lendable(nic.parent);
       this.remember(spec, nic.device, lent);
@@ -74,6 +92,20 @@ export class NicHost {
       for (const [key, value] of Object.entries(volatileOf(lent, nic))) volatile[`volatile.${nic.device}.${key}`] = value;
     }
     return volatile;
+  }
+
+  private async hang(spec: InstanceSpec, nic: NicPlan): Promise<NicPlan> {
+    if (nic.infiniband) return nic;
+    const config = configOf(spec, nic.device);
+    const { link, ours } = await this.vlans.ensure(spec.projectName, nic.device, nic.nictype, nic.parent, config);
+    if (nic.nictype === 'routed' && link !== '') {
+      const [taken] = await this.ip.answering(link, probedAddresses(config), probePatienceMs);
+      if (taken !== undefined) {
+        await this.vlans.release(spec.projectName, nic.device);
+        throw internal(`IP address "${taken}" in use on parent network "${link}"`);
+      }
+    }
+    return { ...nic, parent: link, madeVlan: ours };
   }
 
   /** The link that a device of an instance has, by its name on the host; null for none. */
@@ -84,9 +116,11 @@ export class NicHost {
   /** Has a link back that could not be handed over. */
   async release(projectName: string, device: string): Promise<void> {
     const lent = this.lent(projectName, device);
-    if (lent === null) return;
-    await this.bringBack(lent);
-    rmSync(this.lentFile(projectName, device), { force: true });
+    if (lent !== null) {
+      await this.bringBack(lent);
+      rmSync(this.lentFile(projectName, device), { force: true });
+    }
+    await this.vlans.release(projectName, device);
   }
 
   /** Routes and addresses of the host; those that `before` had and `after` has no more go. */
@@ -100,6 +134,7 @@ export class NicHost {
       try {
         for (const [path, value] of plan.sysctls) if (existsSync(`/proc/sys/net/${path}`)) writeFileSync(`/proc/sys/net/${path}`, value);
         await this.ip.apply(setUp(plan, hostNames[device] ?? ''));
+        if (plan.vlans !== undefined) await applyPortVlans(this.ip, hostNames[device] ?? '', parentOf(after, device), plan.vlans);
       } catch (error) {
         throw deviceStartError(device, error);
       }
@@ -117,6 +152,7 @@ export class NicHost {
       await this.bringBack(JSON.parse(readFileSync(`${directory}/${file}`, 'utf8')) as LentLink);
       rmSync(`${directory}/${file}`, { force: true });
     }
+    await this.vlans.release(projectName);
   }
 
   /** The interface appears inside with its name and MAC address, down, as LXD leaves it; a link of the host stays up. */
@@ -141,6 +177,11 @@ export class NicHost {
 
   /** Absent is success: the container may have deleted it. */
   async remove(spec: InstanceSpec, pid: number, nic: NicPlan): Promise<void> {
+    await this.unplug(spec, pid, nic);
+    await this.vlans.release(spec.projectName, nic.device);
+  }
+
+  private async unplug(spec: InstanceSpec, pid: number, nic: NicPlan): Promise<void> {
     if (nic.kind === 'veth') return this.netlink.deleteLink(nic.hostName);
     const lent = this.lent(spec.projectName, nic.device);
     const inside = this.netlink.describe(pid).links.find(({ index, mac }) => (lent === null ? mac === nic.mac : index === lent.index));
@@ -235,8 +276,8 @@ function configOf(spec: InstanceSpec, device: string): Readonly<Record<string, s
   return spec.devices.find(({ name }) => name === device)?.config ?? {};
 }
 
-function volatileOf({ name, hwaddr, mtu, vf }: LentLink, { infiniband }: NicPlan): Record<string, string> {
-  const link = { host_name: name, 'last_state.hwaddr': hwaddr, 'last_state.mtu': `${mtu}`, ...(infiniband ? {} : { 'last_state.created': 'false' }) };
+function volatileOf({ name, hwaddr, mtu, vf }: LentLink, { infiniband, madeVlan }: NicPlan): Record<string, string> {
+  const link = { host_name: name, 'last_state.hwaddr': hwaddr, 'last_state.mtu': `${mtu}`, ...(infiniband ? {} : { 'last_state.created': `${madeVlan === true}` }) };
   if (vf === undefined) return link;
   return {
     ...link, 'last_state.vf.parent': vf.parent, 'last_state.vf.id': `${vf.id}`, 'last_state.vf.hwaddr': vf.hwaddr, 'last_state.vf.vlan': `${vf.vlan}`,
@@ -259,22 +300,24 @@ function checkParent({ nictype, parent, infiniband }: NicPlan, config: Readonly<
   if (!exists) throw internal(nictype === 'macvlan' || nictype === 'physical' || infiniband ? `Parent device '${parent}' doesn't exist` : `Parent device "${parent}" doesn't exist`);
   // The VLAN of a function is its card's business.
   if (nictype === 'sriov') return;
-  if ((config['vlan'] ?? '') !== '' || (config['vlan.tagged'] ?? '') !== '') checkVlan(nictype, parent, config['vlan'] ?? '');
-  if (nictype === 'routed') checkRouting(parent, config);
+  if (nictype === 'bridged' && portVlansOf(config) !== null) checkFiltering(parent);
+  const link = vlanLinkOf(nictype, parent, config);
+  // What is made for it is set as it has to be.
+  if (!existsSync(`/sys/class/net/${link}`)) return;
+  if (nictype === 'routed') checkRouting(link, config);
+  const unset = nictype === 'ipvlan' ? ipvlanSettings(config, link).find((key) => !isSet(key, link)) : undefined;
+  if (unset !== undefined) throw internal(`IPVLAN in L3S mode requires sysctl net.${unset}=1`);
 }
 
-function checkVlan(nictype: string, parent: string, vlan: string): void {
-  const filtering = `/sys/class/net/${parent}/bridge/vlan_filtering`;
-  if (nictype === 'bridged' && !existsSync(filtering)) throw internal(`Failed getting bridge VLAN status for "${parent}": open ${filtering}: no such file or directory`);
-  if (nictype === 'bridged') throw internal(`VLANs of bridge "${parent}" are not supported on this host`);
-  throw internal(`Failed to create VLAN interface "${parent}.${vlan}" on "${parent}": VLAN interfaces are not supported on this host`);
+/** `ipv4.conf.LINK.forwarding`, of a link whose name may hold dots, or of `all`. */
+function isSet(key: string, link: string): boolean {
+  const [family, setting] = [key.slice(0, 4), key.slice(key.lastIndexOf('.') + 1)];
+  return readFileSync(`/proc/sys/net/${family}/conf/${key.includes('.all.') ? 'all' : link}/${setting}`, 'latin1').trim() === '1';
 }
 
 function checkRouting(parent: string, config: Readonly<Record<string, string>>): void {
   const need = (key: string): void => {
-    if (readFileSync(`/proc/sys/net/${key.replaceAll('.', '/').replace(/\/conf\/.*\/([^/]+)$/, `/conf/${key.includes('.all.') ? 'all' : parent}/$1`)}`, 'latin1').trim() !== '1') {
-      throw internal(`Routed mode requires sysctl net.${key}=1`);
-    }
+    if (!isSet(key, parent)) throw internal(`Routed mode requires sysctl net.${key}=1`);
   };
   if (addressList(config, 'ipv4.address').length > 0) need(`ipv4.conf.${parent}.forwarding`);
   if (addressList(config, 'ipv6.address').length === 0) return;
@@ -283,11 +326,14 @@ function checkRouting(parent: string, config: Readonly<Record<string, string>>):
 }
 
 function plansOf(spec: InstanceSpec, hostNames: HostNames): { device: string; plan: NicHostPlan }[] {
-  return spec.devices.filter(({ name, config }) => config['type'] === 'nic' && hostNames[name] !== undefined).map(({ name, config }: DeviceSpec) => {
-    const network = spec.nics.find(({ device }) => device === name);
-    const parent = network?.parent || config['parent'] || '';
-    return { device: name, plan: nicHostPlan(config['nictype'] || 'bridged', config, hostNames[name]!, parent) };
+  return spec.devices.filter(({ name, config }) => config['type'] === 'nic' && (hostNames[name] !== undefined || config['nictype'] === 'ipvlan')).map(({ name, config }: DeviceSpec) => {
+    const nictype = config['nictype'] || 'bridged';
+    return { device: name, plan: nicHostPlan(nictype, config, hostNames[name] ?? '', vlanLinkOf(nictype, parentOf(spec, name), config)) };
   });
+}
+
+function parentOf(spec: InstanceSpec, device: string): string {
+  return spec.nics.find((network) => network.device === device)?.parent || configOf(spec, device)['parent'] || '';
 }
 
 function setUp(plan: NicHostPlan, link: string): IpBatch {
