@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../support/cluster.js';
 import { unmet } from '../support/needs.js';
@@ -62,6 +64,21 @@ describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members',
     expect(must(second, 'lxc file pull there/made -; lxc config template list there -f csv')).toBe('made for theref.tpl\n');
     must(second, 'lxc delete -f there');
   }, 120_000);
+
+  it('find out by the log whose copy of the database was changed behind its back', () => {
+    const [first, second] = [cluster.member(1), cluster.member(2)];
+    for (const [victim, other] of [[first, second], [second, first]] as const) {
+      must(first, 'lxc profile create judged && lxc profile set judged user.a b');
+      const file = new DatabaseSync(join(victim.dir, 'database/global/db.bin'), { timeout: 5000 });
+      file.exec("UPDATE profiles SET description = 'tampered' WHERE name = 'judged'");
+      file.close();
+
+      expect(other.daemon(['cluster', 'compare-databases']).stdout).toContain(`${victim.name}: another content in profiles, replaced\n`);
+      expect(must(victim, 'lxc profile show judged')).not.toContain('tampered');
+      expect(first.daemon(['cluster', 'compare-databases'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/the same on m1, m2/) as string });
+      must(second, 'lxc profile delete judged');
+    }
+  });
 
   it('leave nothing of all that', () => {
     for (const member of cluster.members) {

@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { AppError, type RequestContext } from '#kernel';
 import { sumContents, type ContentSums } from './content-sums.js';
 import type { EntryApplier } from './entry-applier.js';
+import { LogWitness } from './log-witness.js';
 import type { LogEntry, LogHead } from '#platform/raft';
 import type { SqliteConnection } from './sqlite-connection.js';
 import { makeSnapshot } from './snapshot.js';
@@ -120,6 +121,22 @@ export class Database {
   /** What the tables hold and up to which entry, read off the event loop. */
   sum(): Promise<ContentSums> {
     return sumContents(this.file);
+  }
+
+  /**
+   * Tables in which this file holds something else than what the entries that are still in the log have written. Rows they do not touch are not looked at.
+   */
+  async contradictions(): Promise<string[]> {
+    const witness = new LogWitness();
+    for (let next = 1; ;) {
+      const entries = await this.entries(next);
+      for (const entry of entries) witness.hear(entry);
+      next = (entries.at(-1)?.index ?? next - 1) + 1;
+      if (entries.length > 0) continue;
+      await this.follow(next - 1);
+      // Nothing comes between this look and the reading of the rows.
+      if (this.head.index <= next - 1) return witness.contradictions(this.read, this.parts.writer.layout);
+    }
   }
 
   private look(): Promise<AppError | null> {

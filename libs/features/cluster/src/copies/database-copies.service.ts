@@ -6,7 +6,7 @@ import { ClusterLog, Database, type ContentSums } from '#platform/database';
 import { Peers } from '#ports';
 import { WarningsWriter } from '#features/warnings';
 import { ClusterMembers } from '../cluster-members.service.js';
-import { compareCopies, type CopyVerdict, type MemberSums } from './copy-comparison.rules.js';
+import { compareCopies, judgedByLog, type CopyVerdict, type MemberSums } from './copy-comparison.rules.js';
 
 const sumRequest = z.object({ index: z.int() });
 const replaceRequest = z.object({ from: z.int(), reason: z.string() });
@@ -28,7 +28,7 @@ export interface CopiesReport {
 
 /**
  * Looks whether all members hold the same rows. Entries that do not fit are noticed when they come; what a disk or another program changed behind the
- * daemon's back is not, until somebody writes that very row. A copy that differs from what most hold is replaced by one of theirs.
+ * daemon's back is not, until somebody writes that very row. A copy that differs from what most hold is replaced by one of theirs; where none is held by most, as of two members, one that contradicts the log.
  */
 @Injectable()
 export class DatabaseCopies implements OnModuleInit {
@@ -44,6 +44,7 @@ export class DatabaseCopies implements OnModuleInit {
 
   onModuleInit(): void {
     this.peers.handle('database.sum', (request: object) => this.sumHere(sumRequest.parse(request)));
+    this.peers.handle('database.contradictions', async () => ({ tables: await this.database.contradictions() }));
     this.peers.handle('database.replace', async (request: object) => {
       const { from, reason } = replaceRequest.parse(request);
       await this.log.refetch(reason, () => this.peers.openStream(from, 'database.snapshot', {}));
@@ -58,7 +59,7 @@ export class DatabaseCopies implements OnModuleInit {
       const asked = this.members.list().filter(({ id }) => this.members.isOnline(id));
       const answers = await Promise.all(asked.map(({ id }) => this.ask(id, { index })));
       const verdict = compareCopies(answers);
-      if (verdict !== null) return this.act(verdict, answers);
+      if (verdict !== null) return this.act(verdict.undecided ? judgedByLog(verdict, answers, await this.contradicting(answers)) : verdict, answers);
       await sleep(100 + Math.random() * 200 * attempt, undefined, { signal: ctx.signal });
     }
     return null;
@@ -79,7 +80,7 @@ export class DatabaseCopies implements OnModuleInit {
     const from = agreeing[0]!;
     const difference = `The database of "${this.nameOf(memberId)}" differs from that of "${this.nameOf(from)}" in ${tables.join(', ')}`;
     this.logger.error('Copies of the database differ', { member: this.nameOf(memberId), tables: tables.join() });
-    let outcome = 'neither was replaced, since no content is held by most members';
+    let outcome = 'neither was replaced, since no content is held by most members, and the log does not say which is right';
     let replaced = false;
     if (!undecided) {
       try {
@@ -92,6 +93,16 @@ export class DatabaseCopies implements OnModuleInit {
     }
     await this.warnings.raise(internalContext(), { type: 'Database copies differ', entity: { type: 'node', id: memberId }, message: `${difference}: ${outcome}` });
     return replaced;
+  }
+
+  /** Members whose rows are not as the log has written them. */
+  private async contradicting(answers: readonly MemberSums[]): Promise<Set<number>> {
+    const asked = answers.filter(({ sums }) => sums !== null).map(({ memberId }) => memberId);
+    const found = await Promise.all(asked.map(async (id) => {
+      const { tables } = id === this.local.id ? { tables: await this.database.contradictions() } : await this.peers.call<{ tables: string[] }>(id, 'database.contradictions', {}, { timeoutMs: sumMs });
+      return tables.length > 0;
+    }));
+    return new Set(asked.filter((_, at) => found[at]));
   }
 
   private async ask(memberId: number, request: SumRequest): Promise<MemberSums> {
