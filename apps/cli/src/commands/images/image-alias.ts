@@ -35,6 +35,8 @@ export const list: Run = async (invocation) => {
 };
 
 async function ofStream(invocation: Parameters<Run>[0], remote: string): Promise<Alias[]> {
-  const { streamImages } = await import('./streams.js');
-  return (await streamImages(invocation, remote)).flatMap((image) => (image.aliases ?? []).map(({ name }) => ({ name, description: '', type: image.type, target: image.fingerprint })));
+  const { bareAliases, streamImages } = await import('./streams.js');
+  const images = await streamImages(invocation, remote);
+  const named = [...images.flatMap((image) => (image.aliases ?? []).map(({ name }) => [name, image] as const)), ...bareAliases(images)];
+  return named.map(([name, image]) => ({ name, description: '', type: image.type, target: image.fingerprint }));
 }

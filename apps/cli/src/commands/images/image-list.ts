@@ -32,7 +32,7 @@ export const list: Run = async (invocation) => {
   const filters = [name, ...args.slice(1)].filter((filter) => filter !== '');
   const letters = parse(flags.text('columns'));
   const images = invocation.config.remote(remote).protocol === 'simplestreams'
-    ? (await (await import('./streams.js')).streamImages(invocation, remote)).map(({ paths: _paths, ...image }) => image)
+    ? (await (await import('./streams.js')).streamImages(invocation, remote)).map(({ paths: _paths, hashes: _hashes, ...image }) => image)
     : await (await imageServer(invocation, remote)).get<ImageView[]>(url(['images'], { recursion: 1 }));
   const shown = images.filter((one) => filters.every((filter) => fits(one, filter)));
   invocation.printList(letters.map((letter) => columns[letter]![0]), sortRows(shown.map((one) => letters.map((letter) => columns[letter]![1](one)))), shown);

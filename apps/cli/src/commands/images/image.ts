@@ -1,7 +1,7 @@
 import { invalid, notFound } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import { isUnset, utcMinute } from '../../output/times.js';
-import { url, type Server } from '../../server.js';
+import { url } from '../../server.js';
 import { editYaml } from '../../terminal/edit.js';
 import { imageServer, resolveImage, type ImageView } from './image-source.js';
 
@@ -15,7 +15,7 @@ export function writableImage(value: object | null): Raw {
   };
 }
 
-interface Found { readonly server: Server; readonly image: ImageView; readonly etag: string; readonly path: string }
+interface Found { readonly image: ImageView; readonly etag: string; readonly path: string }
 
 async function find(invocation: Invocation, text: string): Promise<Found> {
   const { remote, name } = invocation.parse(text);
@@ -24,14 +24,14 @@ async function find(invocation: Invocation, text: string): Promise<Found> {
   const server = await imageServer(invocation, remote);
   const path = url(['images', await resolveImage(server, name)]);
   const { value, etag } = await server.fetch<ImageView>(path);
-  return { server, image: value, etag, path };
+  return { image: value, etag, path };
 }
 
 async function findInStream(invocation: Invocation, remote: string, name: string): Promise<Found> {
   const { streamImages, chooseStreamImage } = await import('./streams.js');
   const image = chooseStreamImage(await streamImages(invocation, remote), name, invocation.flags.bool('vm') ? 'virtual-machine' : 'container');
-  if (image === undefined) throw notFound('The requested image couldn\'t be found');
-  return { server: undefined as unknown as Server, image, etag: '', path: '' };
+  if (image === undefined) throw notFound("Failed getting image: The requested image couldn't be found");
+  return { image, etag: '', path: '' };
 }
 
 export const remove: Run = async (invocation) => {
@@ -72,7 +72,8 @@ export const getProperty: Run = async (invocation) => {
 };
 
 async function changeProperties(invocation: Invocation, change: (properties: Record<string, string>) => void): Promise<void> {
-  const { server, image, etag, path } = await find(invocation, invocation.arg(0));
+  const { server } = await invocation.place(invocation.arg(0));
+  const { image, etag, path } = await find(invocation, invocation.arg(0));
   const properties = { ...image.properties };
   change(properties);
   await invocation.run(server, 'PUT', path, { ...writableImage(image), properties }, '', { 'if-match': etag });

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { HttpTransport } from '#client/http';
 import type { Operation } from '#api-types';
-import { internal, invalid, notFound } from '#kernel';
+import { HttpTransport } from '#client/http';
+import { internal, invalid, notFound, unavailable, wrap } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import { url, type Server } from '../../server.js';
 import { runInForeground } from '../../terminal/processes.js';
@@ -102,6 +104,21 @@ export const exportImage: Run = async (invocation) => {
 /** A server does not choose where a file goes. */
 function safeName(name: string): string { return name.replace(/^.*\//, '').replace(/^\.+/, '') || 'image'; }
 
+/** The same bytes; fails at their end when they are not those that were promised. */
+function verified(content: Readable, hash: string | undefined, url: string): Readable {
+  if (hash === undefined) return content;
+  const sum = createHash('sha256');
+  const check = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      sum.update(chunk);
+      done(null, chunk);
+    },
+    flush(done) { done(sum.digest('hex') === hash ? null : unavailable(`The hash of "${url}" is not the one its server has announced`)); },
+  });
+  content.once('error', (error) => check.destroy(error));
+  return content.pipe(check);
+}
+
 async function exportFromStream(invocation: Invocation, remote: string, name: string, target: string): Promise<void> {
   const { streamImages, chooseStreamImage } = await import('./streams.js');
   const image = chooseStreamImage(await streamImages(invocation, remote), name, invocation.flags.bool('vm') ? 'virtual-machine' : 'container');
@@ -109,11 +126,12 @@ async function exportFromStream(invocation: Invocation, remote: string, name: st
   const base = invocation.config.remote(remote).addr.replace(/\/+$/, '');
   const transport = new HttpTransport({ certificate: invocation.config.serverCertificate(remote) });
   try {
-    for (const path of image.paths.filter((one) => one !== '')) {
+    for (const [index, path] of image.paths.entries()) {
+      if (path === '') continue;
       const answer = await transport.request({ method: 'GET', url: `${base}/${path}`, idleTimeoutMs: 30_000 });
       if (answer.statusCode !== 200) throw internal(`Failed to fetch ${base}/${path}: ${answer.statusCode} ${answer.statusMessage}`);
       const isDirectory = existsSync(target) && statSync(target).isDirectory();
-      await receiveFile(invocation, 'Exporting the image', Number(answer.headers['content-length'] ?? 0), answer, isDirectory ? `${target}/${safeName(path)}` : path === image.paths[0] ? target : `${target}.root`);
+      await receiveFile(invocation, 'Exporting the image', Number(answer.headers['content-length'] ?? 0), verified(answer, image.hashes[index], `${base}/${path}`), isDirectory ? `${target}/${safeName(path)}` : path === image.paths[0] ? target : `${target}.root`);
     }
   } finally {
     transport.close();
@@ -127,8 +145,8 @@ export const copy: Run = async (invocation) => {
   const destination = invocation.parse(invocation.arg(1));
   if (destination.name !== '') throw invalid("Can't provide a name for the target image");
   const targetProject = flags.text('target-project');
-  if (source.remote === destination.remote && targetProject === '') throw invalid("The source and target servers must be different");
   const server = await invocation.server(destination.remote);
+  if (source.remote === destination.remote && targetProject === '') throw invalid("The source and target servers must be different");
   const body = { auto_update: flags.bool('auto-update'), public: flags.bool('public'), properties: null, expires_at: '0001-01-01T00:00:00Z', profiles: null, filename: '', compression_algorithm: '' };
   const path = url(['images'], { project: targetProject });
   const known = invocation.config.remote(source.remote);
@@ -136,7 +154,8 @@ export const copy: Run = async (invocation) => {
   let aliases: readonly string[] = [];
   let fingerprint = source.name;
   if (known.protocol === 'simplestreams') {
-    operation = await invocation.run(server, 'POST', path, { ...body, aliases: null, source: { type: 'image', mode: 'pull', server: known.addr, protocol: 'simplestreams', alias: source.name, image_type: flags.bool('vm') ? 'virtual-machine' : 'container' } }, 'Copying the image');
+    const wanted = { type: 'image', mode: 'pull', server: known.addr, protocol: 'simplestreams', alias: source.name, image_type: flags.bool('vm') ? 'virtual-machine' : 'container' };
+    operation = await invocation.run(server, 'POST', path, { ...body, aliases: null, source: wanted }, 'Copying the image').catch((error: unknown) => { throw wrap(error, 'Failed remote image download'); });
     fingerprint = String((operation.metadata as { fingerprint?: string } | null)?.fingerprint ?? '');
   } else {
     const from = await imageServer(invocation, source.remote);

@@ -4,11 +4,9 @@ import { version } from '../../version-number.js';
 export const showVersion: Run = async (invocation) => {
   const { remote, name } = invocation.parse(invocation.arg(0));
   let server = 'unreachable';
-  const { public: isPublic, protocol } = invocation.config.remote(remote);
   try {
-    if (isPublic && protocol === 'simplestreams') server = 'simplestreams';
     // A word without a colon names no server.
-    else if (name === '') server = (await invocation.server(remote)).info.environment?.server_version ?? 'unknown';
+    if (name === '') server = (await invocation.server(remote)).info.environment?.server_version ?? 'unknown';
   } catch {
     // As it says: cannot be reached.
   }

@@ -55,7 +55,7 @@ export class SimplestreamsTree {
     };
     this.files.set('streams/v1/products.json', Buffer.from(JSON.stringify({ format: 'products:1.0', products: this.products })));
     this.files.set('streams/v1/index.json', Buffer.from(JSON.stringify({
-      format: 'index:1.0', index: { images: { datatype: 'image-downloads', path: 'streams/v1/products.json', format: 'products:1.0' } },
+      format: 'index:1.0', index: { images: { datatype: 'image-downloads', path: 'streams/v1/products.json', format: 'products:1.0', products: Object.keys(this.products) } },
     })));
     return fingerprint;
   }
