@@ -259,6 +259,8 @@ lines('commands on devices', `
   lxc config device get c1 nope path
   lxc config device set c1 nope path=/x
   lxc config device set c1 d1 nothing=1
+  lxc config device set c1 d1 nothing=
+  lxc config device set c1 eth0 security.ipv4_filtering=
   lxc config device set c1 d1 path /data
   lxc config device show c1
   lxc config device unset c1 d1 required

@@ -146,6 +146,7 @@ const before: Readonly<Record<string, (config: Config, scope: DeviceScope) => vo
     refuseManagedOptions(config, ['nictype', 'parent', 'mtu', 'maas.subnet.ipv4', 'maas.subnet.ipv6']);
     const network = scope.network((config['network'] ?? '') === '' ? (config['parent'] ?? '') : config['network']!);
     if (network?.type === 'bridge') checkStaticAddresses(config, network);
+    if (network === undefined) checkUnmanagedAddresses(config);
     for (const family of [4, 6]) {
       if (config[`ipv${family}.address`] === 'none' && !isTrue(config[`security.ipv${family}_filtering`])) {
         throw invalid(`Cannot have ipv${family}.address as none unless using security.ipv${family}_filtering`);
@@ -164,6 +165,16 @@ function refuseManagedOptions(config: Config, options: string[]): void {
   if ((config['network'] ?? '') === '') return;
   const taken = options.find((option) => (config[option] ?? '') !== '');
   if (taken !== undefined) throw invalid(`Cannot use "${taken}" property in conjunction with "network" property`);
+}
+
+/** Nobody hands addresses out on a bridge that is not ours: one is of use to filters alone, and filters to nobody without one. */
+function checkUnmanagedAddresses(config: Config): void {
+  const filtered = (family: number): boolean => isTrue(config[`security.ipv${family}_filtering`]);
+  const given = (family: number): boolean => (config[`ipv${family}.address`] ?? '') !== '';
+  for (const family of [4, 6]) {
+    if (given(family) && !filtered(family)) throw invalid(`Cannot use manually specified ipv${family}.address when using unmanaged parent bridge`);
+    if (filtered(family) && !given(family)) throw invalid(`IPv${family} filtering requires a manually specified ipv${family}.address when using an unmanaged parent bridge`);
+  }
 }
 
 function checkStaticAddresses(config: Config, network: DeviceNetwork): void {
@@ -186,9 +197,20 @@ function checkStaticAddresses(config: Config, network: DeviceNetwork): void {
 
 /** Rules among the options of one device, and among devices. */
 const after: Readonly<Record<string, Rule>> = {
-  'nic-bridged': (config) => {
-    if (config['vlan'] === '0') throw invalid('VLAN ID 0 is not allowed for native Linux bridges');
-    if ((config['vlan.tagged'] ?? '') !== '') isVlanList(config['vlan.tagged']!);
+  'nic-bridged': (config, scope) => {
+    const [untagged, tagged] = [config['vlan'] ?? '', config['vlan.tagged'] ?? ''];
+    const managed = scope.network(config['network'] || (config['parent'] ?? '')) !== undefined;
+    if (untagged === '0' && managed) throw invalid('VLAN ID 0 is not allowed for native Linux bridges');
+    if (tagged === '') return;
+    // LXD looks twice at what a bridge of its own is to carry, and the first time names no option.
+    if (managed) {
+      isVlanList(tagged);
+      if (tagged.split(',').some((item) => /^0+(-|$)/.test(item.trim()))) throw invalid('VLAN tagged ID 0 is not allowed for native Linux bridges');
+    }
+    within('vlan.tagged', () => {
+      if (tagged.split(',').some((item) => item.trim() === untagged)) throw invalid(`Tagged VLAN ID "${untagged}" cannot be the same as untagged VLAN ID`);
+      isVlanList(tagged);
+    });
   },
   'nic-ipvlan': (config) => checkIpvlan(config),
   'nic-routed': (config) => {
@@ -222,17 +244,20 @@ const after: Readonly<Record<string, Rule>> = {
   proxy: (config, scope) => checkProxy(config, scope),
 };
 
+function within(option: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw wrap(error, `Invalid value for device option "${option}"`);
+  }
+}
+
 function checkIpvlan(config: Config): void {
   const inL2 = config['mode'] === 'l2';
   for (const family of [4, 6] as const) {
     const check = (option: string, rule: (value: string) => void): void => {
       const value = config[option] ?? '';
-      if (value === '') return;
-      try {
-        rule(value);
-      } catch (error) {
-        throw wrap(error, `Invalid value for device option "${option}"`);
-      }
+      if (value !== '') within(option, () => rule(value));
     };
     const address = isIpAddress(family);
     // In layer 2 mode an address may carry its prefix and the gateway is an address; in layer 3 the host answers for everything.

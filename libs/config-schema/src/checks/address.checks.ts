@@ -79,7 +79,8 @@ export const isIpAddress = (family: Family) => (value: string): void => {
 export const isNetwork = (family: Family) => (value: string): void => {
   const subnet = parseCidr(value);
   if (subnet === null) throw invalid(`invalid CIDR address: ${value}`);
-  if (subnet.family !== family || subnet.address !== subnet.network) throw invalid(`Not an IPv${family} network address "${value}"`);
+  if (subnet.family !== family) throw invalid(`Not an IPv${family} network "${value}"`);
+  if (subnet.address !== subnet.network) throw invalid(`Not an IPv${family} network address "${value}"`);
 };
 
 /** Comma-separated, spaces allowed; the complaint names the item. */
@@ -116,8 +117,8 @@ export function isInterfaceName(value: string): void {
 }
 
 export function isVlan(value: string): void {
-  if (!/^\d+$/.test(value)) throw invalid(`Invalid VLAN ID "${value}"`);
-  if (Number(value) > 4094) throw invalid(`Out of VLAN ID range (0-4094) "${value}"`);
+  if (!/^[+-]?\d+$/.test(value)) throw invalid(`Invalid VLAN ID "${value}"`);
+  if (Number(value) < 0 || Number(value) > 4094) throw invalid(`Out of VLAN ID range (0-4094) "${value}"`);
 }
 
 export function isVlanOrNone(value: string): void {
@@ -126,11 +127,12 @@ export function isVlanOrNone(value: string): void {
 
 /** VLAN ids and ranges: `1,5-9`. */
 export function isVlanList(value: string): void {
-  for (const part of value.split(',')) {
-    const text = part.trim();
-    const match = /^(\d+)(?:-(\d+))?$/.exec(text);
-    const [start, end] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
-    if (match === null || start > 4094 || end > 4094) throw invalid(`Invalid VLAN range input: ${text}`);
-    if (start > end) throw invalid(`Invalid VLAN range boundary. start:${start} is higher than end:${end}`);
+  const isId = (id: string): boolean => /^\d+$/.test(id) && Number(id) <= 4094;
+  for (const text of value.split(',').map((item) => item.trim())) {
+    const ends = text.split('-');
+    const [start = '', end = start] = ends;
+    if (ends.length > 2 || (ends.length === 1 && !isId(start))) throw invalid(`Invalid VLAN range input: ${text}`);
+    if (!isId(start) || !isId(end)) throw invalid(`Invalid VLAN range boundary. start:${start}, end:${end}`);
+    if (Number(start) > Number(end)) throw invalid(`Invalid VLAN range boundary. start:${start} is higher than end:${end}`);
   }
 }

@@ -71,7 +71,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, KeySpec>>>> = {
     'security.ipv4_filtering': text('Stop it from using addresses of others'),
     'security.ipv6_filtering': text('Stop it from using addresses of others'),
     'security.mac_filtering': text('Stop it from using MAC addresses of others'),
-    'security.port_isolation': text('Keep it from other isolated ports'),
+    'security.port_isolation': flag('Keep it from other isolated ports'),
     vlan: text('VLAN of untagged traffic', isVlanOrNone),
     'vlan.tagged': text('VLANs of tagged traffic'),
   },

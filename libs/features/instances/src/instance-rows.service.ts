@@ -102,7 +102,8 @@ export class InstanceRows {
     const network = this.neighbors.networkLookup(tx.sql, row.project);
     const checked: CheckedInstance = { ...draft, expandedConfig: after.expandedConfig, expandedDevices: after.expandedDevices };
     if (byUser) this.neighbors.limits.checkVolatile(tx.sql, row.project, row, draft.config, current);
-    checkOwn(checked, network, updatePrefixes);
+    // As it was sent: an option that is not known is none without a value either.
+    checkOwn({ ...checked, devices: wanted.devices }, network, updatePrefixes);
     if (byUser && dropsIdmapKeys(current, draft.config)) throw internal("Volatile idmap keys can't be deleted by the user");
     checkExpanded(checked, network, expandedPrefixes);
     this.checkRootStays(before, after);
