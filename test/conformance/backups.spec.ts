@@ -211,6 +211,31 @@ describe('an archive of a volume of one daemon', () => {
   });
 });
 
+describe('an archive of a volume that an instance has used', () => {
+  it.each(['', '--optimized-storage'])('%s shows its owners to an instance of the other', (flags) => {
+    const shown = "stat -c '%n %u %g' /data /data/*";
+    for (const [from, to] of [[pair.roost, pair.lxd], [pair.lxd, pair.roost]] as const) {
+      const file = join(from.root, 'archive');
+      const use = (target: Target, command: string): string => must(target, `lxc storage volume attach bt used b1 data /data; lxc start b1 2>/dev/null; lxc exec b1 -- sh -c "${command}"`);
+      const leave = (target: Target): string => must(target, 'lxc stop -f b1; lxc storage volume detach bt used b1; lxc storage volume delete bt used');
+      must(from, 'lxc storage volume create bt used; lxc storage volume snapshot bt used before');
+      use(from, 'touch /data/root /data/other; chown 5:6 /data/other');
+      must(from, `lxc storage volume snapshot bt used after; lxc storage volume export -q bt used ${file} ${flags} >/dev/null`);
+      leave(from);
+
+      must(to, `lxc storage volume import bt ${file} used >/dev/null`);
+      const expected = '/data 0 0\n/data/other 5 6\n/data/root 0 0\n';
+      expect(use(to, shown)).toBe(expected);
+      // LXD has forgotten how ids lie in the snapshot.
+      if (to.kind === 'roost') {
+        must(to, 'lxc stop -f b1; lxc storage volume restore bt used after; lxc start b1 2>/dev/null');
+        expect(must(to, `lxc exec b1 -- sh -c "${shown}"`)).toBe(expected);
+      }
+      leave(to);
+    }
+  });
+});
+
 describe('an archive of one daemon', () => {
   const archives = [['c1', ''], ['b1', ''], ['b1', '--optimized-storage'], ['b1', '--instance-only --optimized-storage --compression none']] as const;
 

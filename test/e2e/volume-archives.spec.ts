@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
-import type { PoolSpec, TransferStarted, VolumeSpec } from '#ports';
+import type { PoolSpec, TransferStarted, VolumeSnapshots, VolumeSpec } from '#ports';
 import { BtrfsSubvolumes, CommandRunner, parseMountTable, tarEnd, tarHeader, tarPadding } from '#host';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
@@ -49,6 +49,7 @@ let root: string;
 let outside: string;
 let state: StateDirectory;
 let storage: RoutingStorageDriver;
+let storageDrivers: ReadonlyMap<string, DirStorageDriver | BtrfsStorageDriver>;
 let transfers: VolumeTransferSessions;
 let archives: LocalVolumeArchives;
 const pools = new Map<string, PoolSpec>();
@@ -61,7 +62,7 @@ beforeAll(async () => {
   for (const directory of [state.backups, state.images, state.uploads]) mkdirSync(directory, { mode: 0o700 });
   const command = new CommandRunner();
   const options = { state, command, logger: new SilentLogger() };
-  const drivers = new Map<string, DirStorageDriver | BtrfsStorageDriver>([['dir', new DirStorageDriver(options)], ['btrfs', new BtrfsStorageDriver(options)]]);
+  const drivers = storageDrivers = new Map<string, DirStorageDriver | BtrfsStorageDriver>([['dir', new DirStorageDriver(options)], ['btrfs', new BtrfsStorageDriver(options)]]);
   const streams = new Map([...drivers].map(([name, driver]) => [name, driver.streams]));
   storage = new RoutingStorageDriver(drivers);
   transfers = new VolumeTransferSessions({ directory: join(root, 'transfer'), drivers: streams, logger: new SilentLogger() });
@@ -75,6 +76,7 @@ afterAll(async () => {
   for (const path of [root, outside]) rmSync(path, { recursive: true, force: true });
 });
 
+const snapshots = (driver: string): VolumeSnapshots => storageDrivers.get(driver)!.snapshots;
 const volume = (driver: string, name = 'c1'): VolumeSpec => ({ pool: pools.get(driver)!, kind: 'container', name });
 const place = ({ pool, name }: VolumeSpec, below = ''): string => join(state.pool(pool.name), 'containers', name, below);
 const left = (driver: string): string[] => readdirSync(join(state.pool(driver), 'containers'));
@@ -217,6 +219,28 @@ for (const driver of ['dir', 'btrfs'] as const) {
     ] as const)('is refused with %s', async (_what, members) => {
       await expect(unpack(true, members)).rejects.toMatchObject({ kind: 'invalid' });
       expect(existsSync(at())).toBe(false);
+    });
+
+    it('has the container\'s own ids in its files, whatever they were shifted to', async () => {
+      const shifted = (snapshot: string, base: number) => ({ snapshot, idmap: [{ isUid: true, isGid: true, hostId: base, nsId: 0, range: 65536 }] });
+      await storage.createVolume({ volume: custom(false), imageFingerprint: '', sizeBytes: 0 });
+      writeFileSync(at('file'), 'x');
+      linkSync(at('file'), at('again'));
+      sh('chown', '100007:100008', at('file'));
+      await snapshots(driver).createSnapshot(custom(false), 's0');
+      sh('chown', '200007:200008', at('file'));
+      sh('chown', '200000:200000', at());
+      for (const optimized of driver === 'btrfs' ? [false, true] : [false]) {
+        const file = await save(archives.packBackup({ volume: custom(false), snapshots: ['s0'], optimized, index: 'name: v1\n', compression: 'none', ...endpoint }), `packed-${optimized}`);
+        await storage.renameVolume(custom(false), 'default_v2');
+        await archives.unpackBackup({ path: file, volume: custom(false), snapshots: ['s0'], optimized, sizeBytes: 0, shifted: [shifted('s0', 100_000), shifted('', 200_000)] }, never);
+
+        const owners = (path: string): number[] => [statSync(path).uid, statSync(path).gid];
+        const snapshot = join(state.pool(driver), 'custom-snapshots/default_v1/s0/file');
+        expect([owners(at()), owners(at('file')), owners(at('again')), owners(snapshot)]).toEqual([[0, 0], [7, 8], [7, 8], [7, 8]]);
+        await storage.destroyVolume(custom(false));
+        await storage.renameVolume({ ...custom(false), name: 'default_v2' }, 'default_v1');
+      }
     });
 
     it('is refused without a snapshot it names', async () => {

@@ -35,6 +35,13 @@ export interface BackupInspection {
   readonly index: string;
 }
 
+/** A volume, or one of its snapshots, in whose files ids are shifted. */
+export interface ShiftedPiece {
+  /** Empty for the volume itself. */
+  readonly snapshot: string;
+  readonly idmap: readonly IdmapEntry[];
+}
+
 export interface UnpackBackupRequest {
   /** Of a file in `backups/`. */
   readonly path: string;
@@ -44,6 +51,8 @@ export interface UnpackBackupRequest {
   readonly optimized: boolean;
   /** Quota in bytes, 0 for none. */
   readonly sizeBytes: number;
+  /** What of the archive has other ids than the container's own, which it gets here; nothing where absent. Files only. */
+  readonly shifted?: readonly ShiftedPiece[];
 }
 
 /** Files that describe what a volume belongs to, beside its root file system. */

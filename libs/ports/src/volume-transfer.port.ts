@@ -88,11 +88,19 @@ export abstract class VolumeStreams {
   abstract build(request: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void>;
 }
 
+/** What happens to a piece that has come. */
+export interface PieceArrival {
+  /** Refuses it. */
+  readonly check: (path: string) => Promise<void>;
+  /** Changes it, by its snapshot's name, null for the volume; it may be written to meanwhile. */
+  readonly rewrites: ReadonlyMap<string | null, (path: string) => Promise<void>>;
+}
+
 export abstract class NativeStreams {
   /** A piece that `withPieces` has given, as the difference to its parent where one is named. */
   abstract sendPiece(piece: { readonly path: string; readonly parent: string | null }, fd: number, signal: AbortSignal): Promise<void>;
   /** What the driver keeps a piece apart by. */
   abstract identify(path: string): Promise<string>;
   /** As `build`, from streams: `feed` writes each piece's, snapshots first, to a descriptor and leaves it open. Streams are not trusted. */
-  abstract build(request: BuildVolumeRequest, feed: (snapshot: string | null, fd: number) => Promise<void>, check: (path: string) => Promise<void>, signal: AbortSignal): Promise<void>;
+  abstract build(request: BuildVolumeRequest, feed: (snapshot: string | null, fd: number) => Promise<void>, arrival: PieceArrival, signal: AbortSignal): Promise<void>;
 }

@@ -21,6 +21,7 @@ interface FakeBackup {
 export class FakeVolumeArchives extends VolumeArchives {
   /** By the volume's, or snapshot's, place and the file's name. */
   readonly files = new Map<string, string>();
+  lastUnpacked: UnpackBackupRequest | undefined;
 
   constructor(private readonly storage: FakeStorageDriver, private readonly transfers: FakeVolumeTransfer, private readonly faults: FakeFaults = new FakeFaults()) { super(); }
 
@@ -50,7 +51,9 @@ export class FakeVolumeArchives extends VolumeArchives {
     return { index: (await this.backup(path)).index };
   }
 
-  override async unpackBackup({ path, volume, snapshots, sizeBytes }: UnpackBackupRequest, signal: AbortSignal): Promise<void> {
+  override async unpackBackup(request: UnpackBackupRequest, signal: AbortSignal): Promise<void> {
+    const { path, volume, snapshots, sizeBytes } = request;
+    this.lastUnpacked = request;
     await this.faults.enter('archives.unpackBackup');
     const backup = await this.backup(path);
     if (signal.aborted) throw unavailable('The backup was given up');

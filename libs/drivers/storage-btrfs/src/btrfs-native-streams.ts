@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { invalid, unavailable } from '#kernel';
 import { makePipe, type BtrfsStream, type BtrfsSubvolumes, type BtrfsTools } from '#host';
-import { NativeStreams, type BuildVolumeRequest } from '#ports';
+import { NativeStreams, type BuildVolumeRequest, type PieceArrival } from '#ports';
 
 const closeAsync = promisify(close);
 
@@ -36,18 +36,26 @@ export class BtrfsNativeStreams extends NativeStreams {
     return this.options.tools.subvolumeUuid(path);
   }
 
-  override async build(request: BuildVolumeRequest, feed: (snapshot: string | null, fd: number) => Promise<void>, check: (path: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+  override async build(request: BuildVolumeRequest, feed: (snapshot: string | null, fd: number) => Promise<void>, arrival: PieceArrival, signal: AbortSignal): Promise<void> {
     await this.options.make(request, async (scratch) => {
       const snapshots = new Map<string, string>();
       for (const snapshot of request.snapshots) {
-        const path = `${scratch}/${await this.receiveOne(scratch, (fd) => feed(snapshot, fd), signal)}`;
-        await check(path);
-        snapshots.set(snapshot, path);
+        snapshots.set(snapshot, `${scratch}/${await this.receiveOne(scratch, (fd) => feed(snapshot, fd), signal)}`);
       }
       const received = await this.receiveOne(scratch, (fd) => feed(null, fd), signal);
-      await check(`${scratch}/${received}`);
+      // Later pieces come as differences to these, so that none changes before all are there.
+      for (const [snapshot, path] of [...snapshots, [null, `${scratch}/${received}`] as const]) await this.settle(snapshot, path, arrival);
       return { volume: await this.options.writable(scratch, received), snapshots };
     });
+  }
+
+  private async settle(snapshot: string | null, path: string, { check, rewrites }: PieceArrival): Promise<void> {
+    await check(path);
+    const rewrite = rewrites.get(snapshot);
+    if (rewrite === undefined) return;
+    await this.options.subvolumes.setReadOnly(path, false);
+    await rewrite(path);
+    await this.options.subvolumes.setReadOnly(path, true);
   }
 
   /** The name it came by, which only has to differ from the others'. */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { invalid, unavailable, type StateDirectory } from '#kernel';
 import { compressorOf } from '#config-schema';
-import { blockFile, compressed, PoolDirectories, Tar, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
+import { blockFile, compressed, PoolDirectories, RoostHelper, Tar, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
 import {
   VolumeArchives,
   type BackupInspection, type IdmapEntry, type PackBackupRequest, type PackImageRequest, type PoolSpec, type StorageDriver, type TransferStarted, type UnpackBackupRequest,
@@ -33,6 +33,7 @@ export class LocalVolumeArchives extends VolumeArchives {
   private readonly trees: TarStream;
   private readonly backups: BackupFiles;
   private readonly disks: DiskFiles;
+  private readonly helper: RoostHelper;
 
   constructor(private readonly options: LocalVolumeArchivesOptions) {
     super();
@@ -40,6 +41,7 @@ export class LocalVolumeArchives extends VolumeArchives {
     this.trees = new TarStream(options.command);
     this.backups = new BackupFiles(options.state);
     this.disks = new DiskFiles(options.command, this.tar);
+    this.helper = new RoostHelper(options.command);
   }
 
   override async packBackup(request: PackBackupRequest): Promise<TransferStarted> {
@@ -88,6 +90,7 @@ export class LocalVolumeArchives extends VolumeArchives {
         return streams.build(request, async (scratch) => {
           if (volume.block === true) await this.disks.unpack(request, backup, scratch, signal);
           else await this.unpackTrees(request, backup, scratch, signal);
+          for (const { snapshot, idmap } of request.shifted ?? []) await this.helper.shiftTree(`${scratch}/${snapshot === '' ? 'volume' : `snapshots/${snapshot}`}`, idmap, [], signal);
           for (const name of ['volume', ...request.snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await check(`${scratch}/${name}`);
           if (signal.aborted) throw unavailable('The backup was given up');
         });
@@ -97,8 +100,13 @@ export class LocalVolumeArchives extends VolumeArchives {
       await streams.native.build(request, (snapshot, to) => {
         const member = `${archivePrefix}${snapshot === null ? layout.volume : `${layout.snapshots}/${snapshot}`}.bin`;
         return backup.reading((fd) => this.tar.copyMember({ fd, compression: backup.compression, member, to, signal }));
-      }, check, signal);
+      }, { check, rewrites: this.rewrites(request, signal) }, signal);
     });
+  }
+
+  /** What is to be done to pieces of streams, by their snapshot's name, null for the volume. */
+  private rewrites({ shifted = [] }: UnpackBackupRequest, signal: AbortSignal): ReadonlyMap<string | null, (path: string) => Promise<void>> {
+    return new Map(shifted.map(({ snapshot, idmap }) => [snapshot === '' ? null : snapshot, (path: string) => this.helper.shiftTree(path, idmap, [], signal)]));
   }
 
   override async readVolumeFile(volume: VolumeSpec, snapshot: string, file: VolumeFile): Promise<string> {

@@ -22,7 +22,7 @@ export class VolumeChanges {
   ) {}
 
   async create(ctx: RequestContext, pool: string, request: StorageVolumesPost): Promise<ApiResponse> {
-    const project = this.projects.volumeProject(ctx.project);
+    const project = this.volumes.customProject(ctx.project);
     const source = request.source ?? {};
     const { type = '', name = '' } = source;
     this.custom.checkRequest(pool, request);

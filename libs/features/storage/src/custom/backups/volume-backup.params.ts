@@ -1,3 +1,4 @@
+import type { ShiftedPiece } from '#ports';
 import type { CopiedSnapshot } from '../copies/copy-volume.params.js';
 import type { VolumeParams } from '../volume-operation.params.js';
 
@@ -20,6 +21,8 @@ export interface ImportVolumeParams extends VolumeParams {
   /** Oldest first. */
   readonly snapshots: readonly CopiedSnapshot[];
   readonly optimized: boolean;
+  /** What of it has ids in its files that were shifted. */
+  readonly shifted: readonly ShiftedPiece[];
   /** Quota of files, 0 for none; least size of a disk. */
   readonly sizeBytes: number;
 }

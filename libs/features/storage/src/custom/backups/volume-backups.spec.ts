@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { StoragePoolVolumeBackupsPost } from '#api-types';
 import { StateDirectory } from '#kernel';
+import { VolumeArchives } from '#ports';
 import { describeOperation } from '#platform/operations/testing';
 import { VolumeBackupRepository } from '../../data/volume-backup.repository.js';
 import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repository.js';
@@ -162,6 +163,21 @@ describe('importing a backup of a volume', () => {
     expect([row(member, 'disk').contentType, row(member, 'disk').config['size'], volumeOf(member, 'disk')?.sizeBytes]).toEqual(['block', '20MiB', 20 * 2 ** 20]);
   });
 
+  it('takes shifted ids back, of each piece by itself, and says nothing of them any more', async () => {
+    const map = (base: number): string => `'[{"Isuid":true,"Isgid":true,"Hostid":${base},"Nsid":0,"Maprange":65536}]'`;
+    // The volume's first, then its snapshot's.
+    const bases = [1_000_000, 2_000_000];
+    const { index, ...rest } = JSON.parse(text) as { index: string };
+    const shifted = index.replaceAll('user.mark: "yes"', () => `volatile.idmap.last: ${map(bases.shift()!)}`);
+    await succeeded(bring(member, JSON.stringify({ index: shifted, ...rest }), 'v5'));
+
+    expect(member.get(VolumeArchives)).toMatchObject({ lastUnpacked: { shifted: [
+      { snapshot: 's0', idmap: [{ isUid: true, isGid: true, hostId: 2_000_000, nsId: 0, range: 65536 }] }, { snapshot: '', idmap: [{ isUid: true, isGid: true, hostId: 1_000_000, nsId: 0, range: 65536 }] },
+    ] } });
+    expect(row(member, 'v5').config).toEqual({ size: '10MiB' });
+    await expect(succeeded(bring(member, told(text, ['user.mark: "yes"', 'volatile.idmap.last: "[{}]"']), 'x'))).rejects.toThrow('Invalid id map of the volume');
+  });
+
   it.each([['junk', 'Unsupported compression'], ['', 'EOF'], [JSON.stringify({ index: 'a: [', content: '', snapshots: [] }), /^yaml: line 1: /]])('%j is refused at once', async (body, message) => {
     await expect(bring(member, body)).rejects.toThrow(message);
   });
@@ -223,7 +239,7 @@ describeOperation<ImportVolumeParams>({
     const path = `${directory(member)}/import-test`;
     writeFileSync(path, JSON.stringify({ index, content: 'two', snapshots: [['s0', 'one']] }));
     const params: ImportVolumeParams = {
-      pool: 'p1', project: 'default', name: 'v2', memberId: 1, contentType: 'filesystem', archive: path, optimized: false, sizeBytes: 0,
+      pool: 'p1', project: 'default', name: 'v2', memberId: 1, contentType: 'filesystem', archive: path, optimized: false, shifted: [], sizeBytes: 0,
       snapshots: [{ name: 's0', description: '', createdAt: '2026-01-01T00:00:00Z', expiresAt: null, config: {} }],
     };
     const traces = () => {

@@ -1,16 +1,19 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
-import { AppError, internal, invalid, LocalMember, messageOf, notFound, type RequestContext } from '#kernel';
+import { AppError, internal, invalid, LocalMember, messageOf, type RequestContext } from '#kernel';
+import type { ShiftedPiece } from '#ports';
 import type { Tx } from '#platform/database';
 import type { RawRequestBody } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
-import { ProjectLimits, ProjectsService } from '#features/projects';
+import { ProjectLimits } from '#features/projects';
 import { BackupArchives } from '../../backups/backup-archives.service.js';
 import type { BackupIndex } from '../../backups/backup-index.rules.js';
 import { PoolsService } from '../../pools.service.js';
+import { VolumeRequests } from '../../volume-requests.service.js';
 import { checkVolumeName, checkVolumeSnapshotName, contentTypeOf, knownVolumeKeys, validateVolumeConfig } from '../../rules/custom-volume.rules.js';
 import type { CopiedSnapshot } from '../copies/copy-volume.params.js';
+import { shiftOf, withoutShift } from '../../rules/volume-idmap.rules.js';
 import { diskName, volumeBytes } from '../custom-volume-host.js';
 import { CustomVolumes } from '../custom-volumes.service.js';
 import { importVolume } from './import-volume.operation.js';
@@ -33,7 +36,7 @@ export class VolumeImports {
     private readonly archives: BackupArchives,
     private readonly custom: CustomVolumes,
     private readonly pools: PoolsService,
-    private readonly projects: ProjectsService,
+    private readonly requests: VolumeRequests,
     private readonly limits: ProjectLimits,
     private readonly member: LocalMember,
   ) {}
@@ -41,11 +44,11 @@ export class VolumeImports {
   async import(ctx: RequestContext, pool: string, body: RawRequestBody, headers: IncomingHttpHeaders): Promise<OperationHandle> {
     let project: string;
     try {
-      project = this.projects.volumeProject(ctx.project);
+      project = this.requests.customProject(ctx.project);
     } catch (error) {
       // A client hears the answer when it has sent everything.
       await finished(body.stream.resume()).catch(() => undefined);
-      throw AppError.is(error, 'not-found') ? notFound(`Failed to load project "${ctx.project}": ${messageOf(error)}`, { cause: error }) : error;
+      throw error;
     }
     const name = headers['x-lxd-name'];
     return this.archives.receive(body.stream, (path) => this.schedule(ctx, path, { pool, project, name: (Array.isArray(name) ? name[0] : name) ?? '' }));
@@ -79,11 +82,11 @@ export class VolumeImports {
     const described = index.config?.volume;
     if (described === null || described === undefined) throw invalid('Create custom volume from backup: The backup does not describe its volume');
     const contentType = contentTypeOf(described.content_type);
-    const config = knownVolumeKeys(contentType, described.config);
+    const config = withoutShift(knownVolumeKeys(contentType, described.config));
     validateVolumeConfig(diskName(place.project, place.name), contentType, config);
     const params: ImportVolumeParams = {
       ...place, memberId: this.member.id, contentType, archive, optimized: index.optimized, sizeBytes: volumeBytes(contentType, config['size']),
-      snapshots: index.snapshots.map((name) => snapshotOf(index, name)),
+      snapshots: index.snapshots.map((name) => snapshotOf(index, name)), shifted: contentType === 'filesystem' ? shiftedPieces(index) : [],
     };
     return { params, content: { description: described.description, config } };
   }
@@ -98,12 +101,23 @@ export class VolumeImports {
 
 function snapshotOf({ config }: BackupIndex, name: string): CopiedSnapshot {
   checkVolumeSnapshotName(name);
-  const of = config?.volume_snapshots.find((one) => one.name.slice(one.name.lastIndexOf('/') + 1) === name);
+  const of = config?.volume_snapshots.find((one) => isNamed(one, name));
   if (of === undefined) throw internal(`The backup does not describe its snapshot "${name}"`);
   return {
-    name, description: of.description, config: knownVolumeKeys(contentTypeOf(of.content_type), of.config), createdAt: timeOr(of.created_at, new Date().toISOString()),
+    name, description: of.description, config: withoutShift(knownVolumeKeys(contentTypeOf(of.content_type), of.config)), createdAt: timeOr(of.created_at, new Date().toISOString()),
     expiresAt: timeOr(of.expires_at, null),
   };
+}
+
+/** LXD names a snapshot with its volume in places. */
+function isNamed(snapshot: { readonly name: string }, name: string): boolean {
+  return snapshot.name.slice(snapshot.name.lastIndexOf('/') + 1) === name;
+}
+
+/** Each piece says for itself how its ids lie: a snapshot may be older than the first shift. */
+function shiftedPieces({ config, snapshots }: BackupIndex): ShiftedPiece[] {
+  const pieces = snapshots.map((snapshot) => ({ snapshot, idmap: shiftOf(config?.volume_snapshots.find((one) => isNamed(one, snapshot))?.config ?? {}) }));
+  return [...pieces, { snapshot: '', idmap: shiftOf(config?.volume?.config ?? {}) }].filter(({ idmap }) => idmap.length > 0);
 }
 
 /** LXD finds a wrong name when it writes the row. */

@@ -19,10 +19,10 @@ export class UnpackVolumeStep extends Step<ImportVolumeParams, void> {
   override async run(context: StepContext, params: ImportVolumeParams): Promise<void> {
     const volume = this.host.spec(params);
     try {
-      const { archive, snapshots, optimized, sizeBytes } = params;
+      const { archive, snapshots, optimized, shifted, sizeBytes } = params;
       const quota = volume.block === true ? 0 : sizeBytes;
       const found = await this.find(volume);
-      if (found === undefined) await this.archives.unpackBackup({ path: archive, volume, snapshots: snapshots.map(({ name }) => name), optimized, sizeBytes: quota }, context.signal);
+      if (found === undefined) await this.archives.unpackBackup({ path: archive, volume, snapshots: snapshots.map(({ name }) => name), optimized, sizeBytes: quota, shifted }, context.signal);
       // A disk is at least as large as the volume says, whatever came for it.
       if (volume.block === true && ((found ?? await this.find(volume))?.totalBytes ?? 0) < sizeBytes) await this.host.driver.resizeVolume(volume, sizeBytes);
     } catch (error) {
