@@ -47,6 +47,15 @@ const lines = `
   to slow stopped; first slow start; for a in start restart unfreeze; do act slow $a >$a.out & done; both slow; cat start.out restart.out unfreeze.out; to slow stopped
 `.split('\n').map((line) => line.trim()).filter((line) => line !== '');
 
+/** Consoles; what they show while they run is the clients' (client.spec.ts), and what is kept differs on purpose. */
+const consoles = `
+  lxc init bb k1 -q; for m in GET DELETE; do ask $m x/1.0/instances/k1/console | grep -o '"error":"[^"]*"'; done; ask POST x/1.0/instances/k1/console -d '{}'; lxc console k1 --show-log
+  for t in vga banana console; do ask POST x/1.0/instances/k1/console -d "{\\"type\\":\\"$t\\"}"; done; ask POST x/1.0/instances/k1/console -d ''; ask GET x/1.0/instances/none/console
+  lxc start k1; lxc pause k1; ask POST x/1.0/instances/k1/console -d '{}'; ask DELETE x/1.0/instances/k1/console; lxc start k1
+  ask DELETE x/1.0/instances/k1/console; ask DELETE x/1.0/instances/k1/console; lxc exec k1 -- sh -c 'echo mark >/dev/console'; sleep 1; lxc stop -f k1; lxc console k1 --show-log | grep -c mark
+  ask DELETE x/1.0/instances/k1/console; lxc console k1 --show-log; ask DELETE x/1.0/instances/k1/console; lxc delete k1
+`.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+
 /** What takes CRIU, where it is not: with it, what it says depends on it and on the kernel (test/e2e/checkpoints.spec.ts). */
 const stateful = `
   lxc init bb t1 -q; lxc stop t1 --stateful; lxc snapshot t1 s0 --stateful; lxc start t1; lxc stop t1 --stateful; lxc snapshot t1 s0 --stateful; lxc move t1 t1 -s default; lxc list -f csv -c nsS t1
@@ -68,6 +77,8 @@ describe.skipIf(Target.whyNotBoth() !== '')('power', () => {
   for (const line of lines) it(line, () => { same(pair.roost, pair.lxd, `${shell}\n${line}`, options); });
 
   for (const line of existsSync('/usr/sbin/criu') ? [] : stateful) it(line, () => { same(pair.roost, pair.lxd, `${shell}\n${line}`, options); });
+
+  for (const line of consoles) it(line, () => { same(pair.roost, pair.lxd, `${shell}\n${line}`, options); });
 
   for (const line of logs) it(line, () => { same(pair.roost, pair.lxd, `${shell}\n${line}`, options); });
 

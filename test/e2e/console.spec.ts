@@ -76,6 +76,27 @@ describe.skipIf(unmet('consoles of containers', whyNoContainers()))('the console
     expect(await exit).toBe(0);
   });
 
+  it('has a log of what it showed last, of bounded size, that can be emptied while it runs', async () => {
+    const console = await attach();
+    console.socket.write('seq 100001 130000; echo fin""ished\n');
+    await until(() => console.text.includes('finished'), 60_000);
+    // LXC's file has just been begun again, or not: what is shown goes back as far as its memory in any case.
+    const shown = await log();
+    expect(shown.length).toBeGreaterThan(100_000);
+    expect(shown.length).toBeLessThanOrEqual(1024 * 1024);
+    expect(shown).toContain('129990');
+
+    await fixture.host.logs.clearConsoleLog('c1');
+    await fixture.host.logs.clearConsoleLog('c1');
+    expect(await log()).not.toContain('1299');
+    console.socket.write('echo la""ter\n');
+    await until(() => console.text.includes('later'));
+    console.socket.destroy();
+    await fixture.host.instances.stopInstance({ projectName: 'c1', clean: false, timeoutMs: 0 });
+    expect(await log()).not.toContain('1299');
+    expect(await log()).toContain('later');
+  });
+
   it('ends with the container', async () => {
     const console = await attach();
     console.socket.write('echo he""re\n');

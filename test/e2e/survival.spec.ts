@@ -68,6 +68,31 @@ describe('kill -9', () => {
     expect(member.run('lxc list -f csv -c ns')).toMatchObject({ code: 0, stdout: 'c1,RUNNING\n' });
   });
 
+  it('of an init is noticed at once, and takes an ephemeral instance with it', async () => {
+    must(member, 'lxc launch bb e1 --ephemeral');
+    const { pid } = JSON.parse(must(member, 'lxc query /1.0/instances/e1/state')) as { pid: number };
+
+    process.kill(Number(initPid()), 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
+
+    // Sooner than the agent looks by itself: it was told.
+    await eventually(() => member.instances().map(({ name, status }) => `${name} ${status}`), (all) => all.join() === 'c1 Stopped', 2500);
+    must(member, 'lxc start c1');
+  });
+
+  it('of the daemon, and of inits while it is away, brings back what ran, as LXD does', async () => {
+    must(member, 'lxc launch bb e1 --ephemeral');
+    const before = initPid();
+    await member.stop(true);
+    process.kill(Number(before), 'SIGKILL');
+    await eventually(() => runs(before), (alive) => !alive, 3000);
+    await member.start();
+
+    await eventually(() => member.instances().map(({ name, status }) => `${name} ${status}`), (all) => all.join() === 'c1 Running,e1 Running', 20_000);
+    expect(initPid()).not.toBe(before);
+    must(member, 'lxc stop -f e1');
+  });
+
   it('of the monitor does not make a second init on the same root', async () => {
     // The kernel ends most inits with their monitor; one that changed its identity, and any with this setting, lives on.
     must(member, 'lxc config set c1 raw.lxc "lxc.monitor.signal.pdeath = 0" && lxc restart c1 --force');

@@ -8,6 +8,9 @@
 #include <lxc/lxccontainer.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
@@ -73,4 +76,29 @@ int console_session(const struct session *session)
 		flush_terminal(&streams);
 	write_session_file("exit", "0\n");
 	return 0;
+}
+
+/*
+ * What a running container's console showed last: LXC's monitor keeps it in a ring, which it appends to the log when the container ends. Written to standard
+ * output, or emptied. Nothing in it is success.
+ */
+int console_ring(const char *lxcpath, const char *name, bool clear)
+{
+	uint64_t length = 0;
+	struct lxc_console_log log = {.clear = clear, .read = !clear, .read_max = &length};
+	struct lxc_container *container = lxc_container_new(name, lxcpath);
+	int result;
+
+	if (container == NULL) {
+		fprintf(stderr, "Cannot load the container's configuration\n");
+		return 1;
+	}
+	result = container->console_log(container, &log);
+	if (result < 0 && result != -ENODATA) {
+		fprintf(stderr, "Cannot ask for the console's log: %s\n", strerror(-result));
+		return 1;
+	}
+	if (result == 0 && !clear && length > 0 && fwrite(log.data, 1, length, stdout) != length)
+		return 1;
+	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -4,6 +4,7 @@
  *
  *   roost-helper notify FIFO NAME              post-stop hook: tell the agent, never block
  *   roost-helper sessions                      start sessions (commands inside containers, consoles) asked for on standard input
+ *   roost-helper console-read|console-clear LXCPATH NAME   what LXC's monitor keeps of a console
  *   roost-helper guests SOCKET DAEMON-SOCKET CGROUP-ROOT DAEMON-UID   the door of the guest API, until the end of standard input
  *   roost-helper syscalls SOCKET DIRECTORY      carry out system calls of containers as their settings in DIRECTORY allow
  *   roost-helper mount PID SOURCE TARGET OPTIONS UID GID
@@ -58,6 +59,10 @@ int main(int argc, char **argv)
 		return notify(argv[2], argv[3]);
 	if (strcmp(verb, "sessions") == 0 && argc == 2)
 		return serve_sessions();
+	if (strcmp(verb, "console-read") == 0 && argc == 4)
+		return console_ring(argv[2], argv[3], false);
+	if (strcmp(verb, "console-clear") == 0 && argc == 4)
+		return console_ring(argv[2], argv[3], true);
 	if (strcmp(verb, "guests") == 0 && argc == 6)
 		return serve_guests(argv[2], argv[3], argv[4], atoi(argv[5]));
 	if (strcmp(verb, "syscalls") == 0 && argc == 4)

@@ -1,10 +1,12 @@
 #pragma once
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "process/process.h"
 
 struct session;
 
+int console_ring(const char *lxcpath, const char *name, bool clear);
 int console_session(const struct session *session);
 int exec_session(const struct session *session);
 /* Starts sessions as they are asked for on standard input, until its end. */

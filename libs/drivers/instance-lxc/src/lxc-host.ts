@@ -120,7 +120,7 @@ export class LxcHost {
       nicRules, nvidia,
     });
     this.exec = new LxcExecSessions(paths, running, records, new SessionServer(commands, helper.path, logger), logger);
-    this.logs = new LxcInstanceLogs(paths);
+    this.logs = new LxcInstanceLogs(paths, helper, running);
   }
 
   /** Makes what is missing and takes up what runs. Call it once, before the ports are used. */

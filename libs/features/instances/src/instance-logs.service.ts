@@ -52,7 +52,7 @@ export class InstanceLogFiles {
   /** What the console showed, at most 1 MiB. */
   async readConsole(ctx: RequestContext, { row }: ExpandedInstance): Promise<ApiResponse> {
     const content = Buffer.from(await this.logs.readConsoleLog(hostName(row)));
-    if (content.length === 0 && !this.states.isRunning(hostName(row))) throw internal(`open ${this.consoleLog(row)}: no such file or directory`);
+    if (content.length === 0 && !this.states.isRunning(hostName(row)) && (await isAbsent(this.consoleLog(row)))) throw internal(`open ${this.consoleLog(row)}: no such file or directory`);
     this.events.send('console-retrieved', row, { requestor: ctx.requestor, path: ['console'] });
     return streamResponse(content, { headers: { 'Content-Disposition': 'inline;filename=console.log' } });
   }

@@ -61,6 +61,16 @@ export class RoostHelper {
     await this.commands.run({ argv: [this.path, 'shift', path, rangesText(from), rangesText(to)], timeoutMs: 0, signal });
   }
 
+  /** Writes what a running container's console showed last to a descriptor. */
+  async readConsole(lxcPath: string, name: string, stdoutFd: number): Promise<void> {
+    await this.commands.run({ argv: [this.path, 'console-read', lxcPath, name], stdoutFd });
+  }
+
+  /** Has the monitor of a running container forget what its console showed. */
+  async clearConsole(lxcPath: string, name: string): Promise<void> {
+    await this.run(['console-clear', lxcPath, name]);
+  }
+
   /** Whether the file system at `path` can be mounted with an id map. */
   async canIdmap(path: string): Promise<boolean> {
     const { exitCode } = await this.commands.run({ argv: [this.path, 'probe-idmap', path], okExitCodes: [0, 1] });
