@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { must } from '../support/pair.js';
 import { needsRoot, unmet } from '../support/needs.js';
 import { Target } from '../support/target.js';
@@ -142,6 +142,30 @@ describe.skipIf(unmet('the command line in a terminal', reason))('roost in a ter
       press('C-u');
       await shows(/^ready>\s*$/m);
     }
+  });
+
+  it('hands connections on to a port of an instance, until Ctrl-C', async () => {
+    must(target, 'lxc exec c1 -- sh -c "ip link set lo up; mkdir -p /www; echo forwarded >/www/index.html; httpd -p 127.0.0.1:8099 -h /www"');
+    tmux('respawn-pane', '-k', '-t', 'main', 'bash --norc --noprofile');
+    type("PS1='ready> '; clear");
+    await shows(/^ready>\s*$/m);
+    type('roost port-forward c1 0:8099 0:8098');
+    const [, port, dead] = /Forwarding 127\.0\.0\.1:(\d+) to port 8099 of "c1"\s+Forwarding 127\.0\.0\.1:(\d+) to port 8098/.exec(await shows(/to port 8098/))!;
+    for (let round = 0; round < 3; round++) expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('forwarded\n');
+    await expect(fetch(`http://127.0.0.1:${dead}/`)).rejects.toThrow();
+    press('C-c');
+    await shows(/ready>\s*$/m);
+    await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
+    type('roost port-forward c1 80; roost port-forward nosuch 0:80');
+    await shows(/"80" is not \[<address>:\]<port>:<port>[\s\S]*Instance not found/);
+  });
+
+  it('refuses to show the screen of what has none', async () => {
+    await clear();
+    type('roost console c1 --type vga');
+    await shows(/Error: .*VGA/i);
+    type('roost console c1 --type banana');
+    await shows(/Error: Unknown output type "banana"/);
   });
 
   it('shows what runs, live, until q', async () => {
