@@ -108,7 +108,7 @@ export const networkForwardPort = z.object({
   /** Example: 80,81,8080-8090; empty for the same as `listen_port`. */
   target_port: text,
   target_address: text,
-});
+}).meta({ title: 'NetworkForwardPort' });
 export type NetworkForwardPort = z.infer<typeof networkForwardPort>;
 
 const forwardFields = { description: z.string().nullish(), config, ports: z.array(networkForwardPort).nullish() };
@@ -137,7 +137,7 @@ const optional = z.string().nullish();
 export const networkAclRule = z.object({
   action: optional, source: optional, destination: optional, protocol: optional, source_port: optional, destination_port: optional, icmp_type: optional, icmp_code: optional,
   description: optional, state: optional,
-});
+}).meta({ title: 'NetworkACLRule' });
 
 /** What of a rule is not empty; `action` and `state` always. */
 export interface NetworkAclRule {

@@ -76,7 +76,9 @@ export class NetworkForwards {
   /** PUT replaces, PATCH merges. */
   async update(ctx: RequestContext, networkName: string, address: string, request: NetworkForwardPut, options: ForwardUpdate): Promise<void> {
     const network = this.bridge(ctx.project, networkName);
-    const before = this.find(network.id, address, this.cluster.memberNamed(options.target)?.id);
+    const wanted = async (): Promise<NetworkForwardRow> => this.find(network.id, address, this.cluster.memberNamed(options.target)?.id);
+    // A PATCH has looked for it before it begins to change it.
+    const before = options.merge ? await wanted() : await within('Failed updating forward', wanted);
     checkEtag(options.ifMatch, etagOf(before));
     const content = normaliseForward({
       description: request.description ?? (options.merge ? before.description : ''), ports: request.ports ?? (options.merge ? before.ports : []),
@@ -163,9 +165,9 @@ function etagOf({ listenAddress, description, config, ports }: ForwardContent & 
   return [listenAddress, description, config, ports];
 }
 
-async function within(prefix: string, run: () => Promise<void>): Promise<void> {
+async function within<T>(prefix: string, run: () => Promise<T>): Promise<T> {
   try {
-    await run();
+    return await run();
   } catch (error) {
     throw wrap(error, prefix);
   }

@@ -1,8 +1,12 @@
 import { Controller } from '@nestjs/common';
 import { networkAclPost, networkAclPut, networkAclsPost, type NetworkAclPost, type NetworkAclPut, type NetworkAclsPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, LookFirst, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { NetworkAcls } from '../network-acls.service.js';
+import { NetworkProjects } from '../network-projects.service.js';
+
+const projectFirst = LookFirst(NetworkProjects, (projects, { ctx }) => projects.owner(ctx.project));
+const aclFirst = LookFirst(NetworkAcls, (acls, { ctx, params }) => acls.get(ctx.project, params['name'] ?? ''));
 
 @Controller('1.0/network-acls')
 export class NetworkAclsController {
@@ -15,6 +19,7 @@ export class NetworkAclsController {
   }
 
   @Post()
+  @projectFirst
   async create(@Ctx() ctx: RequestContext, @Body({ schema: networkAclsPost }) body: NetworkAclsPost): Promise<ApiResponse> {
     await this.acls.create(ctx, body);
     return createdResponse(apiUrl(['1.0', 'network-acls', body.name], ctx.project));
@@ -30,18 +35,21 @@ export class NetworkAclsController {
   log(@Ctx() ctx: RequestContext, @Param('name') name: string): never { return this.acls.log(ctx.project, name); }
 
   @Put(':name')
+  @aclFirst
   async put(@Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkAclPut }) body: NetworkAclPut): Promise<ApiResponse> {
     await this.acls.update(ctx, name, body, { merge: false, ifMatch });
     return emptyResponse();
   }
 
   @Patch(':name')
+  @aclFirst
   async patch(@Ctx() ctx: RequestContext, @Param('name') name: string, @IfMatch() ifMatch: string | undefined, @Body({ schema: networkAclPut }) body: NetworkAclPut): Promise<ApiResponse> {
     await this.acls.update(ctx, name, body, { merge: true, ifMatch });
     return emptyResponse();
   }
 
   @Post(':name')
+  @projectFirst
   async rename(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: networkAclPost }) body: NetworkAclPost): Promise<ApiResponse> {
     await this.acls.rename(ctx, name, body.name);
     return createdResponse(apiUrl(['1.0', 'network-acls', body.name], ctx.project));

@@ -1,8 +1,13 @@
 import { Controller } from '@nestjs/common';
 import { networkForwardPut, networkForwardsPost, type NetworkForwardPut, type NetworkForwardsPost } from '#api-types';
 import type { RequestContext } from '#kernel';
-import { apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
+import { apiUrl, Body, createdResponse, Ctx, Delete, emptyResponse, Get, IfMatch, LookFirst, Param, parseRecursion, Patch, Post, Put, Query, syncResponse, type ApiResponse } from '#platform/http';
 import { NetworkForwards } from '../network-forwards.service.js';
+import { NetworkProjects } from '../network-projects.service.js';
+import { NetworksService } from '../networks.service.js';
+
+const projectFirst = LookFirst(NetworkProjects, (projects, { ctx }) => projects.owner(ctx.project));
+const networkFirst = LookFirst(NetworksService, (networks, { ctx, params }) => networks.toChange(ctx.project, params['name'] ?? ''));
 
 @Controller('1.0/networks/:name/forwards')
 export class NetworkForwardsController {
@@ -15,6 +20,7 @@ export class NetworkForwardsController {
   }
 
   @Post()
+  @projectFirst
   async create(@Ctx() ctx: RequestContext, @Param('name') name: string, @Body({ schema: networkForwardsPost }) body: NetworkForwardsPost, @Query('target') target = ''): Promise<ApiResponse> {
     const address = await this.forwards.create(ctx, name, body, target);
     return createdResponse(apiUrl(['1.0', 'networks', name, 'forwards', address], ctx.project));
@@ -27,6 +33,7 @@ export class NetworkForwardsController {
   }
 
   @Put(':address')
+  @networkFirst
   async put(
     @Ctx() ctx: RequestContext, @Param('name') name: string, @Param('address') address: string, @IfMatch() ifMatch: string | undefined,
     @Body({ schema: networkForwardPut }) body: NetworkForwardPut, @Query('target') target = '',
@@ -36,6 +43,7 @@ export class NetworkForwardsController {
   }
 
   @Patch(':address')
+  @networkFirst
   async patch(
     @Ctx() ctx: RequestContext, @Param('name') name: string, @Param('address') address: string, @IfMatch() ifMatch: string | undefined,
     @Body({ schema: networkForwardPut }) body: NetworkForwardPut, @Query('target') target = '',
