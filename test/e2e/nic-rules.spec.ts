@@ -62,3 +62,34 @@ describe('security.mac_filtering', () => {
     expect(chains()).not.toContain('c1.eth0');
   });
 });
+
+describe('forwards and access lists of a network', () => {
+  const listen = '10.135.91.9';
+  const inet = (): string => member.run('nft list table inet roost').stdout;
+  const inside = (): string => /^[^/]*/.exec(must(member, `lxc network get ${bridge} ipv4.address`))![0].replace(/\d+$/, '77');
+
+  it('reach the host with a container that turns round to itself, and outlive the daemon and a flush', async () => {
+    must(member, 'lxc init bb c3');
+    must(member, `lxc network forward create ${bridge} ${listen} target_address=${inside()}`);
+    must(member, `lxc config device override c3 eth0 ipv4.address=${inside()}`);
+    must(member, 'lxc network acl create nrweb');
+    must(member, 'lxc network acl rule add nrweb ingress action=drop source=198.51.100.0/24');
+    must(member, `lxc network set ${bridge} security.acls=nrweb`);
+    must(member, 'lxc start c3');
+    const mode = must(member, 'cat /sys/class/net/$(lxc config get c3 volatile.eth0.host_name)/brport/hairpin_mode').trim();
+    // Only where bridged packets pass the host's filters a packet is turned round within the bridge.
+    expect(mode).toBe(member.run('cat /proc/sys/net/bridge/bridge-nf-call-iptables').stdout.trim() === '1' ? '1' : '0');
+
+    await member.stop(true);
+    for (const kind of ['fwdprert', 'fwdout', 'fwdpstrt', 'aclin', 'aclout', 'aclfwd', 'acl']) member.run(`nft flush chain inet roost ${kind}.${bridge}`);
+    await member.start();
+    await expect.poll(inet, { timeout: 30_000 }).toContain(`ip daddr ${listen} dnat ip to ${inside()}`);
+    expect(inet()).toContain(`oifname "${bridge}" ip saddr 198.51.100.0/24 drop`);
+
+    must(member, `lxc network forward delete ${bridge} ${listen}`);
+    must(member, `lxc network unset ${bridge} security.acls`);
+    expect(inet()).not.toMatch(new RegExp(`(acl|fwd(prert|out|pstrt))\\.${bridge}`));
+    must(member, 'lxc network acl delete nrweb');
+    must(member, 'lxc delete -f c3');
+  }, 90_000);
+});

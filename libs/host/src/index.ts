@@ -25,6 +25,7 @@ export * from './copy-tree/copy-tree.js';
 export * from './remove-tree/remove-tree.js';
 export * from './ip/ip.js';
 export * from './ip/ip-batch.js';
+export { allowHairpins } from './ip/hairpin.js';
 export * from './ip/link-details.js';
 export * from './nft/nft.js';
 export * from './nft/nft-listing.js';

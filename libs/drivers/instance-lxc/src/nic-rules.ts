@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import type { Tc } from '#host';
+import { allowHairpins, type Tc } from '#host';
 import { internal, invalid, isTrue, messageOf, parseBitSize } from '#kernel';
 import type { DeviceSpec, FirewallDriver, InstanceSpec, NicFilter } from '#ports';
 
@@ -43,6 +43,9 @@ export class NicRules {
       if (hostName === undefined) continue;
       const former = before?.hostNames[device.name] === hostName ? nics(before.spec).find(({ name }) => name === device.name) : undefined;
       isolate(device, hostName, former);
+      // Of its network, not of its own: addresses are forwarded that it may ask for itself.
+      const network = after.nics.find((nic) => nic.device === device.name);
+      if (former === undefined && network?.networkConfig['volatile.forwards'] === 'true') await allowHairpins([hostName]);
       await this.limit(device, hostName, former);
       await this.filter(after, device, hostName, former === undefined ? null : nicFilter(before!.spec, former, hostName));
     }

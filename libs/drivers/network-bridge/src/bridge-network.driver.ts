@@ -1,12 +1,11 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { conflict, KeyedMutex, messageOf, notFound, type Logger, type StateDirectory } from '#kernel';
 import { NetworkDriver, type FirewallDriver, type InterfaceState, type Lease, type NetworkSpec, type StaticLease } from '#ports';
-import type { Dnsmasq, Ip, LinkDetails } from '#host';
+import { allowHairpins, type Dnsmasq, type Ip, type LinkDetails } from '#host';
 import { BridgeLinks } from './bridge-links.js';
 import { addressOf, planBridge, splitList } from './bridge-plan.rules.js';
 import { sendRelease } from './dhcp-release.js';
 import { DnsmasqService, replaceFile } from './dnsmasq-service.js';
-import { allowHairpins } from './hairpin.js';
 import { interfaceState } from './interface-states.js';
 import { StaticLeaseFiles } from './static-leases.js';
 import { checkNetworkName, checkNetworkSpec, checkStaticLease } from './spec-check.rules.js';
@@ -60,7 +59,7 @@ export class BridgeNetworkDriver extends NetworkDriver {
       const fault = await this.faultOf(network, links, withoutRules);
       if (fault === null) {
         this.ports.set(network.name, portsOf(network.name, links));
-        await allowHairpins(network, portsOf(network.name, links));
+        if (hasForwards(network)) await allowHairpins(portsOf(network.name, links));
         continue;
       }
       try {
@@ -148,7 +147,7 @@ export class BridgeNetworkDriver extends NetworkDriver {
     await this.links.ensure(plan, before === null ? null : planBridge(before));
     await this.remember(network);
     await Promise.all([this.options.firewall.ensureNetworkRules(network), this.rewriteLeases(network, before).then(() => this.services.ensure(network))]);
-    await allowHairpins(network, portsOf(name, this.options.ip.listLinks()));
+    if (hasForwards(network)) await allowHairpins(portsOf(name, this.options.ip.listLinks()));
   }
 
   /** Static leases hold names in one `dns.mode` and none in the others. */
@@ -222,6 +221,10 @@ export class BridgeNetworkDriver extends NetworkDriver {
 
 function isBridge({ type }: NetworkSpec): boolean {
   return type === 'bridge';
+}
+
+function hasForwards({ forwards = [] }: NetworkSpec): boolean {
+  return forwards.length > 0;
 }
 
 function portsOf(bridge: string, links: readonly LinkDetails[]): string[] {

@@ -270,6 +270,22 @@ describe('joining and leaving', () => {
     expect(d.host.bridges.size).toBe(0);
   });
 
+  it('needs a link of its own for networks that are links', async () => {
+    const define = (target: string, config: Record<string, string>) => a!.networks.create(ctx, { name: 'mv', type: 'macvlan', description: '', config }, target);
+    for (const name of ['m1', 'm2', 'm3']) await define(name, { parent: 'eth0' });
+    await cluster.settle();
+    await define('', {});
+    await cluster.settle();
+    const d = new Member(await cluster.join('pending'), network);
+    await expect(d.participants.join(ctx, [])).rejects.toThrow('Invalid value for network "mv" option "parent": Required value');
+    expect(d.host.bridges.size).toBe(0);
+
+    const e = new Member(await cluster.join('pending'), network);
+    await e.participants.join(ctx, [{ entity: 'network', name: 'mv', key: 'parent', value: 'eth0', description: '' }]);
+    await cluster.settle();
+    expect((await a!.views.get('default', 'mv', e.shared.member.name)).network).toMatchObject({ status: 'Created', config: { parent: 'eth0' } });
+  });
+
   it('makes a network that was missed while it joined', async () => {
     const d = new Member(await cluster.join(), network);
     await d.local.restore();

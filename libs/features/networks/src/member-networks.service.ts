@@ -5,7 +5,7 @@ import { NetworkDriver, Peers, type NetworkSpec, type PeerCaller } from '#ports'
 import { ChangeFeed, Database, TransactionRunner, type Tx } from '#platform/database';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
 import { NetworkSpecs } from './network-specs.service.js';
-import { bridgeHwaddr, hiddenKeys, type Config } from './rules/network-config.rules.js';
+import { bridgeHwaddr, hiddenKeys, validateNetworkConfig, visibleConfig, type Config } from './rules/network-config.rules.js';
 
 const numbered = z.object({ id: z.number() });
 const withConfig = numbered.extend({ config: z.record(z.string(), z.string()) });
@@ -180,6 +180,8 @@ export class MemberNetworks {
   private async make(ctx: RequestContext, row: NetworkRow): Promise<void> {
     if (row.part === 'Created') return;
     if (row.part === null) throw notFound(`Network "${row.name}" is not defined on this member`);
+    // A member that joins brings keys of its own, or fails to.
+    validateNetworkConfig(row.type, row.name, visibleConfig(row.config));
     // The bridge's own address is chosen once and stays.
     const config = row.type === 'bridge' ? { ...row.config, [hiddenKeys.hwaddr]: row.config[hiddenKeys.hwaddr] ?? bridgeHwaddr(randomHex(3)) } : row.config;
     await this.runner.run(ctx, (tx) => {

@@ -18,7 +18,7 @@ import { NetworkUsers } from './network-users.service.js';
 import { NetworksService } from './networks.service.js';
 
 const ctx = internalContext();
-const projects = { owner: () => 'default', allows: () => true, assertAllowed: () => {} } as unknown as NetworkProjects;
+const projects = { owner: () => 'default', allows: () => true, assertAllowed: () => {}, refuseBeyondLimit: () => {} } as unknown as NetworkProjects;
 const allow = { action: 'allow', state: 'enabled' };
 
 class World {
@@ -74,8 +74,10 @@ describe('forwards', () => {
     });
     expect(world.told().forwards).toEqual([{ listenAddress: '192.0.2.1', targetAddress: '10.1.2.5', ports: [{ protocol: 'tcp', listenPorts: [80, 90, 91], targetAddress: '10.1.2.6', targetPorts: [] }] }]);
 
+    expect(world.networks.nicNetwork('default', { type: 'nic', network: 'br0' }).networkConfig['volatile.forwards']).toBe('true');
     await world.forwards.delete(ctx, 'br0', '192.0.2.1', '');
     expect([world.told().forwards, world.addresses()]).toEqual([[], []]);
+    expect(world.networks.nicNetwork('default', { type: 'nic', network: 'br0' }).networkConfig).not.toHaveProperty('volatile.forwards');
   });
 
   it('are not there when the host refuses', async () => {

@@ -5,6 +5,7 @@ import { Database, type Sql } from '#platform/database';
 import { NetworkAclsRepository } from './data/network-acls.repository.js';
 import { NetworkForwardsRepository } from './data/network-forwards.repository.js';
 import type { NetworkRow } from './data/networks.repository.js';
+import { hiddenKeys } from './rules/network-config.rules.js';
 import { aclNames, compileAcls } from './rules/network-acl.rules.js';
 import { compileForward } from './rules/network-forward.rules.js';
 
@@ -15,6 +16,11 @@ export type DescribedNetwork = Pick<NetworkRow, 'project' | 'name' | 'type' | 'c
 @Injectable()
 export class NetworkSpecs {
   constructor(private readonly database: Database, private readonly forwards: NetworkForwardsRepository, private readonly acls: NetworkAclsRepository) {}
+
+  /** What NICs must know of a bridge. */
+  nicConfig({ id, config }: Pick<NetworkRow, 'id' | 'config'>, sql: Sql = this.database.read): NetworkRow['config'] {
+    return this.forwards.here(sql, id).length === 0 ? config : { ...config, [hiddenKeys.forwards]: 'true' };
+  }
 
   /** @throws `invalid` in LXD's words for a list that does not exist or cannot be had by a bridge. */
   of(network: DescribedNetwork, sql: Sql = this.database.read): NetworkSpec {

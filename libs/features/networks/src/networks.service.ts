@@ -65,13 +65,13 @@ export class NetworksService {
         const row = this.get(project, network, sql);
         // NICs on a link of the host itself are nothing DHCP or DNS of ours know of.
         if (row.type !== 'bridge') return { device, parent: row.config['parent'] ?? '', network: '', networkConfig: {} };
-        return { device, parent: row.name, network: row.name, networkConfig: row.config };
+        return { device, parent: row.name, network: row.name, networkConfig: this.specs.nicConfig(row, sql) };
       } catch (error) {
         throw wrap(error, `Failed to load network "${network}" for project "${project}"`);
       }
     }
     const managed = nictype === 'bridged' && parent !== '' ? this.networks.find(sql, 'default', parent) : undefined;
-    return { device, parent, network: managed?.name ?? '', networkConfig: managed?.config ?? {} };
+    return { device, parent, network: managed?.name ?? '', networkConfig: managed === undefined ? {} : this.specs.nicConfig(managed, sql) };
   }
 
   /** A NIC's configuration with what its managed network decides for it: LXD's `nictype`, `parent` and what goes with them. */

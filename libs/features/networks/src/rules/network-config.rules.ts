@@ -3,8 +3,8 @@ import { invalid, isFalse, messageOf } from '#kernel';
 
 export type Config = Readonly<Record<string, string>>;
 
-/** Keys that stay inside: never shown, never taken from a client. */
-export const hiddenKeys = { hwaddr: 'volatile.bridge.hwaddr', renameTo: 'volatile.rename.to' } as const;
+/** Keys that stay inside: never shown, never taken from a client. `forwards` is no row's: it tells NICs that addresses of their member go on into the network. */
+export const hiddenKeys = { hwaddr: 'volatile.bridge.hwaddr', renameTo: 'volatile.rename.to', forwards: 'volatile.forwards' } as const;
 
 /** Without the keys whose value is empty, which means unset. */
 export function compact(config: Config | null | undefined): Record<string, string> {

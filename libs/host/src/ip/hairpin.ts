@@ -1,12 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import type { NetworkSpec } from '#ports';
 
 /**
- * Where bridged packets pass the host's filters, one that an instance sends to an address which is forwarded to itself is turned round within the bridge:
- * its port has to let out again what came in.
+ * Lets ports of bridges let out again what came in by them. Where bridged packets pass the host's filters (`bridge-nf-call-iptables`), one that is sent to an
+ * address which is forwarded to its sender is turned round within the bridge; elsewhere nothing has to be changed.
  */
-export async function allowHairpins({ forwards = [] }: NetworkSpec, ports: readonly string[]): Promise<void> {
-  if (forwards.length === 0 || ports.length === 0) return;
+export async function allowHairpins(ports: readonly string[]): Promise<void> {
+  if (ports.length === 0) return;
   const filtered = await Promise.all(['iptables', 'ip6tables'].map((tables) => read(`/proc/sys/net/bridge/bridge-nf-call-${tables}`)));
   if (!filtered.includes('1')) return;
   await Promise.all(ports.map(async (port) => {
