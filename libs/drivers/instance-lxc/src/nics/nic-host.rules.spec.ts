@@ -33,6 +33,7 @@ describe('nicHostPlan', () => {
     const config = { 'ipv4.address': '10.1.0.9, 10.1.0.10/24', 'ipv4.host_table': '100', 'ipv6.address': 'fd42::9' };
 
     expect(nicHostPlan('ipvlan', config, '', 'eth0').routes.map(({ subnet, link, table, outlives }) => [subnet, link, table, outlives].join(' '))).toEqual(['10.1.0.9/32 lo 100 true', '10.1.0.10/32 lo 100 true']);
+    expect(nicHostPlan('ipvlan', { 'ipv6.address': 'fd42::9', 'ipv6.host_table': '7' }, '', 'eth0').routes.map(({ subnet, link, table }) => [subnet, link, table].join(' '))).toEqual(['fd42::9/128 lo 7']);
     expect(ipvlanSettings(config, 'eth0')).toEqual(['ipv4.conf.eth0.forwarding', 'ipv6.conf.eth0.forwarding', 'ipv6.conf.eth0.proxy_ndp']);
     expect(ipvlanSettings({ ...config, mode: 'l2' }, 'eth0')).toEqual([]);
   });
@@ -42,6 +43,7 @@ describe('nicHostPlan', () => {
 
     expect(probedAddresses(config)).toEqual(['10.1.0.9', '10.1.0.10', 'fd42::9']);
     expect(probedAddresses({ ...config, 'ipv4.neighbor_probe': 'false' })).toEqual(['fd42::9']);
+    expect(probedAddresses({ ...config, 'ipv6.neighbor_probe': 'no' })).toEqual(['10.1.0.9', '10.1.0.10']);
   });
 
   it('gives a gateway only where there is an address', () => {
