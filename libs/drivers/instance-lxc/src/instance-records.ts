@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import type { CgroupDirectories, ProcessStamp } from '#host';
 import type { InstanceSpec } from '#ports';
 import type { LxcPaths } from './lxc-paths.js';
+import { writeWhole } from './whole-files.js';
 
 /** A container that runs, or did when this was written. */
 export interface RunningRecord {
@@ -84,8 +85,7 @@ export class InstanceRecords {
 
   set(projectName: string, record: InstanceRecord): void {
     const path = this.paths.record(projectName);
-    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    writeWhole(path, record);
     this.records.set(projectName, record);
   }
 
@@ -103,8 +103,6 @@ export class InstanceRecords {
   }
 
   private writeDeparted(): void {
-    const path = `${this.paths.records}/${departedFile}`;
-    writeFileSync(`${path}.new`, JSON.stringify([...this.departed]), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    writeWhole(`${this.paths.records}/${departedFile}`, [...this.departed]);
   }
 }

@@ -3,6 +3,7 @@ import type { ProxyProcesses } from '#host';
 import { isTrue, messageOf, wrap, type Logger } from '#kernel';
 import type { DeviceSpec, FirewallDriver, InstanceSpec } from '#ports';
 import type { LxcPaths } from '../lxc-paths.js';
+import { writeWhole } from '../whole-files.js';
 import { DeviceHandler, deviceStartError, escapeDeviceName, type DeviceHost, type DeviceParts } from './device-handler.js';
 import { proxyForward } from './proxy-forward.rules.js';
 import { proxyAddress, proxyEndpoints } from './proxy-endpoints.rules.js';
@@ -119,7 +120,7 @@ export class ProxyDevices extends DeviceHandler {
 
   private remember(projectName: string, file: string, leftovers: Leftovers): void {
     mkdirSync(this.paths.devices(projectName), { recursive: true, mode: 0o711 });
-    writeFileSync(this.leftoversFile(projectName, file), JSON.stringify(leftovers), { mode: 0o600 });
+    writeWhole(this.leftoversFile(projectName, file), leftovers);
   }
 
   private leftovers(projectName: string, file: string): Leftovers {

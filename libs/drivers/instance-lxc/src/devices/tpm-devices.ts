@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { isAlive, type EmulatedTpm, type ProcessStamp, type Swtpm } from '#host';
 import { messageOf, wrap, type Logger } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
 import type { LxcPaths } from '../lxc-paths.js';
+import { writeWhole } from '../whole-files.js';
 import { DeviceHandler, escapeDeviceName, type DeviceHost, type DeviceParts } from './device-handler.js';
 import type { DeviceNode, DeviceNodes } from './device-nodes.js';
 import { ownership } from './unix-nodes.rules.js';
@@ -73,7 +74,7 @@ export class TpmDevices extends DeviceHandler {
     const stateDirectory = `${this.paths.state.volume(pool.name, kind, name)}/tpm.${device.name.replaceAll('/', '-')}`;
     this.end(spec.projectName, file);
     mkdirSync(this.paths.devices(spec.projectName), { recursive: true, mode: 0o711 });
-    const remember = (process: ProcessStamp | null): void => writeFileSync(file, JSON.stringify({ stateDirectory, process } satisfies Emulator), { mode: 0o600 });
+    const remember = (process: ProcessStamp | null): void => writeWhole(file, { stateDirectory, process } satisfies Emulator);
     remember(null);
     try {
       return await this.swtpm.start({ stateDirectory, logFile: `${this.paths.logs(spec.projectName)}/tpm.${escapeDeviceName(device.name)}.log`, started: remember });

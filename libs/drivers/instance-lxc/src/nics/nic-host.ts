@@ -4,6 +4,7 @@ import { internal, isTrue, randomHex } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
 import { deviceStartError, escapeDeviceName } from '../devices/device-handler.js';
 import type { LxcPaths } from '../lxc-paths.js';
+import { writeWhole } from '../whole-files.js';
 import type { NicPlan } from '../nic-devices.rules.js';
 import { wholeAddress, type InfinibandLinks } from './infiniband-links.js';
 import { addressList, ipvlanSettings, nicHostPlan, probedAddresses, type NicHostPlan } from './nic-host.rules.js';
@@ -256,7 +257,7 @@ export class NicHost {
 
   private remember(spec: InstanceSpec, device: string, lent: LentLink): void {
     mkdirSync(this.paths.devices(spec.projectName), { recursive: true, mode: 0o711 });
-    writeFileSync(this.lentFile(spec.projectName, device), JSON.stringify(lent), { mode: 0o600 });
+    writeWhole(this.lentFile(spec.projectName, device), lent);
   }
 
   private lent(projectName: string, device: string): LentLink | null {
