@@ -449,4 +449,27 @@ f('rootfs/../../../../dotdot')
     expect(existsSync(join(host.state.pool('p1'), 'dotdot'))).toBe(false);
     expect(existsSync(join(host.root, 'dotdot'))).toBe(false);
   });
+
+  it.each([['a name that leads up', 'NAMENAMENAMENAME', '../../../../esc!'], ['a name with a slash', 'NAMENAMENAMENAME', 'rootlink/escaped'], ['an absolute name', 'NAMENAMENAMENAME', '/tmp/roost-esc!!']])(
+    'writes nothing outside for a squashfs with %s', async (_, name, hostile) => {
+      const tree = join(host.root, 'hostile');
+      mkdirSync(join(tree, 'rootfs'), { recursive: true });
+      writeFileSync(join(tree, 'metadata.yaml'), 'architecture: x86_64\n');
+      writeFileSync(join(tree, 'rootfs', name), 'hostile');
+      symlinkSync(host.root, join(tree, 'rootfs', 'rootlink'));
+      // Whoever makes one by hand is bound by no tool.
+      rmSync(host.image, { force: true });
+      sh('mksquashfs', tree, host.image, '-quiet', '-no-progress', '-noI', '-noD', '-noF', '-noX');
+      const bytes = readFileSync(host.image);
+      const at = bytes.indexOf(name);
+      expect(at).toBeGreaterThan(0);
+      bytes.write(hostile, at, 'latin1');
+      writeFileSync(host.image, bytes);
+      const before = readdirSync(host.root).sort();
+
+      await expect(unpacked()).rejects.toThrow();
+
+      expect(readdirSync(host.root).filter((entry) => entry !== 'storage-pools').sort()).toEqual(before);
+      for (const path of ['/tmp/roost-esc!!', join(host.state.pool('p1'), 'esc!'), join(host.root, 'escaped'), join(host.state.root, 'esc!')]) expect(existsSync(path)).toBe(false);
+    });
 });
