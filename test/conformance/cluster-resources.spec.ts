@@ -114,6 +114,18 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('resources 
       pair.same('lxc storage volume delete p1 here/nope', 1);
     });
 
+    it('are copied and moved from member to member by our command line', () => {
+      const ours = (line: string, index: number): void => { pair.sameByClients(line, index); };
+      ours('lxc storage volume copy p1/here p1/copied --target m2 --destination-target m1', 3);
+      ours('lxc storage volume copy p1/cw p1/local --target m2 --destination-target m2', 1);
+      ours('lxc storage volume copy p1/here p1/alone --volume-only --target m2 --destination-target m3', 1);
+      // LXD's client carries the bytes from member to member, ours has the members do it: only that shows in the words.
+      ours('lxc storage volume copy p1/here p1/copied --target m2 --destination-target m1 2>&1 | sed "s/Failed storage volume creation: //"', 3);
+      ours('lxc storage volume move p1/copied p1/moved --target m1 --destination-target m3', 2);
+      everywhere('lxc storage volume list p1 -f csv | sort');
+      for (const [name, member] of [['alone', 3], ['local', 2], ['moved', 3]] as const) ours(`lxc storage volume delete p1 ${name} --target m${member}`, 1);
+    });
+
     it('are disks of instances on the same member', () => {
       pair.must('lxc init bb user --target m3 -s p1');
       pair.same('lxc storage volume attach p1 cw user d /d', 1);
