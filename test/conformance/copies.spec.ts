@@ -135,6 +135,11 @@ lines(pair, 'moves to another pool and project', `
   lxc list -f csv -c nsS --all-projects
   lxc move c2 c3 --project pj --target-project default
   ${show('c3')}
+  lxc storage volume create bt own; lxc storage volume attach bt own c3 own /own
+  lxc move c3 --target-project pj; lxc list -f csv -c n --all-projects
+  lxc copy c3 c5 --target-project pj
+  lxc move c3 --storage bt && lxc config device get c3 own source && lxc move c3 --storage default
+  lxc storage volume detach bt own c3; lxc storage volume delete bt own
   lxc move c3 --storage nope
   lxc move c3 --target-project nope
   lxc move c3 c3

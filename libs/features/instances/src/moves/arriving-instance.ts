@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { internal, newUuid, wrap } from '#kernel';
+import { internal, LocalMember, newUuid, wrap } from '#kernel';
 import { Database, type Sql, type Tx } from '#platform/database';
 import { SnapshotVolumes, VolumesService } from '#features/storage';
 import { onPool } from '../copies/instance-copies.service.js';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceRepository, type InstanceRow } from '../data/instance.repository.js';
 import { InstanceSnapshotRepository } from '../data/instance-snapshot.repository.js';
+import { InstanceDisks } from '../instance-disks.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstanceRows } from '../instance-rows.service.js';
 import { InstanceSpecs } from '../instance-specs.js';
@@ -25,6 +26,8 @@ export class ArrivingInstance {
     private readonly specs: InstanceSpecs,
     private readonly volumes: VolumesService,
     private readonly volumeSnapshots: SnapshotVolumes,
+    private readonly disks: InstanceDisks,
+    private readonly self: LocalMember,
   ) {}
 
   /** As it will be: in the profiles of its new project by the same names, its root disk in the new pool. @throws in LXD's words. */
@@ -55,6 +58,7 @@ export class ArrivingInstance {
       const taken = this.repository.findByName(to.project, to.name, tx.sql);
       if (taken !== undefined && taken.id !== row.id) throw internal('Add instance info to the database: This "instances" entry already exists');
       this.rows.checkArriving(tx.sql, moved);
+      this.checkDisks(tx.sql, moved);
       if (to.project !== row.project) this.checkProject(tx, row, moved);
     } catch (error) {
       throw wrap(error, 'Failed creating instance record');
@@ -68,6 +72,15 @@ export class ArrivingInstance {
       throw wrap(error, 'Failed creating instance record: Failed initialising instance: Failed loading storage pool');
     }
     this.volumeSnapshots.copyRows(tx, source, target, snapshots);
+  }
+
+  /** A project that has volumes of its own does not see those of another one. */
+  private checkDisks(sql: Sql, { row, expandedDevices }: ExpandedInstance): void {
+    try {
+      this.disks.checkAdded(sql, { ...row, memberId: this.self.id }, {}, expandedDevices);
+    } catch (error) {
+      throw wrap(error, 'Failed initialising instance');
+    }
   }
 
   /** The limits of its new project, with it in it for as long as they are looked at. */
