@@ -1,6 +1,6 @@
 import type { StateDirectory } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
-import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceCheckpoints, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
+import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeMigration, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceCheckpoints, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeMigration, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
 import { FakeInstanceFiles } from '../../libs/features/instances/src/testing/fake-files.js';
 import type { PortBindings } from '../../apps/daemon/src/bindings.js';
 
@@ -13,6 +13,7 @@ export function fakeBindings(state: StateDirectory, faults = new FakeFaults()): 
   return [
     { provide: StorageDriver, useValue: storage },
     { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(storage, faults) },
+    { provide: VolumeMigration, useValue: new FakeVolumeMigration(storage, faults) },
     { provide: VolumeTransfer, useValue: transfers },
     { provide: ServerDirectories, useValue: new FakeServerDirectories(storage, faults) },
     { provide: VolumeArchives, useValue: new FakeVolumeArchives(storage, transfers, faults) },

@@ -30,7 +30,8 @@ export function mask(text: string): string {
   return masks.reduce((masked, [pattern, name]) => masked.replace(pattern, name), text);
 }
 
-function shown(result: CommandResult, options: CompareOptions): string {
+/** A result without what two daemons may say differently. */
+export function shown(result: CommandResult, options: CompareOptions): string {
   const clean = (text: string): string => (options.normalise ?? ((t: string) => t))(squeeze(mask(text)));
   return `exit ${result.code}\n--- stdout\n${clean(result.stdout)}\n--- stderr\n${clean(result.stderr)}`;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { conflict, internal, SilentLogger } from '#kernel';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeMigration, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
 import { AgentChannel, AgentServer } from '#platform/rpc';
 import { hostService } from './services/host.service.js';
 import { instanceService } from './services/instance.service.js';
@@ -70,6 +70,12 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['sendVolume', [{ volume, snapshots: ['a', 'b'], format: 'btrfs', endpointUid: 33, endpointGid: 34, sourceSnapshot: 's0' }], { sessionId: 't1', path: '/bytes' }],
     ['receiveVolume', [{ volume, snapshots: ['a'], format: 'tar', endpointUid: 33, endpointGid: 34, sizeBytes: 5, refreshToken: 'abc' }], { sessionId: 't2', path: '/bytes' }],
   ],
+  migrations: [
+    ['sendPieces', [{ volume, snapshots: ['a', 'b'], sourceSnapshot: 's0', endpointUid: 33, endpointGid: 34 }], 'm1'],
+    ['receivePieces', [{ volume, snapshots: ['a'], sizeBytes: 5, refreshToken: 'abc', endpointUid: 33, endpointGid: 34 }], 'm2'],
+    ['waitPieces', ['m1', new AbortController().signal], undefined], ['waitPiece', ['m1'], undefined], ['endPieces', ['m1'], undefined],
+    ['openPiece', ['m1', { snapshot: 'a', format: 'rsync', xattrs: true, delete: true, compress: false, bandwidth: '5M', inconsistent: true }], { input: '/i', output: '/o' }],
+  ],
   archives: [
     ['packBackup', [{ volume, snapshots: ['a', 'b'], optimized: true, index: 'name: c1', compression: 'gzip -9', endpointUid: 33, endpointGid: 34 }], { sessionId: 't1', path: '/bytes' }],
     ['packImage', [{ volume, snapshot: 's0', metadata: 'a: b', modifiedAt: 5, idmap: [idmap], compression: 'none', endpointUid: 33, endpointGid: 34 }], { sessionId: 't2', path: '/bytes' }],
@@ -124,13 +130,13 @@ const hosts = Object.fromEntries(Object.entries(calls).map(([name, table]) => [n
 const server = new AgentServer(new SilentLogger());
 const channel = new AgentChannel(socket);
 const remotes: Record<string, object> = {
-  storage: new RemoteStorageDriver(channel), snapshots: new RemoteVolumeSnapshots(channel), transfers: new RemoteVolumeTransfer(channel), archives: new RemoteVolumeArchives(channel), directories: new RemoteServerDirectories(channel), images: new RemoteImageStore(channel), network: new RemoteNetworkDriver(channel),
+  storage: new RemoteStorageDriver(channel), snapshots: new RemoteVolumeSnapshots(channel), transfers: new RemoteVolumeTransfer(channel), migrations: new RemoteVolumeMigration(channel), archives: new RemoteVolumeArchives(channel), directories: new RemoteServerDirectories(channel), images: new RemoteImageStore(channel), network: new RemoteNetworkDriver(channel),
   instance: new RemoteInstanceDriver(channel), exec: new RemoteExecSessions(channel), logs: new RemoteInstanceLogs(channel), checkpoints: new RemoteInstanceCheckpoints(channel), files: new RemoteInstanceFiles(channel), host: new RemoteHostInfo(channel),
 };
 
 beforeAll(async () => {
   const port = (name: string): never => hosts[name]!.port;
-  server.addService('Storage', storageService({ storage: port('storage'), snapshots: port('snapshots'), transfers: port('transfers'), archives: port('archives'), directories: port('directories'), images: port('images') }));
+  server.addService('Storage', storageService({ storage: port('storage'), snapshots: port('snapshots'), transfers: port('transfers'), migrations: port('migrations'), archives: port('archives'), directories: port('directories'), images: port('images') }));
   server.addService('Network', networkService(port('network')));
   server.addService('Instance', instanceService({ instances: port('instance'), exec: port('exec'), logs: port('logs'), files: port('files'), checkpoints: port('checkpoints') }));
   server.addService('Host', hostService(port('host'), { pid: 1, protocol: 1, build: 'b', stateId: 's', mountNamespace: 2, networkNamespace: 3 }, () => undefined));

@@ -9,7 +9,8 @@ import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import { LocalServerDirectories } from '#drivers/server-directories';
 import { LocalVolumeArchives } from '#drivers/volume-archives';
-import type { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { LocalVolumeMigration } from '#drivers/volume-migration';
+import type { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeMigration, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
 import { VolumeTransferSessions } from './volume-transfer-sessions.js';
@@ -30,6 +31,7 @@ export interface BoundDrivers {
   readonly storage: StorageDriver;
   readonly snapshots: VolumeSnapshots;
   readonly transfers: VolumeTransfer;
+  readonly migrations: VolumeMigration;
   readonly archives: VolumeArchives;
   readonly directories: ServerDirectories;
   readonly images: ImageStore;
@@ -54,6 +56,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
   const storage = new RoutingStorageDriver(pools);
   const streams = new Map([...pools].map(([name, driver]) => [name, driver.streams]));
   const transfers = new VolumeTransferSessions({ directory: `${state.run}/transfer`, drivers: streams, logger });
+  const migrations = new LocalVolumeMigration({ state, command, directory: `${state.run}/migration`, drivers: streams, logger });
   const containers = new LxcHost({
     state, stateId, commands: command, logger, daemon: options.daemon, firewall, volumeUsage: (volume) => storage.describeVolume(volume),
     policy: readHostPolicy(policyFile, options.daemon.uid === 0 ? policyForRootDaemon : policyForPlainDaemon),
@@ -64,6 +67,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     storage,
     snapshots: new RoutingVolumeSnapshots(new Map([...pools].map(([name, driver]) => [name, driver.snapshots])), storage),
     transfers,
+    migrations,
     archives: new LocalVolumeArchives({ state, command, storage, drivers: streams, startSending: (endpoint, work) => transfers.startSending(endpoint, work) }),
     directories: new LocalServerDirectories({ state, command, storage, imagesLock: images.lock }),
     images,
@@ -76,6 +80,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     host: new LinuxHostInfo({ state, command, logger, firewall: firewall.name }),
     close: async () => {
       await transfers.close();
+      await migrations.close();
       containers.close();
     },
   };

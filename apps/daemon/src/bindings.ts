@@ -1,7 +1,7 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Clock, LocalMember, Logger, StateDirectory, SystemClock } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
-import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
+import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, NetworkDriver, ServerDirectories, StorageDriver, VolumeArchives, VolumeMigration, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { RemoteExecSessions, RemoteHostInfo, RemoteImageStore, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceFiles, RemoteInstanceLogs, RemoteNetworkDriver, RemoteServerDirectories, RemoteStorageDriver, RemoteVolumeArchives, RemoteVolumeMigration, RemoteVolumeSnapshots, RemoteVolumeTransfer } from '#platform/agent-client';
 import { EtcdLauncher } from '#platform/raft';
 import { AgentChannel } from '#platform/rpc';
 import { EtcdSupervisor } from './supervise/etcd-supervisor.js';
@@ -13,6 +13,7 @@ export function agentBindings(channel: AgentChannel): PortBindings {
   return [
     { provide: StorageDriver, useFactory: () => new RemoteStorageDriver(channel) },
     { provide: VolumeSnapshots, useFactory: () => new RemoteVolumeSnapshots(channel) },
+    { provide: VolumeMigration, useFactory: () => new RemoteVolumeMigration(channel) },
     { provide: VolumeTransfer, useFactory: () => new RemoteVolumeTransfer(channel) },
     { provide: ServerDirectories, useFactory: () => new RemoteServerDirectories(channel) },
     { provide: VolumeArchives, useFactory: () => new RemoteVolumeArchives(channel) },

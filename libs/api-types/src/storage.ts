@@ -51,6 +51,14 @@ export const storageVolumeSource = z.looseObject({
   project: z.string().optional(),
   /** Cluster member that has the source. */
   location: z.string().optional(),
+  /** pull or push, of a migration. */
+  mode: z.string().optional(),
+  /** The source's operation, to connect to. Example: https://10.0.0.1:8443/1.0/operations/7b9c... */
+  operation: z.string().optional(),
+  /** PEM of the source's certificate. */
+  certificate: z.string().optional(),
+  /** Of the operation's connections, by name. */
+  secrets: z.record(z.string(), z.string()).nullish(),
   /** Without its snapshots. */
   volume_only: z.boolean().optional(),
   /** Bring a volume that is there up to date. */
@@ -78,7 +86,10 @@ export const storageVolumePut = z.object({ description: z.string().nullish(), co
 export type StorageVolumePut = z.infer<typeof storageVolumePut>;
 
 /** `POST /1.0/storage-pools/{name}/volumes/{type}/{volume}`: rename, move to another pool or member. */
-export const storageVolumePost = z.object({ name: text, pool: text, project: text, migration: z.boolean().nullish(), volume_only: z.boolean().nullish(), target: z.looseObject({}).meta({ title: 'StorageVolumePostTarget' }).nullish() }).meta({ id: 'StorageVolumePost' });
+export const storageVolumePost = z.object({
+  name: text, pool: text, project: text, migration: z.boolean().nullish(), volume_only: z.boolean().nullish(),
+  /** Where to send it; absent: somebody will come for it. */
+  target: z.object({ operation: z.string().optional(), certificate: z.string().optional(), secrets: z.record(z.string(), z.string()).nullish() }).meta({ title: 'StorageVolumePostTarget' }).nullish() }).meta({ id: 'StorageVolumePost' });
 export type StorageVolumePost = z.infer<typeof storageVolumePost>;
 
 /** `GET /1.0/storage-pools/{name}/volumes/{type}/{volume}`. */

@@ -12,6 +12,8 @@
  *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
  *   roost-helper probe-idmap PATH              exit code 0 when PATH can be mounted with an id map
  *   roost-helper uevents                       what the kernel tells of devices, a line each: `ACTION SUBSYSTEM DEVPATH`; `ready` first
+ *   roost-helper confined ro|rw DIRECTORY COMMAND...   run a command that sees the directory as /volume, programs, and nothing else; this program is /helper
+ *   roost-helper relay INPUT OUTPUT WORD...    pass bytes between pipes and standard input and output, in the place of a remote shell
  *   roost-helper proxy PIDFILE LOGFILE         a proxy device, described on standard input, one word and its value a line: `init PID START`,
  *                                              `bind host|instance`, `userns 1`, `header 1`, `uid N`, `gid N` (who to be in the end), `owner N`,
  *                                              `group N`, `mode OCTAL` (of a socket it makes), `listen ...` and `connect ...` for each port, as
@@ -77,6 +79,10 @@ int main(int argc, char **argv)
 		return probe_idmap(argv[2]);
 	if (strcmp(verb, "uevents") == 0 && argc == 2)
 		return print_uevents();
+	if (strcmp(verb, "confined") == 0 && argc >= 5)
+		return run_confined(argv[2], argv[3], argv + 4);
+	if (strcmp(verb, "relay") == 0 && argc >= 4)
+		return relay(atoi(argv[2]), atoi(argv[3]));
 	if (strcmp(verb, "proxy") == 0 && argc == 4)
 		return run_proxy(argv[2], argv[3]);
 	fprintf(stderr, "roost-helper: unknown arguments\n");

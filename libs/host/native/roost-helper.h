@@ -20,3 +20,7 @@ int umount_inside(pid_t pid, const char *target);
 int probe_idmap(const char *path);
 int shift_tree(const char *path, const char *from, const char *to);
 int print_uevents(void);
+/* Runs a command that sees `directory` as /volume and little else; `access` is `ro` or `rw`. Returns only when that cannot be. */
+int run_confined(const char *access, const char *directory, char **command);
+/* Passes bytes from `input` to standard output and from standard input to `output`, all pipes, until `input` ends. */
+int relay(int input, int output);

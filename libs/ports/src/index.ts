@@ -11,4 +11,5 @@ export * from './server-directories.port.js';
 export * from './storage.port.js';
 export * from './volume-snapshots.port.js';
 export * from './volume-archives.port.js';
+export * from './volume-migration.port.js';
 export * from './volume-transfer.port.js';

@@ -1,6 +1,6 @@
 import type {
-  CopyVolumeRequest, ImageStore, PackBackupRequest, PackImageRequest, PoolSpec, ReceiveVolumeRequest, SendVolumeRequest, ServerDirectories, ServerDirectory, StorageDriver, UnpackBackupRequest, VolumeArchives, VolumeFile,
-  VolumeSnapshots, VolumeSpec, VolumeTransfer,
+  CopyVolumeRequest, ImageStore, MigrationPiece, PackBackupRequest, PackImageRequest, PoolSpec, ReceivePiecesRequest, ReceiveVolumeRequest, SendPiecesRequest, SendVolumeRequest, ServerDirectories, ServerDirectory, StorageDriver, UnpackBackupRequest, VolumeArchives, VolumeFile,
+  VolumeMigration, VolumeSnapshots, VolumeSpec, VolumeTransfer,
 } from '#ports';
 import type { ServiceTable } from '#platform/rpc';
 
@@ -8,15 +8,17 @@ export interface StoragePorts {
   readonly storage: StorageDriver;
   readonly snapshots: VolumeSnapshots;
   readonly transfers: VolumeTransfer;
+  readonly migrations: VolumeMigration;
   readonly archives: VolumeArchives;
   readonly directories: ServerDirectories;
   readonly images: ImageStore;
 }
 
-/** `roost.agent.v1.Storage`, answered by the storage, snapshot, transfer, archive, server directory and image store ports. */
-export function storageService({ storage, snapshots, transfers, archives, directories, images }: StoragePorts): ServiceTable {
+/** `roost.agent.v1.Storage`, answered by the storage, snapshot, transfer, migration, archive, server directory and image store ports. */
+export function storageService({ storage, snapshots, transfers, migrations, archives, directories, images }: StoragePorts): ServiceTable {
   const done = async (work: Promise<void>): Promise<object> => { await work; return {}; };
   type Pool = { pool: PoolSpec };
+  type Session = { sessionId: string };
   type Volume = { volume: VolumeSpec };
   type Snapshot = Volume & { snapshot: string };
   type Restore = Volume & { token: string };
@@ -49,7 +51,13 @@ export function storageService({ storage, snapshots, transfers, archives, direct
       transferFormats: async ({ pool }: Pool) => ({ formats: await transfers.transferFormats(pool) }),
       sendVolume: (request: SendVolumeRequest) => transfers.sendVolume(request),
       receiveVolume: (request: ReceiveVolumeRequest) => transfers.receiveVolume(request),
-      waitTransfer: ({ sessionId }: { sessionId: string }, signal) => done(transfers.waitTransfer(sessionId, signal)),
+      waitTransfer: ({ sessionId }: Session, signal) => done(transfers.waitTransfer(sessionId, signal)),
+      sendPieces: async (request: SendPiecesRequest) => ({ sessionId: await migrations.sendPieces(request) }),
+      receivePieces: async (request: ReceivePiecesRequest) => ({ sessionId: await migrations.receivePieces(request) }),
+      waitPieces: ({ sessionId }: Session, signal) => done(migrations.waitPieces(sessionId, signal)),
+      openPiece: ({ sessionId, piece }: Session & { piece: MigrationPiece }) => migrations.openPiece(sessionId, piece),
+      waitPiece: ({ sessionId }: Session) => done(migrations.waitPiece(sessionId)),
+      endPieces: ({ sessionId }: Session) => done(migrations.endPieces(sessionId)),
       packBackup: (request: PackBackupRequest) => archives.packBackup(request),
       packImage: (request: PackImageRequest) => archives.packImage(request),
       inspectBackup: ({ path }: { path: string }) => archives.inspectBackup(path),

@@ -6,5 +6,6 @@ export * from './fake-network.driver.js';
 export * from './fake-storage.driver.js';
 export * from './fake-server-directories.js';
 export * from './fake-volume-archives.js';
+export * from './fake-volume-migration.js';
 export * from './fake-volume-snapshots.js';
 export * from './fake-volume-transfer.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ConfigMap, InstancesPost, InstanceSource, InstanceType } from '#api-types';
 import { findRootDisk } from '#config-schema';
-import { AppError, defaultProject, internal, invalid, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import { AppError, defaultProject, internal, invalid, LocalMember, messageOf, newUuid, notFound, wrap, type RequestContext } from '#kernel';
 import type { IdmapEntry } from '#ports';
 import type { Tx } from '#platform/database';
 import { OperationsService, type OperationHandle } from '#platform/operations';
@@ -17,6 +17,9 @@ import { InstanceCopies } from './copies/instance-copies.service.js';
 import { InstanceRefresh } from './copies/instance-refresh.service.js';
 import { createAndStartInstance, createInstance } from './operations/create-instance.operation.js';
 import type { CreateInstanceParams } from './operations/instance-operation.params.js';
+import { InstanceArrivals, type InstanceVisit } from './migrations/instance-arrivals.service.js';
+import type { ReceiveInstanceParams } from './migrations/migration.params.js';
+import { receiveInstance } from './migrations/receive-instance.operation.js';
 import { isKnownArchitecture } from './rules/architectures.rules.js';
 import { sorted } from './rules/expand.rules.js';
 import { imageConfig } from './rules/image-config.rules.js';
@@ -54,6 +57,7 @@ export class InstanceCreation {
     private readonly neighbors: InstanceNeighbors,
     private readonly copies: InstanceCopies,
     private readonly refreshes: InstanceRefresh,
+    private readonly arrivals: InstanceArrivals,
     private readonly self: LocalMember,
   ) {}
 
@@ -61,6 +65,8 @@ export class InstanceCreation {
     this.checkProject(ctx.project);
     const copy = asked.source?.type === 'copy' ? await this.copies.resolve(ctx.project, asked) : null;
     const former = asked.source?.refresh === true ? this.catalog.find(ctx.project, asked.name ?? '') : undefined;
+    const incoming = asked.source?.type === 'migration';
+    if (incoming && former !== undefined) return this.arrivals.refresh(ctx, former, asked);
     if (copy !== null && former !== undefined) return this.refreshes.refresh(ctx, former, copy);
     const request = copy?.request ?? asked;
     const type = this.typeOf(request.type || defaultType || 'container');
@@ -70,24 +76,28 @@ export class InstanceCreation {
     const sizeLimits = request.instance_type ? limitsOfSize(request.instance_type) : {};
     const name = this.nameFor(ctx.project, request.name ?? '');
     this.refuseOtherSources(source);
-    if (request.architecture && !isKnownArchitecture(request.architecture)) throw internal(`Architecture isn't supported: ${request.architecture}`);
+    if ((request.architecture || incoming) && !isKnownArchitecture(request.architecture ?? '')) throw (incoming ? invalid : internal)(`Architecture isn't supported: ${request.architecture ?? ''}`);
     const remote = source.type === 'image' && (source.server ?? '') !== '' ? source : null;
     const image = source.type === 'image' && remote === null ? this.neighbors.localImage(ctx, ctx.project, source) : null;
     const host = await this.neighbors.hostDescription();
     const config: ConfigMap = {
       ...sizeLimits, ...(image ? imageConfig(image) : {}), ...request.config,
-      ...(image ? { 'volatile.base_image': image.fingerprint } : {}), 'volatile.apply_template': copy === null ? 'create' : 'copy',
+      ...(image ? { 'volatile.base_image': image.fingerprint } : {}), ...(incoming && source['base-image'] ? { 'volatile.base_image': source['base-image'] } : {}),
+      // One that moves keeps the templates that wait.
+      'volatile.apply_template': (incoming && request.config?.['volatile.apply_template']) || (copy === null && !incoming ? 'create' : 'copy'),
     };
     const draft = {
       memberId: this.self.id, name, type, architecture: request.architecture || image?.architecture || host.architectures[0] || 'x86_64',
-      ephemeral: request.ephemeral ?? false, description: request.description ?? '', config: sorted(config), devices: request.devices ?? {},
+      ephemeral: request.ephemeral ?? false, description: request.description ?? '', config: sorted(config), devices: incoming ? this.arrivals.root.devices(ctx.project, request.devices ?? {}, profiles) : request.devices ?? {},
       profileNames: profiles ?? image?.profiles ?? [defaultProject],
     };
-    const params: CreateInstanceParams & { pool: string; size: string; readonly source?: CopySource } = {
+    const visit = incoming ? this.arrivals.begin(source) : null;
+    const params: CreateInstanceParams & Partial<ReceiveInstanceParams> & { pool: string; size: string; readonly source?: CopySource } = {
       project: ctx.project, name, type, pool: '', size: '', fingerprint: image?.fingerprint ?? '', remote,
       ...(copy === null ? {} : { source: copy.source }), ...(request.start ? { start: true } : {}),
+      ...(visit === null ? {} : { session: visit.session, alone: source.instance_only === true || source.container_only === true }),
     };
-    return this.schedule(ctx, params, chosen === null ? {} : { placement: chosen.placement }, (tx) => {
+    const reserve = (tx: Tx): void => {
       const refusal = chosen === null ? null : chosen.refusal(tx);
       if (refusal !== null) throw new PlacementRefused(refusal);
       if (type !== 'container') throw invalid(`Instance type "${type}" is not supported on this server: QEMU is not available`);
@@ -96,7 +106,8 @@ export class InstanceCreation {
       if (image) this.neighbors.touchImage(tx, image.id);
       this.reserve(tx, params, draft, host.idmap);
       if (isCopy(params)) this.copies.reserveSnapshots(tx, params);
-    });
+    };
+    return visit === null ? this.schedule(ctx, params, chosen === null ? {} : { placement: chosen.placement }, reserve) : this.receive(ctx, visit, params as ReceiveInstanceParams, reserve);
   }
 
   private reserve(
@@ -123,6 +134,18 @@ export class InstanceCreation {
       return this.operations.runInMemory(ctx, {
         kind: createInstance.kind, class: 'task', description: createInstance.description, resources, run: () => Promise.reject(failure),
       });
+    }
+  }
+
+  /** Unlike with other sources, what is wrong with the request is said at once. */
+  private async receive(ctx: RequestContext, visit: InstanceVisit, params: ReceiveInstanceParams, reserve: (tx: Tx) => void): Promise<OperationHandle> {
+    try {
+      const made = await this.operations.schedule(ctx, receiveInstance.kind, params, { resources: instanceResources(params), reserve });
+      return await this.arrivals.follow(ctx, visit, made, params);
+    } catch (error) {
+      await this.arrivals.giveUp(visit, error);
+      if (AppError.is(error, 'unavailable') || error instanceof ProjectRefusal) throw error;
+      throw internal(`Failed creating instance record: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -163,10 +186,8 @@ export class InstanceCreation {
       case 'image':
       case 'none':
       case 'copy':
-        return;
       case 'migration':
-        if (source.mode !== 'pull' && source.mode !== 'push') throw notImplemented(`Mode "${source.mode ?? ''}" not implemented`);
-        throw notImplemented('Receiving instances from another server is not supported by this server');
+        return;
       default:
         throw invalid(`Unknown source type ${source.type ?? ''}`);
     }

@@ -54,6 +54,7 @@ import { copyOperations, copyProviders } from './copies/index.js';
 import { backupControllers, backupOperations, backupProviders } from './backups/index.js';
 import { BackupYaml } from './backups/backup-yaml.service.js';
 import { recoveryControllers, recoveryOperations, recoveryProviders } from './recovery/index.js';
+import { migrationOperations, migrationProviders } from './migrations/index.js';
 import { moveOperations, moveProviders } from './moves/index.js';
 import { savedStateProviders } from './saved-states/index.js';
 import { publishProviders } from './publish/index.js';
@@ -66,7 +67,7 @@ import { SnapshotScheduleReconciler } from './reconcile/snapshot-schedule.reconc
 import { SnapshotExpiryReconciler } from './reconcile/snapshot-expiry.reconciler.js';
 import { InstancesReconciler } from './reconcile/instances.reconciler.js';
 
-const operations = [createInstance, createAndStartInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations, ...rebuildOperations, ...backupOperations, ...recoveryOperations] as const;
+const operations = [createInstance, createAndStartInstance, deleteInstance, renameInstance, updateInstance, ...snapshotOperations, ...moveOperations, ...copyOperations, ...migrationOperations, ...rebuildOperations, ...backupOperations, ...recoveryOperations] as const;
 
 /** The daemon calls `InstancesLifecycle.startUp()` and `shutdownAll()`, and runs `InstancesReconciler` in between. */
 @Module({
@@ -77,7 +78,7 @@ const operations = [createInstance, createAndStartInstance, deleteInstance, rena
   ],
   providers: [
     ...rebuildProviders,
-    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...savedStateProviders, ...publishProviders, ...backupProviders, ...recoveryProviders, ...guestProviders, ...fileProviders, ...templateProviders,
+    ...memberProviders, ...snapshotProviders, ...moveProviders, ...copyProviders, ...migrationProviders, ...savedStateProviders, ...publishProviders, ...backupProviders, ...recoveryProviders, ...guestProviders, ...fileProviders, ...templateProviders,
     InstanceRepository, MemberVolatileStore, InstanceCatalog, InstanceNeighbors, InstanceDisks, InstanceSpecs, InstanceRows, InstanceLocks, PowerStates,
     InstanceLifecycleEvents, InstanceRemoval, InstanceHostPower, InstancePower, InstanceHostEvents, InstanceStateChanges, InstanceCreation, InstanceUpdate, InstanceUsage, InstanceChangeParts, InstanceProfiles,
     InstanceLogFiles, InstanceExec, InstanceConsole, InstanceMetrics, InstancesService, InstancesReconciler, InstancesLifecycle, ...new Set(operations.flatMap(({ steps }) => steps as unknown as Type[])),

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { Instance, InstanceFull, InstancePost, InstanceState, InstanceType } from '#api-types';
-import { conflict, internal, invalid, notFound, notImplemented, unavailable, type RequestContext } from '#kernel';
+import { conflict, internal, invalid, notFound, unavailable, type RequestContext } from '#kernel';
 import { apiUrl, filterList, parseRecursion } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceLocks } from './instance-locks.js';
 import { InstanceRemoval } from './instance-removal.service.js';
 import { BackupRequests } from './backups/backup-requests.service.js';
+import { InstanceDepartures } from './migrations/instance-departures.service.js';
 import { InstanceSnapshots } from './snapshots/instance-snapshots.service.js';
 import { InstanceSpecs } from './instance-specs.js';
 import { hostName, instanceResources } from './instance-urls.js';
@@ -46,6 +47,7 @@ export class InstancesService {
     private readonly snapshots: InstanceSnapshots,
     private readonly backups: BackupRequests,
     private readonly locks: InstanceLocks,
+    private readonly departures: InstanceDepartures,
   ) {}
 
   /** URLs, in order of creation. */
@@ -121,7 +123,7 @@ export class InstancesService {
   async rename(ctx: RequestContext, instance: ExpandedInstance, request: InstancePost, target: string): Promise<OperationHandle> {
     const { row } = instance;
     if (target !== '') throw notFound('Failed to get target node: Cluster member not found');
-    if (request.migration) throw notImplemented('Moving instances is not supported by this server');
+    if (request.migration) return this.departures.send(ctx, instance, null, request);
     const newName = request.name || row.name;
     checkInstanceName(newName);
     if (this.catalog.find(row.project, newName) !== undefined) throw conflict(`Name "${newName}" already in use`);

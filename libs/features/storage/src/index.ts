@@ -23,3 +23,9 @@ export { checkBackupName, nextBackupName } from './backups/backup-name.rules.js'
 export { toYaml } from './backups/yaml.rules.js';
 export type { PoolRow } from './data/pools.repository.js';
 export type { VolumeKey, VolumeRow } from './data/volumes.repository.js';
+export { VolumeMigrations } from './migration/volume-migrations.service.js';
+export type { VolumeArrival, OfferedVolume } from './migration/volume-arrival.js';
+export { indexOf } from './migration/index-header.rules.js';
+export type { MigrationAddress } from './migration/migration-connections.js';
+export type { WireIdmapEntry, WireSnapshot } from './migration/migration-messages.rules.js';
+export type { DepartingVolume } from './migration/volume-departure.js';

@@ -4,6 +4,7 @@ import { ChangeFeed } from '#platform/database';
 import { OperationRegistry, type OperationDefinition } from '#platform/operations';
 import { ReconcileRunner } from '#platform/reconcile';
 import { ClusterModule } from '#features/cluster';
+import { ServerModule } from '#features/server';
 import { ProjectsModule, ProjectUsage } from '#features/projects';
 import { StoragePoolsController } from './api/storage-pools.controller.js';
 import { StorageVolumesController } from './api/storage-volumes.controller.js';
@@ -22,6 +23,7 @@ import { LostVolumes } from './custom/lost-volumes.service.js';
 import { PoolsRepository } from './data/pools.repository.js';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository } from './data/volumes.repository.js';
+import { VolumeMigrations } from './migration/volume-migrations.service.js';
 import { PoolJoin } from './pool-join.participant.js';
 import { PoolParts } from './pool-parts.service.js';
 import { PoolUsers } from './pool-users.service.js';
@@ -39,15 +41,15 @@ import { VolumesService } from './volumes.service.js';
 
 /** The daemon calls `PoolsService.mountAll()` when the agent answers, before stored operations are resumed, and runs `PoolPartsReconciler` from then on. */
 @Module({
-  imports: [ClusterModule, ProjectsModule],
+  imports: [ClusterModule, ProjectsModule, ServerModule],
   controllers: [StoragePoolsController, StorageVolumesController, VolumeSnapshotsController, VolumeBackupsController],
   providers: [
     PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
-    PoolJoin, VolumeCarrier, VolumeChanges, VolumeSnapshotViews, BackupArchives, BackupFiles, ServerVolumes, ...customVolumeProviders,
+    PoolJoin, VolumeCarrier, VolumeMigrations, VolumeChanges, VolumeSnapshotViews, BackupArchives, BackupFiles, ServerVolumes, ...customVolumeProviders,
     ...new Set(customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[])),
   ],
   exports: [
-    PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, BackupArchives, BackupFiles, ServerVolumes, LostVolumes,
+    PoolsService, PoolParts, VolumesService, SnapshotVolumes, VolumeUsage, AttachedVolumes, VolumeCarrier, VolumeMigrations, BackupArchives, BackupFiles, ServerVolumes, LostVolumes,
     PoolPartsReconciler, VolumeSnapshotExpiryReconciler, VolumeSnapshotScheduleReconciler, VolumeBackupExpiryReconciler,
   ],
 })

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { StorageVolumePost, StorageVolumePut, StorageVolumesPost } from '#api-types';
-import { invalid, notImplemented, type RequestContext } from '#kernel';
+import { invalid, type RequestContext } from '#kernel';
 import { emptyResponse, operationResponse, syncResponse, type ApiResponse } from '#platform/http';
 import { ProjectsService } from '#features/projects';
 import { CustomVolumeCopies } from './custom/copies/custom-volume-copies.service.js';
+import { VolumeMigrationRequests } from './custom/migrations/volume-migration-requests.service.js';
 import { CustomVolumes } from './custom/custom-volumes.service.js';
 import { requireCustom, VolumeSnapshotRequests } from './custom/snapshots/volume-snapshot-requests.service.js';
 import { VolumeRequests } from './volume-requests.service.js';
@@ -19,6 +20,7 @@ export class VolumeChanges {
     private readonly snapshots: VolumeSnapshotRequests,
     private readonly copies: CustomVolumeCopies,
     private readonly projects: ProjectsService,
+    private readonly migrations: VolumeMigrationRequests,
   ) {}
 
   async create(ctx: RequestContext, pool: string, request: StorageVolumesPost): Promise<ApiResponse> {
@@ -26,9 +28,9 @@ export class VolumeChanges {
     const source = request.source ?? {};
     const { type = '', name = '' } = source;
     this.custom.checkRequest(pool, request);
-    const refresh = type === 'copy' && name !== '' && this.copies.isRefresh(pool, project, request.name, source);
+    const refresh = (type === 'copy' ? name !== '' : type === 'migration') && this.copies.isRefresh(pool, project, request.name, source);
     if (!refresh) this.custom.refuseTaken(pool, project, request.name);
-    if (type === 'migration') throw notImplemented('Copying storage volumes from another server is not supported by this server');
+    if (type === 'migration') return operationResponse(await this.migrations.receive(ctx, pool, project, request, source));
     if (type !== '' && type !== 'copy') throw invalid(`Unknown source type "${type}"`);
     if (refresh) return operationResponse(await this.copies.refresh(ctx, pool, project, request.name, source));
     if (name !== '') return operationResponse(await this.copies.copy(ctx, pool, project, request, source));
@@ -55,7 +57,7 @@ export class VolumeChanges {
     if (name.includes('/')) throw invalid('Storage volume names may not contain slashes');
     const key = this.key(volume);
     if (key.type !== 'custom') throw invalid(`Renaming storage volumes of type "${key.type}" is not allowed`);
-    if (request.migration === true) throw notImplemented('Moving storage volumes to another server is not supported by this server');
+    if (request.migration === true) return operationResponse(await this.migrations.send(ctx, key, request));
     const to = { name, pool: pool || key.pool, project: project === '' ? key.project : this.projects.volumeProject(project) };
     if (to.pool !== key.pool || to.project !== key.project) return operationResponse(await this.copies.move(ctx, key, to));
     await this.custom.rename(ctx, key, name);

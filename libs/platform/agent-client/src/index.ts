@@ -6,5 +6,6 @@ export { RemoteNetworkDriver } from './remote-network.driver.js';
 export { RemoteImageStore, RemoteStorageDriver } from './remote-storage.driver.js';
 export { RemoteServerDirectories } from './remote-server-directories.js';
 export { RemoteVolumeArchives } from './remote-volume-archives.js';
+export { RemoteVolumeMigration } from './remote-volume-migration.js';
 export { RemoteVolumeSnapshots } from './remote-volume-snapshots.js';
 export { RemoteVolumeTransfer } from './remote-volume-transfer.js';

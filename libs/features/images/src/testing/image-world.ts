@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { Global, Module } from '@nestjs/common';
 import type { Operation } from '#api-types';
 import { ApiClient } from '#client';
-import { FakeFaults, FakeHostInfo, FakeImageStore, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
+import { FakeFaults, FakeHostInfo, FakeImageStore, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeMigration, FakeVolumeSnapshots, FakeVolumeTransfer } from '#drivers/fake';
 import { OperationsApiModule } from '#features/operations';
 import { PoolsService } from '#features/storage';
 import { ServerModule } from '#features/server';
@@ -15,7 +15,7 @@ import { EventBus, EventBusModule } from '#platform/events';
 import { createApiApp, HttpModule, type ApiApp } from '#platform/http';
 import { OperationsModule } from '#platform/operations';
 import { ReconcileModule } from '#platform/reconcile';
-import { HostInfo, ImageStore, Peers, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { HostInfo, ImageStore, Peers, ServerDirectories, StorageDriver, VolumeArchives, VolumeMigration, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { FakePeers } from '#ports/testing';
 import { ImagesModule } from '../images.module.js';
 
@@ -46,7 +46,7 @@ export class ImageWorld {
     const ports = [
       { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock }, { provide: StateDirectory, useValue: this.state },
       { provide: HostInfo, useFactory: () => new FakeHostInfo() }, { provide: StorageDriver, useValue: host }, { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(host) }, { provide: VolumeTransfer, useValue: new FakeVolumeTransfer(host) },
-      { provide: VolumeArchives, useValue: new FakeVolumeArchives(host, new FakeVolumeTransfer(host)) }, { provide: ServerDirectories, useValue: new FakeServerDirectories(host) }, { provide: ImageStore, useValue: store },
+      { provide: VolumeMigration, useValue: new FakeVolumeMigration(host) }, { provide: VolumeArchives, useValue: new FakeVolumeArchives(host, new FakeVolumeTransfer(host)) }, { provide: ServerDirectories, useValue: new FakeServerDirectories(host) }, { provide: ImageStore, useValue: store },
       { provide: LocalMember, useValue: this.cluster?.member ?? new LocalMember() }, { provide: Peers, useValue: this.cluster?.peers ?? new FakePeers() },
     ];
     @Global()

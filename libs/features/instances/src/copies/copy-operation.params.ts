@@ -24,18 +24,22 @@ export interface CopyInstanceParams extends CreateInstanceParams {
   readonly source: CopySource;
 }
 
-/** A copy that is there becomes what its source is now. */
-export interface RefreshInstanceParams {
+/** What becomes of a copy that is there. */
+export interface RefreshPlan {
   readonly id: number;
   readonly project: string;
   readonly name: string;
   readonly type: InstanceType;
   readonly pool: string;
-  readonly source: CopySource;
   /** Snapshots to bring, oldest first, as they will be. */
   readonly bring: readonly NewSnapshot[];
   /** Names of the copy's that go; where another of that name is brought, they make room for it. */
   readonly drop: readonly string[];
+}
+
+/** A copy that is there becomes what its source is now. */
+export interface RefreshInstanceParams extends RefreshPlan {
+  readonly source: CopySource;
 }
 
 /** What the commit of a refresh has changed. */

@@ -7,3 +7,8 @@ const aliases = new Set(['i386', 'i586', 'amd64', 'arm', 'armhf', 'arm64', 'powe
 export function isKnownArchitecture(name: string): boolean {
   return known.has(name) || aliases.has(name);
 }
+
+/** LXD's number of an architecture, as its migrations have it; 0 for one it does not know. */
+export function architectureNumber(name: string): number {
+  return [...known].indexOf(name) + 1;
+}

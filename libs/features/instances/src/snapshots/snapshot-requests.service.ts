@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceSnapshotPost, InstanceSnapshotPut, InstanceSnapshotsPost } from '#api-types';
-import { AppError, conflict, internal, invalid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import { AppError, conflict, internal, invalid, notFound, wrap, type RequestContext } from '#kernel';
 import { isUniqueViolation, TransactionRunner, type Tx } from '#platform/database';
 import { apiUrl, checkEtag } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
@@ -13,6 +13,7 @@ import { InstanceLifecycleEvents } from '../instance-lifecycle-events.js';
 import { InstanceLocks } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceResources } from '../instance-urls.js';
+import { InstanceDepartures } from '../migrations/instance-departures.service.js';
 import { PowerStates } from '../power-states.js';
 import { noCriu } from '../rules/criu.rules.js';
 import { requestedExpiry, snapshotExpiry } from '../rules/snapshot-expiry.rules.js';
@@ -41,6 +42,7 @@ export class SnapshotRequests {
     private readonly events: InstanceLifecycleEvents,
     private readonly limits: ProjectLimits,
     private readonly saved: SavedStates,
+    private readonly departures: InstanceDepartures,
   ) {}
 
   async create(ctx: RequestContext, instance: ExpandedInstance, request: InstanceSnapshotsPost): Promise<OperationHandle> {
@@ -87,7 +89,7 @@ export class SnapshotRequests {
   }
 
   async rename(ctx: RequestContext, instance: ExpandedInstance, snapshot: SnapshotRow, request: InstanceSnapshotPost): Promise<OperationHandle> {
-    if (request.migration) throw notImplemented('Moving snapshots to another server is not supported by this server');
+    if (request.migration) return this.departures.send(ctx, instance, snapshot, request);
     const { row } = instance;
     const newName = request.name;
     if (newName === undefined || newName === '') throw invalid('Response was missing `name`');

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { Global, Module, type DynamicModule, type INestApplication, type Type } from '@nestjs/common';
 import type { Instance } from '#api-types';
 import { internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, Clock, type RequestContext } from '#kernel';
-import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, MemberLiveness, NetworkDriver, Peers, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceDriver, InstanceFiles, InstanceLogs, MemberLiveness, NetworkDriver, Peers, ServerDirectories, StorageDriver, VolumeArchives, VolumeMigration, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { FakePeers, type FakePeerNetwork } from '#ports/testing';
 import {
-  FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceCheckpoints, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer,
+  FakeExecSessions, FakeFaults, FakeHostInfo, FakeImageStore, FakeInstanceCheckpoints, FakeInstanceDriver, FakeInstanceLogs, FakeNetworkDriver, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeMigration, FakeVolumeSnapshots, FakeVolumeTransfer,
 } from '#drivers/fake';
 import { AuthModule } from '#platform/auth';
 import { Database, DatabaseModule, ChangeFeed, TransactionRunner, type OpenOptions } from '#platform/database';
@@ -36,6 +36,7 @@ export class FakeHost {
   readonly storage = new FakeStorageDriver(this.faults, { imageStore: this.images });
   readonly snapshots = new FakeVolumeSnapshots(this.storage, this.faults);
   readonly transfers = new FakeVolumeTransfer(this.storage, this.faults);
+  readonly migrations = new FakeVolumeMigration(this.storage, this.faults);
   readonly archives = new FakeVolumeArchives(this.storage, this.transfers, this.faults);
   readonly directories = new FakeServerDirectories(this.storage, this.faults);
   readonly networks = new FakeNetworkDriver(this.faults);
@@ -102,7 +103,7 @@ class HostModule {
       { provide: MemberLiveness, useFactory: (peers: Peers) => new FakeLiveness(peers), inject: [Peers] },
       { provide: Peers, useValue: peersOf(host.member, network) },
       { provide: StateDirectory, useValue: host.state }, { provide: LocalMember, useValue: host.member }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
-      { provide: StorageDriver, useValue: host.storage }, { provide: VolumeSnapshots, useValue: host.snapshots }, { provide: VolumeTransfer, useValue: host.transfers }, { provide: VolumeArchives, useValue: host.archives }, { provide: ServerDirectories, useValue: host.directories }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
+      { provide: StorageDriver, useValue: host.storage }, { provide: VolumeSnapshots, useValue: host.snapshots }, { provide: VolumeTransfer, useValue: host.transfers }, { provide: VolumeMigration, useValue: host.migrations }, { provide: VolumeArchives, useValue: host.archives }, { provide: ServerDirectories, useValue: host.directories }, { provide: ImageStore, useValue: host.images }, { provide: NetworkDriver, useValue: host.networks },
       { provide: InstanceDriver, useValue: host.instances }, { provide: ExecSessions, useValue: host.exec }, { provide: InstanceLogs, useValue: host.logs },
       { provide: InstanceFiles, useValue: host.files }, { provide: InstanceCheckpoints, useValue: host.checkpoints },
       { provide: HostInfo, useValue: host.info },

@@ -8,6 +8,7 @@ import { CustomVolumes } from './custom-volumes.service.js';
 import { deleteVolume } from './delete-volume.operation.js';
 import { discardVolume } from './discard-volume.operation.js';
 import { LostVolumes } from './lost-volumes.service.js';
+import { volumeMigrationOperations, volumeMigrationProviders } from './migrations/index.js';
 import { renameVolume } from './rename-volume.operation.js';
 import { volumeSnapshotOperations, volumeSnapshotProviders } from './snapshots/index.js';
 import { updateVolume } from './update-volume.operation.js';
@@ -15,5 +16,5 @@ import { VolumeEvents } from './volume-events.js';
 import { VolumeUsers } from './volume-users.service.js';
 
 /** What the module of storage takes up for custom volumes. */
-export const customVolumeProviders = [AttachedVolumes, CustomVolumeHost, CustomVolumeRoutes, CustomVolumes, LostVolumes, VolumeEvents, VolumeUsers, ...volumeSnapshotProviders, ...volumeCopyProviders, ...volumeBackupProviders];
-export const customVolumeOperations = [createVolume, deleteVolume, discardVolume, renameVolume, updateVolume, ...volumeSnapshotOperations, ...volumeCopyOperations, ...volumeBackupOperations] as const;
+export const customVolumeProviders = [AttachedVolumes, CustomVolumeHost, CustomVolumeRoutes, CustomVolumes, LostVolumes, VolumeEvents, VolumeUsers, ...volumeSnapshotProviders, ...volumeCopyProviders, ...volumeBackupProviders, ...volumeMigrationProviders];
+export const customVolumeOperations = [createVolume, deleteVolume, discardVolume, renameVolume, updateVolume, ...volumeSnapshotOperations, ...volumeCopyOperations, ...volumeBackupOperations, ...volumeMigrationOperations] as const;

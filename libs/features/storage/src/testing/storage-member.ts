@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Global, Module, type INestApplication, type Type } from '@nestjs/common';
 import type { StorageVolumesPost } from '#api-types';
 import { Clock, internalContext, LocalMember, Logger, SilentLogger, StateDirectory, SystemClock, type RequestContext } from '#kernel';
-import { HostInfo, MemberLiveness, Peers, ServerDirectories, StorageDriver, VolumeArchives, VolumeSnapshots, VolumeTransfer } from '#ports';
+import { HostInfo, MemberLiveness, Peers, ServerDirectories, StorageDriver, VolumeArchives, VolumeMigration, VolumeSnapshots, VolumeTransfer } from '#ports';
 import { FakePeers } from '#ports/testing';
-import { FakeFaults, FakeHostInfo, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeSnapshots, FakeVolumeTransfer, type FakeVolume } from '#drivers/fake';
+import { FakeFaults, FakeHostInfo, FakeServerDirectories, FakeStorageDriver, FakeVolumeArchives, FakeVolumeMigration, FakeVolumeSnapshots, FakeVolumeTransfer, type FakeVolume } from '#drivers/fake';
 import { AuthModule } from '#platform/auth';
 import { ChangeFeed, Database, DatabaseModule, TransactionRunner } from '#platform/database';
 import { EventBus, EventBusModule } from '#platform/events';
@@ -51,6 +51,7 @@ export class StorageMember {
       { provide: MemberLiveness, useClass: Alone }, { provide: Peers, useValue: new FakePeers() }, { provide: StateDirectory, useValue: state },
       { provide: LocalMember, useValue: new LocalMember() }, { provide: Logger, useClass: SilentLogger }, { provide: Clock, useClass: SystemClock },
       { provide: StorageDriver, useValue: host }, { provide: VolumeSnapshots, useValue: new FakeVolumeSnapshots(host, faults) },
+      { provide: VolumeMigration, useValue: new FakeVolumeMigration(host, faults) },
       { provide: VolumeTransfer, useValue: transfers }, { provide: VolumeArchives, useValue: new FakeVolumeArchives(host, transfers, faults) },
       { provide: ServerDirectories, useValue: new FakeServerDirectories(host, faults) }, { provide: HostInfo, useValue: new FakeHostInfo(faults) },
     ];

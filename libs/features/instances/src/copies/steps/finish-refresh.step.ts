@@ -4,11 +4,11 @@ import { nothingToUndo, Step, type StepContext } from '#platform/operations';
 import { SnapshotVolumes } from '#features/storage';
 import { rootVolumeKey } from '../../operations/instance-operation.params.js';
 import { restoreToken } from '../../snapshots/snapshot-operation.params.js';
-import { asideName, type RefreshInstanceParams } from '../copy-operation.params.js';
+import { asideName, type RefreshPlan } from '../copy-operation.params.js';
 
 /** Drops what the copy was before. What cannot be dropped now goes with the next refresh, or with the volume. */
 @Injectable()
-export class FinishRefreshStep extends Step<RefreshInstanceParams, void> {
+export class FinishRefreshStep extends Step<RefreshPlan, void> {
   readonly name = 'finish';
 
   constructor(
@@ -18,7 +18,7 @@ export class FinishRefreshStep extends Step<RefreshInstanceParams, void> {
     super();
   }
 
-  override async run(context: StepContext, params: RefreshInstanceParams): Promise<void> {
+  override async run(context: StepContext, params: RefreshPlan): Promise<void> {
     const token = restoreToken(context.operationId);
     const target = rootVolumeKey(params);
     try {

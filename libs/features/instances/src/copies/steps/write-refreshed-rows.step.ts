@@ -10,13 +10,13 @@ import { InstanceLifecycleEvents } from '../../instance-lifecycle-events.js';
 import { rootVolumeKey } from '../../operations/instance-operation.params.js';
 import { sorted } from '../../rules/expand.rules.js';
 import { templateTrigger } from '../../rules/volatile.rules.js';
-import type { RefreshedRows, RefreshInstanceParams } from '../copy-operation.params.js';
+import type { RefreshedRows, RefreshPlan } from '../copy-operation.params.js';
 
 const idmapKey = 'volatile.last_state.idmap';
 
 /** The rows say what the copy is now: the commit point. */
 @Injectable()
-export class WriteRefreshedRowsStep extends Step<RefreshInstanceParams, RefreshedRows> {
+export class WriteRefreshedRowsStep extends Step<RefreshPlan, RefreshedRows> {
   readonly name = 'write-rows';
 
   constructor(
@@ -30,7 +30,7 @@ export class WriteRefreshedRowsStep extends Step<RefreshInstanceParams, Refreshe
     super();
   }
 
-  override async run(context: StepContext, params: RefreshInstanceParams, outputs: Outputs): Promise<RefreshedRows> {
+  override async run(context: StepContext, params: RefreshPlan, outputs: Outputs): Promise<RefreshedRows> {
     const { id, bring, drop } = params;
     const idmap = (outputs['refresh-volume'] as string) || '[]';
     return this.runner.run(context.ctx, (tx) => {
@@ -57,7 +57,7 @@ export class WriteRefreshedRowsStep extends Step<RefreshInstanceParams, Refreshe
     });
   }
 
-  override async undo(context: StepContext, params: RefreshInstanceParams, output: RefreshedRows | undefined): Promise<void> {
+  override async undo(context: StepContext, params: RefreshPlan, output: RefreshedRows | undefined): Promise<void> {
     if (output === undefined) return;
     await this.runner.run(context.ctx, (tx) => {
       const row = this.instances.findById(params.id, tx.sql);
@@ -69,7 +69,7 @@ export class WriteRefreshedRowsStep extends Step<RefreshInstanceParams, Refreshe
     });
   }
 
-  private remove(tx: Tx, params: RefreshInstanceParams, names: readonly string[]): void {
+  private remove(tx: Tx, params: RefreshPlan, names: readonly string[]): void {
     for (const name of names) {
       this.volumes.release(tx, rootVolumeKey(params), name);
       const row = this.repository.find(params.id, name, tx.sql);
@@ -77,7 +77,7 @@ export class WriteRefreshedRowsStep extends Step<RefreshInstanceParams, Refreshe
     }
   }
 
-  private insert(tx: Tx, params: RefreshInstanceParams, snapshots: readonly NewSnapshot[]): void {
+  private insert(tx: Tx, params: RefreshPlan, snapshots: readonly NewSnapshot[]): void {
     for (const snapshot of snapshots) {
       this.repository.insert(tx, params.id, snapshot, 'Created');
       this.volumes.reserve(tx, rootVolumeKey(params), snapshot);

@@ -5,7 +5,7 @@ import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repositor
 import { VolumesRepository } from '../../data/volumes.repository.js';
 import { VolumeEvents } from '../volume-events.js';
 import { volumeKeyOf, type VolumeParams } from '../volume-operation.params.js';
-import type { CopiedSnapshot, RefreshVolumeParams } from './copy-volume.params.js';
+import type { CopiedSnapshot, RefreshedVolumeParams } from './copy-volume.params.js';
 
 /** A volume that comes with snapshots. */
 export type VolumeWithSnapshots = VolumeParams & { readonly snapshots: readonly CopiedSnapshot[] };
@@ -28,7 +28,7 @@ export class CopiedRows {
     this.events.announce(tx, ctx, row, { action: 'storage-volume-created', context: { type: row.type } });
   }
 
-  refresh(tx: Tx, ctx: RequestContext, params: RefreshVolumeParams): void {
+  refresh(tx: Tx, ctx: RequestContext, params: RefreshedVolumeParams): void {
     const row = this.volumes.find(tx.sql, volumeKeyOf(params));
     if (row === undefined) return;
     for (const name of params.stale) this.snapshots.delete(tx, row.id, name);

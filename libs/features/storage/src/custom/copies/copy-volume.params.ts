@@ -10,11 +10,8 @@ export interface CopiedSnapshot {
   readonly config: Config;
 }
 
-/** The volume that is made, and where its files come from. */
-export interface CopyVolumeParams extends VolumeParams {
-  readonly source: VolumeParams;
-  /** Snapshot of the source to copy instead of its present content; empty for that. */
-  readonly sourceSnapshot: string;
+/** A volume that is made of what another one is. */
+export interface CopiedVolumeParams extends VolumeParams {
   /** Oldest first. */
   readonly snapshots: readonly CopiedSnapshot[];
   /** Quota, 0 for none; of files only. */
@@ -23,12 +20,24 @@ export interface CopyVolumeParams extends VolumeParams {
   readonly move: boolean;
 }
 
-export interface RefreshVolumeParams extends CopyVolumeParams {
+/** One that is there, and is made what its source is now. */
+export interface RefreshedVolumeParams extends CopiedVolumeParams {
   /** Snapshots the target lacks. */
   readonly added: readonly string[];
   /** Snapshots the source has no more. */
   readonly stale: readonly string[];
 }
+
+interface CopyOrigin {
+  readonly source: VolumeParams;
+  /** Snapshot of the source to copy instead of its present content; empty for that. */
+  readonly sourceSnapshot: string;
+}
+
+/** The volume that is made, and where its files come from. */
+export interface CopyVolumeParams extends CopiedVolumeParams, CopyOrigin {}
+
+export interface RefreshVolumeParams extends RefreshedVolumeParams, CopyOrigin {}
 
 /** A copy keeps others from what it makes, a move from what it takes away: the name it gives is kept by its row. */
 export function copyConflictKey(params: CopyVolumeParams): string {

@@ -5,12 +5,12 @@ import { TransactionRunner } from '#platform/database';
 import { nothingToUndo, Step, type StepContext } from '#platform/operations';
 import { CustomVolumeHost } from '../../custom-volume-host.js';
 import { restoreToken } from '../../snapshots/volume-snapshot.params.js';
-import type { RefreshVolumeParams } from '../copy-volume.params.js';
+import type { RefreshedVolumeParams } from '../copy-volume.params.js';
 import { CopiedRows } from '../copied-rows.js';
 
 /** From its transaction on the volume is as fresh as its source; then what it held before goes, and the snapshots the source has no more. */
 @Injectable()
-export class FinishRefreshStep extends Step<RefreshVolumeParams, void> {
+export class FinishRefreshStep extends Step<RefreshedVolumeParams, void> {
   readonly name = 'finish';
 
   constructor(
@@ -23,7 +23,7 @@ export class FinishRefreshStep extends Step<RefreshVolumeParams, void> {
     super();
   }
 
-  override async run(context: StepContext, params: RefreshVolumeParams): Promise<void> {
+  override async run(context: StepContext, params: RefreshedVolumeParams): Promise<void> {
     await this.runner.run(context.ctx, (tx) => {
       context.commitPoint(tx);
       this.rows.refresh(tx, context.ctx, params);

@@ -1,0 +1,1 @@
+export { LocalVolumeMigration, type LocalVolumeMigrationOptions } from './local-volume-migration.driver.js';

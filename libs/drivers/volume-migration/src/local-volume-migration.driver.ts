@@ -1,0 +1,155 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { invalid, notFound, randomHex, unavailable, type Logger, type StateDirectory } from '#kernel';
+import { CopyTree, PoolDirectories, RsyncStream, type CommandRunner } from '#host';
+import {
+  VolumeMigration,
+  type MigrationPiece, type PieceEndpoint, type PoolSpec, type ReceivePiecesRequest, type SendPiecesRequest, type VolumePieces, type VolumeSpec, type VolumeStreams,
+} from '#ports';
+import { PieceSession, type PieceEnds } from './piece-session.js';
+import { requireVolumeTree } from './received-tree.js';
+
+/** A session that nobody waits for this long has lost its daemon. */
+const orphanPatienceMs = 10_000;
+
+interface Session {
+  readonly pieces: PieceSession;
+  readonly done: Promise<void>;
+  readonly orphanTimer: NodeJS.Timeout;
+}
+
+export interface LocalVolumeMigrationOptions {
+  readonly state: StateDirectory;
+  readonly command: CommandRunner;
+  readonly logger: Logger;
+  /** For the pipes of pieces. */
+  readonly directory: string;
+  /** By the pool's driver. */
+  readonly drivers: ReadonlyMap<string, VolumeStreams>;
+  readonly orphanPatienceMs?: number;
+}
+
+/** Pieces of volumes by rsync. Sessions end with the agent; what a receiver has left then goes when its pool is made ready next. */
+export class LocalVolumeMigration extends VolumeMigration {
+  private readonly sessions = new Map<string, Session>();
+  private readonly rsync: RsyncStream;
+  private readonly copies: CopyTree;
+
+  constructor(private readonly options: LocalVolumeMigrationOptions) {
+    super();
+    this.rsync = new RsyncStream(options.command);
+    this.copies = new CopyTree(options.command);
+    rmSync(options.directory, { recursive: true, force: true });
+    mkdirSync(options.directory, { recursive: true, mode: 0o711 });
+    chmodSync(options.directory, 0o711);
+  }
+
+  override async sendPieces(request: SendPiecesRequest): Promise<string> {
+    const streams = this.of(request.volume.pool);
+    return this.begin(request, (session) => streams.withPieces(request, (pieces) => session.serve((piece, ends) => this.rsync.send(pathOf(piece, request.snapshots, pieces), piece, ends))));
+  }
+
+  override async receivePieces(request: ReceivePiecesRequest): Promise<string> {
+    const streams = this.of(request.volume.pool);
+    return this.begin(request, (session) => streams.build(request, async (scratch) => {
+      let former = request.refreshToken === '' ? null : this.present(request.volume);
+      await session.serve(async (piece, ends) => {
+        const path = this.receivedPath(piece, request.snapshots, scratch);
+        await this.receive(piece, path, former, ends);
+        former = path;
+      });
+      for (const path of [...request.snapshots.map((name) => `${scratch}/snapshots/${name}`), `${scratch}/volume`]) await requireVolumeTree(request.volume, path);
+    }));
+  }
+
+  override async waitPieces(sessionId: string, signal: AbortSignal): Promise<void> {
+    const session = this.session(sessionId);
+    clearTimeout(session.orphanTimer);
+    const abort = (): void => session.pieces.abort.abort(unavailable('The transfer was given up'));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await session.done;
+    } finally {
+      signal.removeEventListener('abort', abort);
+      this.sessions.delete(sessionId);
+    }
+  }
+
+  override async openPiece(sessionId: string, piece: MigrationPiece): Promise<PieceEndpoint> {
+    if (!/^[0-9]{0,15}[kKmMgG]?$/.test(piece.bandwidth)) throw invalid(`Invalid bandwidth "${piece.bandwidth}"`);
+    return this.session(sessionId).pieces.open(piece);
+  }
+
+  override async waitPiece(sessionId: string): Promise<void> {
+    await this.session(sessionId).pieces.wait();
+  }
+
+  override async endPieces(sessionId: string): Promise<void> {
+    this.session(sessionId).pieces.end();
+  }
+
+  /** Ends what is under way: without this agent nobody would give received pieces their names. */
+  async close(): Promise<void> {
+    for (const { pieces, orphanTimer } of this.sessions.values()) {
+      clearTimeout(orphanTimer);
+      pieces.abort.abort(unavailable('The agent ends'));
+    }
+    await Promise.allSettled([...this.sessions.values()].map(({ done }) => done));
+  }
+
+  /** What the piece before was is the likeliest thing this one is like: only the difference comes. */
+  private async receive(piece: MigrationPiece, path: string, former: string | null, ends: PieceEnds): Promise<void> {
+    if (former !== null) await this.copies.copy(former, path);
+    await this.rsync.receive(path, piece, ends);
+  }
+
+  private receivedPath({ snapshot }: MigrationPiece, snapshots: readonly string[], scratch: string): string {
+    if (snapshot === '') return `${scratch}/volume`;
+    if (!snapshots.includes(snapshot)) throw notFound(`Snapshot "${snapshot}" was not announced`);
+    return `${scratch}/snapshots/${snapshot}`;
+  }
+
+  private present({ pool, kind, name }: VolumeSpec): string {
+    return new PoolDirectories(this.options.state.pool(pool.name)).volume(kind, name);
+  }
+
+  private async begin(endpoint: { readonly endpointUid: number; readonly endpointGid: number }, work: (session: PieceSession) => Promise<void>): Promise<string> {
+    const sessionId = randomHex(8);
+    const pieces = new PieceSession({ directory: `${this.options.directory}/${sessionId}`, endpointUid: endpoint.endpointUid, endpointGid: endpoint.endpointGid });
+    const done = work(pieces).then(() => pieces.finish(undefined), (error: unknown) => {
+      pieces.finish(error);
+      throw error;
+    });
+    // Whoever waits hears of a failure; until then it is nobody's.
+    done.catch((error: unknown) => this.options.logger.debug('Transfer failed', { session: sessionId, error: String(error) }));
+    const orphanTimer = setTimeout(() => this.abandon(sessionId), this.options.orphanPatienceMs ?? orphanPatienceMs);
+    this.sessions.set(sessionId, { pieces, done, orphanTimer: orphanTimer.unref() });
+    return sessionId;
+  }
+
+  private abandon(sessionId: string): void {
+    const session = this.sessions.get(sessionId);
+    if (session === undefined) return;
+    session.pieces.abort.abort(unavailable('Nobody waits for the transfer'));
+    void session.done.catch(() => undefined).then(() => this.sessions.delete(sessionId));
+  }
+
+  private session(sessionId: string): Session {
+    const session = this.sessions.get(sessionId);
+    if (session === undefined) throw notFound('No such transfer');
+    return session;
+  }
+
+  private of(pool: PoolSpec): VolumeStreams {
+    const streams = this.options.drivers.get(pool.driver);
+    if (streams === undefined) throw invalid(`Unknown storage driver "${pool.driver}"`);
+    return streams;
+  }
+}
+
+function pathOf({ snapshot }: MigrationPiece, names: readonly string[], pieces: VolumePieces): string {
+  if (snapshot === '') return pieces.volume;
+  const path = pieces.snapshots[names.indexOf(snapshot)];
+  if (path === undefined) throw notFound(`Snapshot "${snapshot}" is not sent`);
+  return path;
+}

@@ -1,0 +1,150 @@
+import { Injectable } from '@nestjs/common';
+import type { StorageVolumePost, StorageVolumesPost, StorageVolumeSource } from '#api-types';
+import { AppError, internal, isTrueOrEmpty, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import { Database } from '#platform/database';
+import { apiUrl } from '#platform/http';
+import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
+import { ProjectLimits } from '#features/projects';
+import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repository.js';
+import { VolumesRepository, type VolumeKey, type VolumeRow } from '../../data/volumes.repository.js';
+import { indexOf } from '../../migration/index-header.rules.js';
+import type { VolumeArrival } from '../../migration/volume-arrival.js';
+import type { DepartingVolume } from '../../migration/volume-departure.js';
+import { VolumeMigrations } from '../../migration/volume-migrations.service.js';
+import { PoolsService } from '../../pools.service.js';
+import { validateVolumeConfig } from '../../rules/custom-volume.rules.js';
+import { compact } from '../../rules/pool-config.rules.js';
+import { CustomVolumeHost, diskName, volumeBytes } from '../custom-volume-host.js';
+import { CustomVolumes, paramsOf } from '../custom-volumes.service.js';
+import { volumeKeyOf, type VolumeParams } from '../volume-operation.params.js';
+import { VolumeUsers } from '../volume-users.service.js';
+import type { ReceivedRefreshParams, ReceivedVolumeParams } from './received-volume.params.js';
+import { receiveVolume, receiveVolumeRefresh } from './receive-volume.operation.js';
+import { snapshotFromWire, snapshotToWire } from './wire-volume.rules.js';
+
+/** As LXD has it in the document it sends along. */
+const zeroTime = '0001-01-01T00:00:00Z';
+
+/** Custom volumes that go to other servers or come from them. What a client waits for is an operation in memory, the conversation; what is made of it here is one that is stored. */
+@Injectable()
+export class VolumeMigrationRequests {
+  constructor(
+    private readonly database: Database,
+    private readonly operations: OperationsService,
+    private readonly migrations: VolumeMigrations,
+    private readonly custom: CustomVolumes,
+    private readonly pools: PoolsService,
+    private readonly host: CustomVolumeHost,
+    private readonly volumes: VolumesRepository,
+    private readonly snapshots: VolumeSnapshotsRepository,
+    private readonly users: VolumeUsers,
+    private readonly limits: ProjectLimits,
+    private readonly member: LocalMember,
+  ) {}
+
+  /** The volume is only read: that a move takes it away is the client's doing. */
+  async send(ctx: RequestContext, key: VolumeKey, request: StorageVolumePost): Promise<OperationHandle> {
+    const row = this.volumes.locate(this.database.read, key);
+    if (row === undefined) throw notFound('Storage pool volume not found');
+    if (row.contentType !== 'filesystem') throw notImplemented('Copying block volumes to another server is not supported by this server');
+    const departing = this.departing(row, request.volume_only === true);
+    const options = { kind: 'volume.migrate', description: 'Migrating storage volume', resources: resourcesOf(row) };
+    if (request.target) {
+      const { operation = '', secrets, certificate = '' } = request.target;
+      const connections = this.migrations.dial({ operation, secrets: secrets ?? {}, certificate });
+      return this.operations.runInMemory(ctx, { ...options, class: 'task', run: ({ signal, update }) => this.migrations.departure(connections).run(departing, { signal, progress: update }) });
+    }
+    const connections = this.migrations.await();
+    return this.operations.runInMemory(ctx, {
+      ...options, class: 'websocket', metadata: { ...connections.secrets }, connect: (secret, accept) => connections.connect(secret, accept),
+      run: ({ signal, update }) => this.migrations.departure(connections).run(departing, { signal, progress: update }),
+    });
+  }
+
+  /** A new volume, or one that is there and is brought up to date. */
+  async receive(ctx: RequestContext, pool: string, project: string, request: StorageVolumesPost, source: StorageVolumeSource): Promise<OperationHandle> {
+    const { mode } = source;
+    if (mode !== 'pull' && mode !== 'push') throw notImplemented(`Mode '${mode ?? ''}' not implemented`);
+    if (request.content_type === 'block') throw notImplemented('Copying block volumes from another server is not supported by this server');
+    const target: VolumeParams = { pool, project, name: request.name, memberId: this.member.id, contentType: 'filesystem' };
+    const config = compact(request.config);
+    validateVolumeConfig(diskName(project, request.name), 'filesystem', config);
+    const refresh = source.refresh === true && this.volumes.findCreated(this.database.read, volumeKeyOf(target)) !== undefined;
+    const session = newUuid();
+    const awaited = mode === 'push' ? this.migrations.await() : null;
+    const connections = awaited ?? this.migrations.dial({ operation: source.operation ?? '', secrets: source.secrets ?? {}, certificate: source.certificate ?? '' });
+    const run = async (operation: RunningOperation): Promise<void> => {
+      const arrival = this.migrations.expect(session, connections, (metadata) => operation.update(metadata));
+      try {
+        await (refresh ? this.refresh(ctx, arrival, target, source, session) : this.create(ctx, arrival, target, { ...request, config }, source, session));
+        await arrival.end();
+      } catch (error) {
+        await arrival.end(error);
+        throw AppError.is(error) ? error : wrap(error, 'Failed receiving the volume');
+      } finally {
+        this.migrations.forget(session);
+      }
+    };
+    return this.operations.runInMemory(ctx, {
+      kind: receiveVolume.kind, class: awaited === null ? 'task' : 'websocket', description: receiveVolume.description, resources: resourcesOf(target), metadata: { ...awaited?.secrets }, run,
+      ...(awaited === null ? {} : { connect: (secret, accept) => awaited.connect(secret, accept) }),
+    });
+  }
+
+  private async create(ctx: RequestContext, arrival: VolumeArrival, target: VolumeParams, request: StorageVolumesPost, source: StorageVolumeSource, session: string): Promise<void> {
+    const offered = await arrival.offer();
+    const taken = source.volume_only === true ? [] : offered.snapshots;
+    const config = compact(request.config);
+    const snapshots = taken.map((wire) => snapshotFromWire(wire, new Date().toISOString()));
+    await arrival.accept({ snapshots: taken, refresh: false });
+    const params: ReceivedVolumeParams = { ...target, snapshots, sizeBytes: volumeBytes('filesystem', config['size']), move: false, session };
+    await succeeded(await this.operations.schedule(ctx, receiveVolume.kind, params, {
+      resources: resourcesOf(target),
+      reserve: (tx) => {
+        this.custom.reserve(tx, target, { description: request.description, config });
+        this.limits.check(tx.sql, target.project, 'volume creation');
+      },
+    }));
+  }
+
+  private async refresh(ctx: RequestContext, arrival: VolumeArrival, target: VolumeParams, source: StorageVolumeSource, session: string): Promise<void> {
+    const offered = await arrival.offer();
+    const theirs = source.volume_only === true ? [] : offered.snapshots;
+    const row = this.volumes.get(this.database.read, volumeKeyOf(target));
+    this.users.refuseRunning(this.database.read, row, 'Cannot refresh custom volume used by running instances');
+    const own = this.snapshots.list(this.database.read, row.id).map(({ name }) => name);
+    const taken = theirs.filter(({ name }) => !own.includes(name));
+    const snapshots = taken.map((wire) => snapshotFromWire(wire, new Date().toISOString()));
+    const names = theirs.map(({ name }) => name);
+    const stale = source.volume_only === true ? [] : own.filter((name) => !names.includes(name));
+    await arrival.accept({ snapshots: taken, refresh: true });
+    const params: ReceivedRefreshParams = { ...paramsOf(row), snapshots, sizeBytes: 0, move: false, session, added: taken.map(({ name }) => name), stale };
+    await succeeded(await this.operations.schedule(ctx, receiveVolumeRefresh.kind, params, { resources: resourcesOf(target) }));
+  }
+
+  private departing(row: VolumeRow, alone: boolean): DepartingVolume {
+    const { config: pool } = this.pools.spec(row.pool);
+    const snapshots = alone ? [] : this.snapshots.list(this.database.read, row.id);
+    const volume = {
+      config: row.config, description: row.description, name: row.name, type: 'custom', used_by: [], location: row.location, content_type: row.contentType, project: row.project, created_at: row.createdAt,
+    };
+    const described = snapshots.map(({ name, description, expiresAt, config, createdAt }) => ({
+      description, expires_at: expiresAt ?? zeroTime, name, config, content_type: row.contentType, created_at: createdAt,
+    }));
+    return {
+      name: row.name, volume: this.host.spec(row), sourceSnapshot: '', snapshots: snapshots.map(snapshotToWire), idmap: [], index: indexOf({ volume, volume_snapshots: described }),
+      compress: isTrueOrEmpty(pool['rsync.compression']), bandwidth: pool['rsync.bwlimit'] === '0' ? '' : (pool['rsync.bwlimit'] ?? ''), inconsistent: false,
+    };
+  }
+}
+
+/** LXD's own spelling. */
+function resourcesOf({ pool, name, project }: Pick<VolumeParams, 'pool' | 'name' | 'project'>): Record<string, string[]> {
+  return { storage_volumes: [apiUrl(['1.0', 'storage_volumes', pool, 'volumes', 'custom', name], project)] };
+}
+
+async function succeeded(operation: OperationHandle): Promise<void> {
+  await operation.done;
+  const { status, err } = operation.api();
+  if (status !== 'Success') throw internal(err);
+}

@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import type net from 'node:net';
+import { VolumeMigration, type MigrationPiece } from '#ports';
+import { openReader, openWriter } from '#platform/agent-client';
+import { internal } from '#kernel';
+import type { Frames } from './frames.js';
+
+/**
+ * One piece between this host's program and the other side's: bytes both ways, each way ended by a text message. Resolves when the program is done and both
+ * sides have said that they are.
+ */
+export async function exchangePiece(migration: VolumeMigration, sessionId: string, piece: MigrationPiece, frames: Frames, count: (bytes: number) => void): Promise<void> {
+  const { input, output } = await migration.openPiece(sessionId, piece);
+  const reader = await openReader(output);
+  const writer = await openWriter(input).catch((error: unknown) => {
+    reader.destroy();
+    throw error;
+  });
+  // How the program ended is told by the agent; a pipe that breaks only says that it has.
+  reader.on('error', () => undefined);
+  writer.on('error', () => undefined);
+  try {
+    await Promise.all([migration.waitPiece(sessionId), give(reader, frames, count), take(frames, writer, count)]);
+  } finally {
+    reader.destroy();
+    writer.destroy();
+  }
+}
+
+async function give(reader: net.Socket, frames: Frames, count: (bytes: number) => void): Promise<void> {
+  for await (const chunk of reader) {
+    count((chunk as Buffer).length);
+    await frames.send(chunk as Buffer, true);
+  }
+  await frames.end();
+}
+
+async function take(frames: Frames, writer: net.Socket, count: (bytes: number) => void): Promise<void> {
+  for (;;) {
+    const frame = await frames.take();
+    if (frame === null) throw internal('The other side has hung up');
+    if (!frame.binary) break;
+    count(frame.data.length);
+    // A program that has ended reads no more; what still comes leads to the end of the stream.
+    if (!writer.writable || writer.write(frame.data)) continue;
+    await Promise.race([once(writer, 'drain'), once(writer, 'close')]).catch(() => undefined);
+  }
+  writer.end();
+}

@@ -1,0 +1,129 @@
+import { VolumeMigration, type VolumeSpec } from '#ports';
+import { byteCounter } from '../transfers/byte-counter.js';
+import { ControlChannel } from './control-channel.js';
+import { Frames } from './frames.js';
+import { writeIndexAnswer } from './index-header.rules.js';
+import { fsTypes, type MigrationHeader, type WireSnapshot } from './migration-messages.rules.js';
+import { commonFeatures, indexVersion, requireRsync, snapshotsOf } from './negotiation.rules.js';
+import { exchangePiece } from './piece-exchange.js';
+import { reasonOf, untilAborted } from './until-aborted.js';
+import type { ConnectionSource } from './volume-departure.js';
+
+const own = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
+/** The description of thousands of snapshots fits. */
+const indexBytesMax = 64 * 1024 * 1024;
+
+/** What comes, as its server describes it. */
+export interface OfferedVolume {
+  readonly header: MigrationHeader;
+  /** Oldest first. */
+  readonly snapshots: readonly WireSnapshot[];
+}
+
+/** What of it is taken. */
+export interface AcceptedVolume {
+  /** Some of those offered, in their order. */
+  readonly snapshots: readonly WireSnapshot[];
+  readonly refresh: boolean;
+}
+
+export interface ReceivedVolume {
+  /** As progress shows it. */
+  readonly name: string;
+  readonly volume: VolumeSpec;
+  readonly sizeBytes: number;
+  /** Refreshes a volume that is there, see `ReceiveVolumeRequest`; empty for one that is not. */
+  readonly refreshToken: string;
+}
+
+/**
+ * A volume that comes from another server: first what it is, then its files, then our word on it. `end` is called in any case, and ends whatever is still under way.
+ */
+export class VolumeArrival {
+  private readonly abort = new AbortController();
+  private control: ControlChannel | undefined;
+  private frames: Frames | undefined;
+  private header: MigrationHeader | undefined;
+  private accepted: AcceptedVolume | undefined;
+
+  constructor(
+    private readonly migration: VolumeMigration,
+    private readonly connections: ConnectionSource,
+    private readonly progress: (metadata: Record<string, unknown>) => void,
+  ) {}
+
+  /** Waits for the other side. */
+  async offer(): Promise<OfferedVolume> {
+    const { control, fs } = await this.connections.wait(this.abort.signal);
+    this.control = new ControlChannel(control);
+    this.frames = new Frames(fs);
+    const header = await untilAborted(this.control.takeHeader(), this.abort.signal);
+    if (header.fs !== fsTypes.rsync && header.rsyncFeatures === undefined) requireRsync(header);
+    this.header = header;
+    return { header, snapshots: snapshotsOf(header) };
+  }
+
+  async accept(accepted: AcceptedVolume): Promise<void> {
+    const { control, frames, header } = this.begun();
+    const { snapshots, refresh } = accepted;
+    this.accepted = accepted;
+    const version = Math.min(header.indexHeaderVersion ?? 0, indexVersion);
+    const rsyncFeatures = commonFeatures(header.rsyncFeatures);
+    const answer: MigrationHeader = {
+      fs: fsTypes.rsync, idmap: header.idmap, snapshotNames: snapshots.map(({ name }) => name), snapshots, predump: false, rsyncFeatures, refresh, indexHeaderVersion: version,
+    };
+    requireRsync(answer);
+    await control.sendHeader(answer);
+    // All it may say from now on is that it cannot go on.
+    control.verdict().catch((error: unknown) => this.abort.abort(error));
+    if (version === 0) return;
+    await untilAborted(frames.takeText(indexBytesMax), this.abort.signal);
+    await frames.send(writeIndexAnswer(refresh), true);
+    await frames.end();
+  }
+
+  /** The volume is there, whole, when this resolves. */
+  async receive({ name, volume, sizeBytes, refreshToken }: ReceivedVolume, signal: AbortSignal): Promise<void> {
+    const giveUp = (): void => this.abort.abort(signal.reason);
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    const { abort } = this;
+    const snapshots = (this.accepted?.snapshots ?? []).map((snapshot) => snapshot.name);
+    const sessionId = await this.migration.receivePieces({ volume, snapshots, sizeBytes, refreshToken, ...own });
+    const held = this.migration.waitPieces(sessionId, abort.signal);
+    held.catch((error: unknown) => abort.abort(error));
+    try {
+      await this.pieces(sessionId, snapshots, name);
+      await this.migration.endPieces(sessionId);
+      await held;
+    } catch (error) {
+      abort.abort(error);
+      await held.catch(() => undefined);
+      throw reasonOf(error, abort.signal);
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  /** Our last word: success without an error. */
+  async end(error?: unknown): Promise<void> {
+    if (error === undefined) await this.control?.succeed().catch(() => undefined);
+    else await this.control?.fail(error);
+    this.abort.abort(error);
+    this.connections.close();
+  }
+
+  private async pieces(sessionId: string, snapshots: readonly string[], name: string): Promise<void> {
+    const { frames, header } = this.begun();
+    const { xattrs = false, delete: deletes = false, compress = false } = commonFeatures(header.rsyncFeatures);
+    const count = byteCounter((text) => this.progress({ fs_progress: `${name}: ${text}` }));
+    for (const snapshot of [...snapshots, '']) {
+      const piece = { snapshot, format: 'rsync' as const, xattrs, delete: deletes, compress, bandwidth: '', inconsistent: false };
+      await untilAborted(exchangePiece(this.migration, sessionId, piece, frames, count), this.abort.signal);
+    }
+  }
+
+  private begun(): { readonly control: ControlChannel; readonly frames: Frames; readonly header: MigrationHeader } {
+    return { control: this.control!, frames: this.frames!, header: this.header! };
+  }
+}

@@ -1,0 +1,112 @@
+import { VolumeMigration, type VolumeSpec } from '#ports';
+import type { TransferWatch } from '../transfers/volume-carrier.js';
+import { byteCounter } from '../transfers/byte-counter.js';
+import { ControlChannel } from './control-channel.js';
+import { Frames } from './frames.js';
+import type { MigrationConnections } from './migration-connections.js';
+import { fsTypes, type MigrationHeader, type WireIdmapEntry, type WireSnapshot } from './migration-messages.rules.js';
+import { readIndexAnswer, writeIndex } from './index-header.rules.js';
+import { commonFeatures, indexVersion, ownRsync, requireRsync, snapshotsOf } from './negotiation.rules.js';
+import { exchangePiece } from './piece-exchange.js';
+import { reasonOf, untilAborted } from './until-aborted.js';
+
+/** Where connections come from: somebody else's visit, or ours. */
+export interface ConnectionSource {
+  wait(signal: AbortSignal): Promise<MigrationConnections>;
+  close(): void;
+}
+
+/** The daemon opens what the agent makes for it. */
+const own = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
+const answerBytesMax = 64 * 1024;
+
+/** A volume that is sent to another server. */
+export interface DepartingVolume {
+  /** As progress shows it. */
+  readonly name: string;
+  readonly volume: VolumeSpec;
+  /** Send this snapshot's content as the volume's; empty for the present one. */
+  readonly sourceSnapshot: string;
+  /** Those that go along, oldest first. */
+  readonly snapshots: readonly WireSnapshot[];
+  /** How ids lie in the files. */
+  readonly idmap: readonly WireIdmapEntry[];
+  /** All that is known of it, in LXD's form. */
+  readonly index: Readonly<Record<string, unknown>>;
+  /** `rsync.compression` and `rsync.bwlimit` of its pool. */
+  readonly compress: boolean;
+  readonly bandwidth: string;
+  /** Files that vanish meanwhile do no harm. */
+  readonly inconsistent: boolean;
+}
+
+/** Sends one volume; resolves when the other side has it. Whatever ends this, connections and programs end too. */
+export class VolumeDeparture {
+  constructor(private readonly migration: VolumeMigration, private readonly connections: ConnectionSource) {}
+
+  async run(departing: DepartingVolume, watch: TransferWatch): Promise<void> {
+    const abort = new AbortController();
+    const giveUp = (): void => abort.abort(watch.signal.reason);
+    if (watch.signal.aborted) giveUp();
+    watch.signal.addEventListener('abort', giveUp, { once: true });
+    let control: ControlChannel | undefined;
+    try {
+      const { control: messages, fs } = await this.connections.wait(abort.signal);
+      control = new ControlChannel(messages);
+      await control.sendHeader(this.header(departing));
+      const answer = await control.takeHeader();
+      requireRsync(answer);
+      // Its verdict ends the transfer whenever it comes.
+      const verdict = control.verdict();
+      verdict.catch((error: unknown) => abort.abort(error));
+      await this.transfer(departing, answer, new Frames(fs), abort, watch).catch((error: unknown) => {
+        throw reasonOf(error, abort.signal);
+      });
+      await verdict;
+    } catch (error) {
+      await control?.fail(error);
+      throw error;
+    } finally {
+      watch.signal.removeEventListener('abort', giveUp);
+      this.connections.close();
+    }
+  }
+
+  private header({ snapshots, idmap, compress }: DepartingVolume): MigrationHeader {
+    return {
+      fs: fsTypes.rsync, idmap, snapshotNames: snapshots.map(({ name }) => name), snapshots, predump: false, rsyncFeatures: { ...ownRsync, compress },
+      indexHeaderVersion: indexVersion,
+    };
+  }
+
+  private async transfer(departing: DepartingVolume, answer: MigrationHeader, frames: Frames, abort: AbortController, watch: TransferWatch): Promise<void> {
+    // Of a refresh the other side takes what it lacks.
+    const wanted = new Set(snapshotsOf({ ...answer, snapshots: [...departing.snapshots] }).map(({ name }) => name));
+    const snapshots = departing.snapshots.filter(({ name }) => wanted.has(name)).map(({ name }) => name);
+    if ((answer.indexHeaderVersion ?? 0) >= indexVersion) await this.describe(departing, frames);
+    const { volume, sourceSnapshot, compress, bandwidth, inconsistent } = departing;
+    const features = commonFeatures(answer.rsyncFeatures, { ...ownRsync, compress });
+    const sessionId = await this.migration.sendPieces({ volume, snapshots, sourceSnapshot, ...own });
+    const held = this.migration.waitPieces(sessionId, abort.signal);
+    held.catch((error: unknown) => abort.abort(error));
+    const count = byteCounter((text) => watch.progress({ fs_progress: `${departing.name}: ${text}` }));
+    try {
+      for (const snapshot of [...snapshots, '']) {
+        const piece = { snapshot, format: 'rsync' as const, xattrs: features.xattrs!, delete: features.delete!, compress: features.compress!, bandwidth, inconsistent };
+        await untilAborted(exchangePiece(this.migration, sessionId, piece, frames, count), abort.signal);
+      }
+      await this.migration.endPieces(sessionId);
+      await held;
+    } catch (error) {
+      abort.abort(error);
+      await held.catch(() => undefined);
+      throw error;
+    }
+  }
+
+  private async describe({ index }: DepartingVolume, frames: Frames): Promise<void> {
+    await frames.send(writeIndex(index), true);
+    await frames.end();
+    readIndexAnswer(await frames.takeText(answerBytesMax));
+  }
+}

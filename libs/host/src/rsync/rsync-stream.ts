@@ -1,0 +1,72 @@
+import { internal, unavailable } from '#kernel';
+import { CommandFailedError } from '../command.errors.js';
+import type { CommandRunner, SpawnOptions } from '../command.js';
+import { findRoostHelper } from '../roost-helper/roost-helper.js';
+
+/** What both ends of a stream have agreed on. */
+export interface RsyncOptions {
+  readonly xattrs: boolean;
+  readonly delete: boolean;
+  readonly compress: boolean;
+  /** Bytes per second as rsync reads them (`10M`); empty for as many as there are. */
+  readonly bandwidth: string;
+  /** Files that vanish under the sender do no harm. */
+  readonly inconsistent: boolean;
+}
+
+export interface RsyncEnds {
+  /** From the other side, and to it: pipes. */
+  readonly input: number;
+  readonly output: number;
+  readonly signal: AbortSignal;
+}
+
+/** rsync's word for files that were gone when it came to them. */
+const vanished = 24;
+/** A transfer must not starve the disk of etcd and of running instances (hazards F6). */
+const lowPriority = ['ionice', '-c', '2', '-n', '7'];
+
+/**
+ * rsync with another host's, over pipes, as LXD runs it: the sender is the client. What a tree does not hold stays as it is on the way: hard links arrive as
+ * files of their own. Both run confined to their tree, whatever the other side says.
+ */
+export class RsyncStream {
+  constructor(private readonly command: CommandRunner, private readonly helper: string = findRoostHelper()) {}
+
+  async send(path: string, options: RsyncOptions, ends: RsyncEnds): Promise<void> {
+    const argv = [
+      ...lowPriority, this.helper, 'confined', 'ro', path, 'rsync', '-ar', '--devices', '--numeric-ids', '--partial', '--sparse', ...featureArguments(options),
+      ...(options.bandwidth === '' ? [] : ['--bwlimit', options.bandwidth]), '/volume/', 'other:/volume', '-e', '/helper relay 3 4',
+    ];
+    await this.run({ argv, descriptors: ['ignore', 'ignore', 'ignore', ends.input, ends.output] }, ends.signal, options.inconsistent ? [0, vanished] : [0]);
+  }
+
+  async receive(path: string, options: RsyncOptions, ends: RsyncEnds): Promise<void> {
+    const argv = [
+      ...lowPriority, this.helper, 'confined', 'rw', path, 'rsync', '--server', '-vlogDtpre.iLsfx', '--numeric-ids', '--devices', '--sparse', ...featureArguments(options), '.', '/volume/',
+    ];
+    await this.run({ argv, descriptors: [ends.input, ends.output, 'ignore'] }, ends.signal, [0]);
+  }
+
+  private async run(options: SpawnOptions, signal: AbortSignal, okExitCodes: readonly number[]): Promise<void> {
+    signal.throwIfAborted();
+    const child = await this.command.spawn({ ...options, captureStderr: true });
+    const stop = (): void => void child.killGroup('SIGKILL');
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const { exitCode, signal: killedBy, stderrTail } = await child.exited;
+      if (signal.aborted) throw unavailable('The transfer was given up');
+      if (exitCode === null || !okExitCodes.includes(exitCode)) {
+        throw internal(`rsync: ${stderrTail.split('\n').findLast((line) => line !== '') ?? 'failed'}`, { cause: new CommandFailedError(options.argv, exitCode, killedBy, stderrTail) });
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      // What it may have left of its own.
+      stop();
+    }
+  }
+}
+
+function featureArguments({ xattrs, delete: deletes, compress }: RsyncOptions): string[] {
+  return [...(xattrs ? ['--xattrs', '--filter=-x security.selinux'] : []), ...(deletes ? ['--delete'] : []), ...(compress ? ['--compress', '--compress-level=2'] : [])];
+}

@@ -1,0 +1,111 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { shown } from '../support/compare.js';
+import { instanceMasks } from '../support/lines.js';
+import { Target, type CommandResult, type TargetKind } from '../support/target.js';
+
+/**
+ * Copies and moves between two servers, by the client: from LXD to Roost, back, and between two of ours, come to the same as between two of LXD. Each direction runs the same lines, in
+ * which `src:` and `dst:` are the servers; what LXD makes of them is the measure.
+ */
+const top = resolve(import.meta.dirname, '../..');
+const root = mkdtempSync(join(tmpdir(), 'rt-migration-'));
+const servers = { 'lxd-a': '127.31.41.1:8443', 'lxd-b': '127.31.42.1:8443', 'roost-a': '127.31.43.1:8443', 'roost-b': '127.31.44.1:8443' } as const;
+const targets = Object.keys(servers).map((name) => ({ name, target: new Target(name.split('-')[0] as TargetKind) }));
+const client = targets[0]!.target;
+
+function run(line: string): CommandResult {
+  return client.run(line, { LXD_CONF: root });
+}
+
+function must(line: string): void {
+  const { code, stdout, stderr } = run(line);
+  if (code !== 0) throw new Error(`${line}: ${stdout}${stderr}`);
+}
+
+beforeAll(async () => {
+  await Promise.all(targets.map(({ target }) => target.start()));
+  spawnSync('sh', ['-c', `'${top}/deploy/busybox-image' >'${root}/bb.tar.gz'`]);
+  for (const { name, target } of targets) {
+    const address = servers[name as keyof typeof servers];
+    target.run(`lxc config set core.https_address ${address} && lxc config set core.trust_password pw`);
+    must(`lxc remote add ${name} ${address} --accept-certificate --password pw`);
+    must(`lxc storage create ${name}:default dir && lxc storage create ${name}:other dir && lxc profile device add ${name}:default root disk path=/ pool=default`);
+    must(`lxc project create ${name}:pj -c features.images=false -c features.profiles=false`);
+    if (name.endsWith('-a')) must(`lxc image import ${root}/bb.tar.gz ${name}: --alias bb`);
+  }
+}, 120_000);
+afterAll(async () => {
+  for (const { name } of targets) run(`lxc project delete ${name}:pj`);
+  for (const { target } of targets) await target.destroy();
+  rmSync(root, { recursive: true, force: true });
+}, 120_000);
+
+const show = (name: string, query = ''): string => `lxc query 'dst:/1.0/instances/${name}${query}' && lxc query 'dst:/1.0/instances/${name}/snapshots?recursion=1${query.replace('?', '&')}'`;
+const content = (name: string): string => `lxc file pull dst:${name}/root/mark - && lxc file pull dst:${name}/bin/busybox - | sha256sum`;
+
+const lines = `
+  lxc init src:bb src:c1 -q -c user.mark=one && echo first | lxc file push - src:c1/root/mark --mode 640 --uid 7
+  lxc snapshot src:c1 s0 && echo second | lxc file push - src:c1/root/mark && lxc snapshot src:c1 s1 && lxc config set src:c1 user.mark=two
+  lxc copy src:c1 dst:
+  ${show('c1')}
+  ${content('c1')}
+  lxc copy src:c1 dst:d2 --instance-only --mode=push
+  lxc copy src:c1 dst:d3 --mode=relay -e -c user.x=1 -s other --instance-only
+  ${show('d3')}
+  ${content('d3')}
+  lxc copy src:c1/s0 dst:d4
+  ${show('d4')}
+  ${content('d4')}
+  lxc copy src:c1 dst:d5 --target-project pj --mode=push
+  ${show('d5', '?project=pj')}
+  lxc copy src:c1 dst:c1
+  lxc copy src:c1 dst:d6 -s nope --instance-only
+  ${show('d6')}
+  lxc copy src:c1 dst:d8 --no-profiles
+  lxc copy src:c1 dst:d6 -c nope=1
+  lxc copy src:c1/nope dst:d6
+  lxc delete src:c1/s0 && lxc snapshot src:c1 s2 && echo third | lxc file push - src:c1/root/mark
+  lxc copy src:c1 dst:c1 --refresh
+  ${show('c1')}
+  ${content('c1')}
+  lxc restore dst:c1 s1 && ${content('c1')}
+  lxc move src:c1 dst:m1
+  ${show('m1')}
+  lxc list src: -f csv -c ns
+  lxc list dst: -f csv -c nsS
+  lxc delete dst:c1 dst:d2 dst:d3 dst:d4 dst:d6 dst:m1 && lxc delete dst:d5 --project pj
+  lxc storage volume create src:default v1 user.x=1 && lxc storage volume snapshot src:default v1 s0
+  lxc storage volume copy src:default/v1 dst:default/w1 && lxc storage volume snapshot src:default v1 s1
+  lxc storage volume copy src:default/v1 dst:default/w1
+  lxc storage volume copy src:default/v1 dst:default/w1 --refresh --mode=push
+  lxc storage volume copy src:default/v1 dst:other/w2 --volume-only --mode=relay
+  lxc storage volume copy src:default/v1 dst:nope/w3
+  lxc storage volume move src:default/v1 dst:default/w3
+  lxc storage volume show dst:default w1 && lxc query 'dst:/1.0/storage-pools/default/volumes/custom/w1/snapshots?recursion=1'
+  for p in src:default dst:default dst:other; do lxc storage volume list $p type=custom -f csv; done
+  lxc storage volume delete dst:default w1 && lxc storage volume delete dst:other w2 && lxc storage volume delete dst:default w3
+`.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+
+const options = { normalise: (text: string): string => instanceMasks.normalise!(text).replace(/\b(lxd|roost)-[ab]\b/g, '<server>').replace(/127\.31\.4\d\.1/g, '<address>').replace(/<uuid>: .*\n?/g, '') };
+
+describe.skipIf(Target.whyNotBoth() !== '')('copies and moves between servers', () => {
+  const reference = new Map<string, string>();
+  const directions: [TargetKind, TargetKind][] = [['lxd', 'lxd'], ['lxd', 'roost'], ['roost', 'lxd'], ['roost', 'roost']];
+  for (const [from, to] of directions) {
+    describe(`from ${from} to ${to}`, () => {
+      for (const [index, line] of lines.entries()) {
+        it(line, () => {
+          const result = shown(run(line.replaceAll('src:', `${from}-a:`).replaceAll('dst:', `${to}-b:`)), options);
+
+          const key = `${index}`;
+          if (from === 'lxd' && to === 'lxd') reference.set(key, result);
+          expect(result, line).toBe(reference.get(key));
+        });
+      }
+    });
+  }
+});
