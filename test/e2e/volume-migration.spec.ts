@@ -1,0 +1,108 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, createReadStream, createWriteStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SilentLogger, StateDirectory } from '#kernel';
+import type { MigrationPiece, VolumeSpec } from '#ports';
+import { CommandRunner, findRoostHelper } from '#host';
+import { DirStorageDriver } from '#drivers/storage-dir';
+import { LocalVolumeMigration } from '#drivers/volume-migration';
+import { needsRoot } from '../support/needs.js';
+
+const own = { endpointUid: 0, endpointGid: 0 };
+const piece: Omit<MigrationPiece, 'snapshot'> = { format: 'rsync', xattrs: true, delete: true, compress: true, bandwidth: '', inconsistent: false };
+const live = new AbortController().signal;
+
+describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
+  let root: string;
+  let migration: LocalVolumeMigration;
+  let storage: DirStorageDriver;
+  const volume = (name: string): VolumeSpec => ({ pool: { name: 'p1', driver: 'dir', config: {} }, kind: 'container', name });
+  const path = (name: string): string => `${root}/storage-pools/p1/containers/${name}`;
+
+  beforeEach(async () => {
+    root = mkdtempSync(join(tmpdir(), 'roost-pieces-'));
+    chmodSync(root, 0o711);
+    const state = new StateDirectory(root);
+    mkdirSync(state.run, { recursive: true });
+    const options = { state, command: new CommandRunner(), logger: new SilentLogger() };
+    storage = new DirStorageDriver(options);
+    await storage.createPool(volume('a').pool);
+    await storage.createVolume({ volume: volume('a'), imageFingerprint: '', sizeBytes: 0 });
+    writeFileSync(`${path('a')}/rootfs/file`, 'first');
+    migration = new LocalVolumeMigration({ ...options, directory: `${state.run}/migration`, drivers: new Map([['dir', storage.streams]]) });
+  });
+  afterEach(async () => {
+    await migration.close();
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  /** One piece from one session to the other, as a daemon and a network would carry it. */
+  async function carry(from: string, to: string, snapshot: string): Promise<void> {
+    const [a, b] = [await migration.openPiece(from, { ...piece, snapshot }), await migration.openPiece(to, { ...piece, snapshot })];
+    const copies = [[a.output, b.input], [b.output, a.input]].map(([source, target]) => pipeline(createReadStream(source!), createWriteStream(target!)));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await Promise.all([migration.waitPiece(from), migration.waitPiece(to), ...copies]);
+  }
+
+  it('arrive with their snapshots, and whole or not at all', async () => {
+    await storage.snapshots.createSnapshot(volume('a'), 's0');
+    writeFileSync(`${path('a')}/rootfs/file`, 'second, longer');
+    const from = await migration.sendPieces({ volume: volume('a'), snapshots: ['s0'], sourceSnapshot: '', ...own });
+    const to = await migration.receivePieces({ volume: volume('b'), snapshots: ['s0'], sizeBytes: 0, refreshToken: '', ...own });
+    const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
+
+    for (const snapshot of ['s0', '']) await carry(from, to, snapshot);
+    expect(existsSync(path('b'))).toBe(false);
+    await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
+
+    expect(readFileSync(`${path('b')}/rootfs/file`, 'utf8')).toBe('second, longer');
+    expect(readFileSync(`${root}/storage-pools/p1/containers-snapshots/b/s0/rootfs/file`, 'utf8')).toBe('first');
+    expect(readdirSync(`${root}/storage-pools/p1/containers`)).toEqual(['a', 'b']);
+  });
+
+  it('leave nothing when the session is given up', async () => {
+    const abort = new AbortController();
+    const to = await migration.receivePieces({ volume: volume('b'), snapshots: [], sizeBytes: 0, refreshToken: '', ...own });
+    const end = migration.waitPieces(to, abort.signal);
+    await migration.openPiece(to, { ...piece, snapshot: '' });
+
+    abort.abort();
+
+    await expect(end).rejects.toThrow('The transfer was given up');
+    expect(readdirSync(`${root}/storage-pools/p1/containers`)).toEqual(['a']);
+  });
+
+  it('are refused when they are no container, and links in them lead nowhere', async () => {
+    mkdirSync(`${root}/outside`);
+    rmSync(`${path('a')}/rootfs`, { recursive: true });
+    symlinkSync(`${root}/outside`, `${path('a')}/rootfs`);
+    const from = await migration.sendPieces({ volume: volume('a'), snapshots: [], sourceSnapshot: '', ...own });
+    const to = await migration.receivePieces({ volume: volume('b'), snapshots: [], sizeBytes: 0, refreshToken: '', ...own });
+    const ends = Promise.allSettled([migration.waitPieces(from, live), migration.waitPieces(to, live)]);
+
+    await carry(from, to, '');
+    await Promise.all([migration.endPieces(from), migration.endPieces(to)]);
+
+    expect(((await ends)[1] as PromiseRejectedResult).reason).toMatchObject({ message: 'What came has no directory "rootfs"' });
+    expect([readdirSync(`${root}/outside`), existsSync(path('b')), readlinkSync(`${path('a')}/rootfs`)]).toEqual([[], false, `${root}/outside`]);
+  });
+
+  it('are read and written by programs that see nothing else', () => {
+    writeFileSync(`${root}/secret`, 'x');
+    const script = 'ls /; cat /etc/passwd; touch /volume/made /usr/made; ls /volume/../../..; cat /proc/self/status';
+
+    const { stdout } = run(['confined', 'rw', `${path('a')}/rootfs`, 'sh', '-c', `${script} 2>/dev/null; true`]);
+
+    expect(stdout.split('\n').filter((name) => !/^(bin|sbin|lib\w*|usr|dev|tmp|helper|volume|)$/.test(name))).toEqual([]);
+    expect([existsSync(`${path('a')}/rootfs/made`), existsSync('/usr/made')]).toEqual([true, false]);
+    run(['confined', 'ro', `${path('a')}/rootfs`, 'sh', '-c', 'touch /volume/more 2>/dev/null; true']);
+    expect(existsSync(`${path('a')}/rootfs/more`)).toBe(false);
+  });
+
+  function run(words: readonly string[]): { stdout: string } {
+    return { stdout: execFileSync(findRoostHelper(), [...words], { encoding: 'utf8' }) };
+  }
+});
