@@ -147,6 +147,19 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances 
     1 lxc storage volume delete default lv
   `);
 
+  lines('have volumes of which any member makes, shows and sends backups', `
+    1 lxc storage volume create default bv --target m2
+    3 lxc storage volume snapshot default bv s0
+    3 lxc storage volume export default bv bv.tgz >/dev/null && tar tzf bv.tgz | sed s,/$,, | sort
+    1 lxc query -X POST --wait -d '{"name":"b0"}' /1.0/storage-pools/default/volumes/custom/bv/backups
+    3 lxc query /1.0/storage-pools/default/volumes/custom/bv/backups
+    3 lxc storage volume import default bv.tgz iv >/dev/null
+    1 lxc storage volume list default -f csv -c tnL
+    1 lxc query -X DELETE --wait /1.0/storage-pools/default/volumes/custom/bv/backups/b0
+    1 lxc storage volume delete default bv
+    1 lxc storage volume delete default iv
+  `);
+
   lines('leave a member that is evacuated, and come back', `
     1 lxc launch bb e1 --target m3 -c boot.host_shutdown_timeout=1
     1 lxc init bb e2 --target m3
