@@ -180,5 +180,11 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances 
     1 lxc config get e1 volatile.evacuate.origin
     1 lxc cluster restore m3 --force
     3 lxc delete -f e1 e2 e3 e5
+    1 lxc launch bb e6 --target m3 -c cluster.evacuate=live-migrate
+    2 lxc cluster evacuate m3 --force 2>&1 | grep -c 'Failed to migrate instance: Failed stopping instance "e6": '
+    1 lxc list e6 -f csv -c nsL
+    1 lxc cluster restore m3 --force
+    2 lxc list e6 -f csv -c nsL
+    3 lxc delete -f e6
   `);
 });
