@@ -74,7 +74,7 @@ export class InstancePlacement {
 
   /** A copy that is to be refreshed is where it is. */
   private memberOfCopy(ctx: RequestContext, { name, source }: InstancesPost): string | null {
-    return source?.type === 'copy' && source.refresh === true ? (this.catalog.find(ctx.project, name ?? '')?.row.location ?? null) : null;
+    return (source?.type === 'copy' || source?.type === 'migration') && source.refresh === true ? (this.catalog.find(ctx.project, name ?? '')?.row.location ?? null) : null;
   }
 
   private async createOn(ctx: RequestContext, member: PlacementCandidate, request: z.infer<typeof createRequest>): Promise<CreateReply> {

@@ -5,9 +5,11 @@ import { ApiClient } from '#client';
 import { internal } from '#kernel';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog } from '../data/instance.catalog.js';
+import { InstancePlacement } from '../members/instance-placement.service.js';
 import { InstanceCreation } from '../instance-creation.service.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
+import { FakeCluster } from '../testing/fake-cluster.js';
 import { FakeMember, settled } from '../testing/fake-member.js';
 import { InstanceDepartures, type DepartureRequest } from './instance-departures.service.js';
 
@@ -158,4 +160,19 @@ describe('an instance from another server', () => {
   it('is refused under a name that is taken', async () => {
     await expect(arrive('c1')).rejects.toThrow('Failed creating instance record: Add instance info to the database: This "instances" entry already exists');
   });
+});
+
+it('is refreshed on the member that has it, whichever was asked', async () => {
+  const cluster = await FakeCluster.start(2);
+  try {
+    await cluster.member(1).create('c1');
+    await cluster.sync();
+
+    const asked = { name: 'c1', architecture: 'x86_64', source: { type: 'migration', mode: 'push', refresh: true } };
+    const operation = await cluster.member(2).get(InstancePlacement).create(cluster.member(2).ctx(), asked, null, '');
+
+    expect(operation.api()).toMatchObject({ location: 'm1', class: 'websocket', metadata: { control: expect.any(String), fs: expect.any(String) } });
+  } finally {
+    await cluster.close();
+  }
 });
