@@ -114,6 +114,18 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('resources 
       pair.same('lxc storage volume delete p1 here/nope', 1);
     });
 
+    it('are copied and moved from member to member', () => {
+      pair.same('lxc storage volume copy p1/here p1/copied --target m2 --destination-target m1', 3);
+      pair.same('lxc storage volume copy p1/here/s1 p1/of-snapshot --target m2 --destination-target m3', 1);
+      pair.same('lxc storage volume copy p1/here p1/copied --target m2 --destination-target m1', 3);
+      pair.same('lxc storage volume copy p1/here p1/copied --refresh --target m2 --destination-target m1', 3);
+      pair.same('lxc storage volume copy p1/nope p1/zz --target m2 --destination-target m1', 3);
+      pair.same('lxc storage volume copy p1/here p1/zz --target m2 --destination-target m9', 3);
+      pair.same('lxc storage volume move p1/copied p1/moved --target m1 --destination-target m3', 2);
+      everywhere('lxc storage volume list p1 -f csv | sort');
+      for (const name of ['of-snapshot', 'moved']) pair.same(`lxc storage volume delete p1 ${name} --target m3`, 1);
+    });
+
     it('are copied and moved from member to member by our command line', () => {
       const ours = (line: string, index: number): void => { pair.sameByClients(line, index); };
       ours('lxc storage volume copy p1/here p1/copied --target m2 --destination-target m1', 3);
