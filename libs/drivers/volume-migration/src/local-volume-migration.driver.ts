@@ -8,6 +8,9 @@ import {
 import { PieceSession, type PieceEnds } from './piece-session.js';
 import { requireVolumeTree } from './received-tree.js';
 
+/** As rsync takes it: `500`, `2MB`, `1.5m`, `1GiB`; empty for no limit. */
+const bandwidthPattern = /^([0-9]{1,15}(\.[0-9]{1,6})?([bB]|[kKmMgG]([iI]?[bB])?)?)?$/;
+
 /** A session that nobody waits for this long has lost its daemon. */
 const orphanPatienceMs = 10_000;
 
@@ -76,7 +79,7 @@ export class LocalVolumeMigration extends VolumeMigration {
   }
 
   override async openPiece(sessionId: string, piece: MigrationPiece): Promise<PieceEndpoint> {
-    if (!/^[0-9]{0,15}[kKmMgG]?$/.test(piece.bandwidth)) throw invalid(`Invalid bandwidth "${piece.bandwidth}"`);
+    if (!bandwidthPattern.test(piece.bandwidth)) throw invalid(`Invalid bandwidth "${piece.bandwidth}"`);
     return this.session(sessionId).pieces.open(piece);
   }
 
