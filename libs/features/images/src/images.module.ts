@@ -25,6 +25,7 @@ import { ImageLibrary } from './image-library.js';
 import { ImagePublishers } from './image-publishers.registry.js';
 import { ImageReplicas } from './image-replicas.service.js';
 import { ImageTokens } from './image-tokens.service.js';
+import { ImageRefreshController } from './api/image-refresh.controller.js';
 import { ImageUpdates } from './image-updates.service.js';
 import { ImagesService } from './images.service.js';
 import { ImageCleanupReconciler } from './reconcile/image-cleanup.reconciler.js';
@@ -38,7 +39,7 @@ const minuteMs = 60_000;
 @Module({
   imports: [ProjectsModule, StorageModule, ClusterModule],
   // The aliases come first: their path would otherwise be taken for a fingerprint.
-  controllers: [ImagesController, ImageAliasesController, ImageController],
+  controllers: [ImagesController, ImageAliasesController, ImageController, ImageRefreshController],
   providers: [
     ImagesRepository, ImageAliasesRepository, UploadArea, ImageReceiver, ImageLibrary, ImageServers, ImageDownloads, ImageTokens, ImagePublishers, ImageIntake, ImageImports,
     ImageExports, ImageUpdates, ImagesService, ImageAliasesService, ImageCleanupReconciler, ImageUpdateReconciler,

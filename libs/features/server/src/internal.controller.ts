@@ -22,6 +22,21 @@ export class InternalController {
     return emptyResponse();
   }
 
+  /** Gives memory back that is no longer used, where the process was started with `--expose-gc`. */
+  @Get('gc')
+  @LocalOnly()
+  collectGarbage(): ApiResponse {
+    globalThis.gc?.();
+    return emptyResponse();
+  }
+
+  /** BGP as LXD shows it while it has no address: Roost announces nothing. */
+  @Get('testing/bgp')
+  @LocalOnly()
+  bgp(): ApiResponse {
+    return syncResponse({ server: { address: '', asn: 0, router_id: '<nil>', running: false }, prefixes: [], peers: [] });
+  }
+
   @Put('shutdown')
   @LocalOnly()
   async shutdown(@Query('force') force?: string): Promise<ApiResponse> {

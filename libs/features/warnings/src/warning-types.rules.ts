@@ -10,7 +10,25 @@ const high = (name: string): WarningType => ({ name, severity: 'high' });
 /** Types by number. Numbers, names and severities up to 99 are LXD's (`GET /1.0/warnings` of 5.0.2), those above are Roost's own. */
 const types = new Map<number, WarningType>([
   [0, low('Undefined warning')],
+  [1, low("Couldn't find the CGroup blkio")],
+  [2, low("Couldn't find the CGroup blkio.weight")],
+  [3, low("Couldn't find the CGroup CPU controller")],
+  [4, low("Couldn't find the CGroup CPUset controller")],
+  [5, low("Couldn't find the CGroup CPUacct controller")],
+  [6, low("Couldn't find the CGroup devices controller")],
+  [7, low("Couldn't find the CGroup freezer controller")],
+  [8, low("Couldn't find the CGroup hugetlb controller")],
+  [9, low("Couldn't find the CGroup memory controller")],
+  [10, low("Couldn't find the CGroup network priority controller")],
+  [11, low("Couldn't find the CGroup pids controller")],
+  [12, low("Couldn't find the CGroup memory swap accounting")],
   [13, low('Time skew detected between leader and local')],
+  [14, low('AppArmor support has been disabled')],
+  [15, low('Missing virtiofsd')],
+  [16, low('Unable to connect to MAAS')],
+  [17, low('Skipping AppArmor for dnsmasq due to raw.dnsmasq being set')],
+  [18, low("IPv6 networks with a prefix larger than 64 aren't properly supported by dnsmasq")],
+  [19, low('Proxy bridge netfilter not enabled')],
   [20, high('Network unavailable')],
   [21, low('Offline cluster member')],
   [22, low('Failed to autostart instance')],
@@ -40,6 +58,10 @@ export function warningSeverity(code: number): WarningType['severity'] {
 export function warningTypeCode(name: WarningTypeName): number {
   for (const [code, type] of types) if (type.name === name) return code;
   return 0;
+}
+
+export function isWarningType(code: number): boolean {
+  return types.has(code);
 }
 
 /** `new`, `acknowledged` or `resolved`; the database keeps 1, 2, 3. */

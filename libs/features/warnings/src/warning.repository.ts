@@ -12,10 +12,17 @@ export interface WarningRow {
   readonly last_seen_date: string;
   readonly last_message: string;
   readonly count: number;
+  /** Path of what it is about; null for nothing, or nothing with a path. */
+  readonly entity_url: string | null;
 }
 
 const columns = `warnings.uuid, projects.name AS project, nodes.name AS location, warnings.type_code, warnings.status, warnings.first_seen_date, warnings.last_seen_date,
-  warnings.last_message, warnings.count`;
+  warnings.last_message, warnings.count,
+  CASE warnings.entity_type
+    WHEN 'instance' THEN (SELECT '/1.0/instances/' || o.name || CASE p.name WHEN 'default' THEN '' ELSE '?project=' || p.name END FROM instances o JOIN projects p ON p.id = o.project_id WHERE o.id = warnings.entity_id)
+    WHEN 'profile' THEN (SELECT '/1.0/profiles/' || o.name || CASE p.name WHEN 'default' THEN '' ELSE '?project=' || p.name END FROM profiles o JOIN projects p ON p.id = o.project_id WHERE o.id = warnings.entity_id)
+    WHEN 'project' THEN (SELECT '/1.0/projects/' || name FROM projects WHERE id = warnings.entity_id)
+  END AS entity_url`;
 const joined = 'warnings LEFT JOIN projects ON projects.id = warnings.project_id LEFT JOIN nodes ON nodes.id = warnings.node_id';
 
 @Injectable()

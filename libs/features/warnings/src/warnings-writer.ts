@@ -17,6 +17,17 @@ export interface WarningReport extends WarningSubject {
   readonly repeatMs?: number;
 }
 
+/** A warning as its row has it. */
+export interface WarningRecord {
+  readonly typeCode: number;
+  /** Of the member it is from; 0 where it is from none. */
+  readonly nodeId: number;
+  readonly projectId: number | null;
+  readonly entityType: string;
+  readonly entityId: number | null;
+  readonly message: string;
+}
+
 interface OpenRow {
   readonly uuid: string;
   readonly status: number;
@@ -36,38 +47,47 @@ export class WarningsWriter {
 
   /** Writes it, or counts it when it is known already; a resolved one is new again, an acknowledged one stays so. */
   async raise(ctx: RequestContext, report: WarningReport): Promise<void> {
-    const known = this.find(this.database.read, report);
+    const record = { ...recordOf(report), nodeId: this.member.id, message: report.message };
+    const known = find(this.database.read, record);
     if (known !== undefined && known.status !== resolved && new Date().getTime() - Date.parse(known.last_seen_date) < (report.repeatMs ?? 0)) return;
+    await this.write(ctx, record);
+  }
+
+  async write(ctx: RequestContext, record: WarningRecord): Promise<void> {
     await this.transactions.run(ctx, (tx) => {
       const now = tx.now.toISOString();
-      const row = this.find(tx.sql, report);
+      const row = find(tx.sql, record);
       if (row !== undefined) {
         tx.sql.run('UPDATE warnings SET status = CASE status WHEN 3 THEN 1 ELSE status END, last_seen_date = ?, updated_date = ?, last_message = ?, count = count + 1 WHERE uuid = ?',
-          now, now, report.message, row.uuid);
+          now, now, record.message, row.uuid);
         return;
       }
       tx.sql.run(`INSERT INTO warnings (uuid, node_id, project_id, entity_type, entity_id, type_code, status, first_seen_date, last_seen_date, updated_date, last_message, count)
         VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, 1)`,
-        newUuid(), this.member.id, report.projectId ?? null, report.entity?.type ?? '', report.entity?.id ?? null, warningTypeCode(report.type), now, now, now, report.message);
+        newUuid(), record.nodeId, record.projectId, record.entityType, record.entityId, record.typeCode, now, now, now, record.message);
     });
   }
 
   /** It is over, whichever member said so. Writes nothing when there is none. */
   async resolve(ctx: RequestContext, subject: WarningSubject): Promise<void> {
-    const [where, ...values] = aboutAnywhere(subject);
+    const [where, ...values] = aboutAnywhere(recordOf(subject));
     const open = (sql: Sql): boolean => sql.get(`SELECT 1 FROM warnings WHERE ${where} AND status <> ${resolved}`, ...values) !== undefined;
     if (!open(this.database.read)) return;
     await this.transactions.run(ctx, (tx) => {
       tx.sql.run(`UPDATE warnings SET status = ${resolved}, updated_date = ? WHERE ${where} AND status <> ${resolved}`, tx.now.toISOString(), ...values);
     });
   }
-
-  private find(sql: Sql, subject: WarningSubject): OpenRow | undefined {
-    const [where, ...values] = aboutAnywhere(subject);
-    return sql.get<OpenRow>(`SELECT uuid, status, last_seen_date FROM warnings WHERE ${where} AND node_id = ?`, ...values, this.member.id);
-  }
 }
 
-function aboutAnywhere({ type, projectId, entity }: WarningSubject): [string, ...(string | number | null)[]] {
-  return ['type_code = ? AND project_id IS ? AND entity_type = ? AND entity_id IS ?', warningTypeCode(type), projectId ?? null, entity?.type ?? '', entity?.id ?? null];
+function find(sql: Sql, record: WarningRecord): OpenRow | undefined {
+  const [where, ...values] = aboutAnywhere(record);
+  return sql.get<OpenRow>(`SELECT uuid, status, last_seen_date FROM warnings WHERE ${where} AND node_id = ?`, ...values, record.nodeId);
+}
+
+function recordOf({ type, projectId, entity }: WarningSubject): Omit<WarningRecord, 'nodeId' | 'message'> {
+  return { typeCode: warningTypeCode(type), projectId: projectId ?? null, entityType: entity?.type ?? '', entityId: entity?.id ?? null };
+}
+
+function aboutAnywhere({ typeCode, projectId, entityType, entityId }: Omit<WarningRecord, 'nodeId' | 'message'>): [string, ...(string | number | null)[]] {
+  return ['type_code = ? AND project_id IS ? AND entity_type = ? AND entity_id IS ?', typeCode, projectId, entityType, entityId];
 }

@@ -69,6 +69,6 @@ function toApi(row: WarningRow): WarningApi {
   return {
     status: warningStatusName(row.status), uuid: row.uuid, location: row.location ?? '', project: row.project ?? '', type: warningTypeName(row.type_code),
     count: row.count, first_seen_at: row.first_seen_date, last_seen_at: row.last_seen_date, last_message: row.last_message,
-    severity: warningSeverity(row.type_code), entity_url: '',
+    severity: warningSeverity(row.type_code), entity_url: row.entity_url ?? '',
   };
 }
