@@ -22,7 +22,7 @@ export const apiExtensions: readonly string[] = [
   'projects_images_auto_update', 'projects_restricted_cluster_target', 'images_default_architecture', 'gpu_mig', 'project_usage', 'network_bridge_acl', 'warnings', 'projects_restricted_backups_and_snapshots', 'clustering_join_token', 'clustering_description', 'clustering_update_cert', 'storage_api_project', 'server_instance_driver_operational',
   'server_supported_storage_drivers', 'event_lifecycle_requestor_address', 'resources_gpu_usb', 'clustering_evacuation', 'network_forward', 'custom_volume_refresh', 'network_counters_errors_dropped',
   'metrics', 'image_source_project', 'clustering_config', 'linux_sysctl', 'certificate_self_renewal', 'instance_project_move', 'storage_volume_project_move', 'database_leader', 'instance_all_projects', 'clustering_groups', 'instance_get_full', 'gpu_mig_uuid',
-  'event_project', 'clustering_evacuation_live', 'instance_allow_inconsistent_copy', 'storage_volume_api_filtering', 'image_restrictions', 'network_acl_log', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'instance_nic_routed_neighbor_probe', 'projects_restricted_intercept', 'metrics_authentication',
+  'event_project', 'clustering_evacuation_live', 'instance_allow_inconsistent_copy', 'storage_volume_api_filtering', 'image_restrictions', 'network_acl_log', 'metrics_cpu_seconds', 'instance_snapshot_never', 'certificate_token', 'instance_nic_routed_neighbor_probe', 'event_hub', 'projects_restricted_intercept', 'metrics_authentication',
   'images_target_project', 'storage_volume_state_total', 'instance_file_head', 'resources_pci_vpd', 'storage_volumes_all_projects', 'projects_networks_restricted_access', 'cluster_join_token_expiry', 'remote_token_expiry',
   'container_syscall_intercept_sched_setscheduler', 'init_preseed', 'cloud_init',
   // Later ones.
@@ -52,18 +52,11 @@ export const extensionsToCome: Readonly<Record<string, readonly string[]>> = {
     'virtual-machines', 'vm_boot_priority', 'qemu_metrics', 'qemu_raw_conf', 'vsock_api', 'agent_nic_config', 'cpu_hotplug', 'gpu_mdev', 'gpu_sriov', 'pci_device_type',
   ],
   'network types and parts other than plain bridges': [
-  
-  
     'network_type_ovn',
     'network_ovn_external_subnets', 'network_ovn_nat', 'network_ovn_external_routes_remove', 'network_physical_ovn_ingress_mode',
     'network_ovn_dhcp', 'network_physical_routes_anycast', 'network_ovn_acl', 'network_ovn_acl_defaults',
     'network_ovn_nat_address', 'network_bgp', 'network_peer', 'network_dns',
     'ovn_nic_acceleration', 'network_dns_nat', 'network_dns_records', 'network_state_ovn', 'cluster_ovn_chassis',
-  
-  
-  ],
-  'clustering': [
-    'event_hub',
   ],
   'the PROXY protocol of clients': [
     'server_trusted_proxy',

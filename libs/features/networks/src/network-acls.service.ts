@@ -125,7 +125,7 @@ export class NetworkAcls {
   private apiOf(row: NetworkAclRow): NetworkAcl {
     const { name, description, ingress, egress, config, project } = row;
     const used_by = this.users(this.database.read, project, name).map((network) => apiUrl(['1.0', 'networks', network.name], project));
-    return { name, description, ingress, egress, config, used_by };
+    return { name, description, egress, ingress, config, used_by };
   }
 
   private announce(ctx: RequestContext, action: string, project: string, name: string, context?: Record<string, string>): void {
