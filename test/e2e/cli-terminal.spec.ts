@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { must } from '../support/pair.js';
@@ -14,7 +13,7 @@ const reason = needsRoot !== '' ? needsRoot : spawnSync('tmux', ['-V']).status =
 describe.skipIf(unmet('the command line in a terminal', reason))('roost in a terminal', () => {
   const target = new Target('roost');
   const socket = `roost-cli-${process.pid}`;
-  const editor = join(mkdtempSync(`${tmpdir()}/roost-editor-`), 'editor');
+  const editor = join(target.root, 'editor');
   const tmux = (...words: string[]): string => spawnSync('tmux', ['-L', socket, ...words], { encoding: 'utf8', env: { ...target.env, TERM: 'xterm', SHELL: '/bin/bash', EDITOR: editor, PATH: `${top}/deploy/bin:${process.env['PATH']}` } }).stdout;
   const screen = (): string => tmux('capture-pane', '-p', '-t', 'main');
   const type = (text: string, key = 'Enter'): void => { tmux('send-keys', '-t', 'main', '-l', text); if (key !== '') tmux('send-keys', '-t', 'main', key); };

@@ -127,6 +127,8 @@ export class Target {
     const cgroups = spawnSync('find', ['/sys/fs/cgroup', '-depth', '-type', 'd', '-path', `*/roost-${stateId}*`], { encoding: 'utf8' }).stdout;
     for (const path of cgroups.split('\n').filter((found) => found !== '')) remove(`cgroup ${path}`, () => rmdirSync(path));
     ignoringGone(() => rmSync(`/run/lxc/lock${this.root}`, { recursive: true, force: true }));
+    // Directories in memory: a daemon finds its own again after a restart, so it leaves them.
+    for (const place of ['/run', '/dev/shm']) rmSync(`${place}/roost-${stateId}`, { recursive: true, force: true });
     return left;
   }
 
