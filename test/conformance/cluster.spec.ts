@@ -115,7 +115,7 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('/1.0/clust
     for (const answer of ['no', '', 'maybe']) ours(`echo ${answer} | lxc cluster evacuate m2`);
     ours('echo yes | lxc cluster evacuate m2; lxc cluster list -f csv; echo yes | lxc cluster restore m2');
     ours('echo no | lxc cluster remove m3 --force');
-    ours('lxc init bb o1 --target m3; lxc init bb o2 --target m9; lxc init bb o2 --target @nosuch; lxc list -f csv -c nsL; lxc move o1 --target m2; lxc copy o1 o2 --target m1; lxc list', 2);
+    ours('lxc init bb o1 --target m3; lxc init bb o2 --target m9; lxc init bb o2 --target @nosuch; lxc list -f csv -c nsL; lxc move o1 --target m2 -q; lxc copy o1 o2 --target m1 -q; lxc list', 2);
     ours('lxc storage create op dir; lxc storage create op dir --target m1; lxc storage list -f csv; lxc storage show op --target m1; lxc storage delete op', 3);
     ours('lxc storage volume create default ov --target m3; lxc storage volume list default -f csv -c ntL; lxc storage volume list default; lxc storage volume delete default ov --target m3', 1);
     ours('lxc delete o1 o2; lxc list -f csv', 3);
