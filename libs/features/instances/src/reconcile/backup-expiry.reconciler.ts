@@ -1,16 +1,20 @@
 import { Injectable } from '@nestjs/common';
-import { internalContext, LocalMember, Logger, messageOf } from '#kernel';
-import { Reconciler } from '#platform/reconcile';
-import { BackupFiles } from '#features/storage';
-import { InstanceCatalog } from '../data/instance.catalog.js';
+import { internalContext, LocalMember, Logger } from '#kernel';
+import { ExpiryReconciler } from '#platform/reconcile';
+import { BackupFiles, type BackupRow } from '#features/storage';
+import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceBackupRepository } from '../data/instance-backup.repository.js';
 import { BackupRequests } from '../backups/backup-requests.service.js';
 
+interface Expired {
+  readonly instance: ExpandedInstance;
+  readonly backup: BackupRow;
+}
+
 /** Backups of this member's instances go when their time is over, and so do files of those that are no more. */
 @Injectable()
-export class BackupExpiryReconciler extends Reconciler {
+export class BackupExpiryReconciler extends ExpiryReconciler<Expired> {
   override readonly name = 'backup-expiry';
-  override readonly periodMs = 60_000;
 
   constructor(
     private readonly repository: InstanceBackupRepository,
@@ -18,22 +22,28 @@ export class BackupExpiryReconciler extends Reconciler {
     private readonly requests: BackupRequests,
     private readonly files: BackupFiles,
     private readonly self: LocalMember,
-    private readonly logger: Logger,
+    logger: Logger,
   ) {
-    super();
+    super('backup', logger);
   }
 
   override async run(signal: AbortSignal): Promise<void> {
-    for (const backup of this.repository.listExpired(this.self.id, new Date().toISOString())) {
-      if (signal.aborted) return;
+    await super.run(signal);
+    if (!signal.aborted) await this.files.instances.removeOrphans(() => this.repository.ids());
+  }
+
+  protected override expired(now: string): Expired[] {
+    return this.repository.listExpired(this.self.id, now).flatMap((backup) => {
       const instance = this.catalog.findById(backup.ownerId);
-      if (instance === undefined || !this.catalog.isLocal(instance)) continue;
-      try {
-        await (await this.requests.delete(internalContext(undefined, instance.row.project), instance, backup)).done;
-      } catch (error) {
-        this.logger.warn('Failed removing a backup whose time is over', { instance: instance.row.name, backup: backup.name, error: messageOf(error) });
-      }
-    }
-    await this.files.instances.removeOrphans(() => this.repository.ids());
+      return instance !== undefined && this.catalog.isLocal(instance) ? [{ instance, backup }] : [];
+    });
+  }
+
+  protected override async remove({ instance, backup }: Expired): Promise<void> {
+    await (await this.requests.delete(internalContext(undefined, instance.row.project), instance, backup)).done;
+  }
+
+  protected override describe({ instance, backup }: Expired): Record<string, string> {
+    return { instance: instance.row.name, backup: backup.name };
   }
 }

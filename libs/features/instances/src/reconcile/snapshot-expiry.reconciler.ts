@@ -1,37 +1,42 @@
 import { Injectable } from '@nestjs/common';
-import { internalContext, LocalMember, Logger, messageOf } from '#kernel';
-import { Reconciler } from '#platform/reconcile';
-import { InstanceCatalog } from '../data/instance.catalog.js';
-import { InstanceSnapshotRepository } from '../data/instance-snapshot.repository.js';
+import { internalContext, LocalMember, Logger } from '#kernel';
+import { ExpiryReconciler } from '#platform/reconcile';
+import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
+import { InstanceSnapshotRepository, type SnapshotRow } from '../data/instance-snapshot.repository.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
 
-/** Snapshots of this member's instances go when their time is over. One that cannot go now is tried again with the next run. */
+interface Expired {
+  readonly instance: ExpandedInstance;
+  readonly snapshot: SnapshotRow;
+}
+
+/** Snapshots of this member's instances go when their time is over. */
 @Injectable()
-export class SnapshotExpiryReconciler extends Reconciler {
+export class SnapshotExpiryReconciler extends ExpiryReconciler<Expired> {
   override readonly name = 'snapshot-expiry';
-  override readonly periodMs = 60_000;
 
   constructor(
     private readonly repository: InstanceSnapshotRepository,
     private readonly catalog: InstanceCatalog,
     private readonly requests: SnapshotRequests,
     private readonly self: LocalMember,
-    private readonly logger: Logger,
+    logger: Logger,
   ) {
-    super();
+    super('snapshot', logger);
   }
 
-  override async run(signal: AbortSignal): Promise<void> {
-    for (const snapshot of this.repository.listExpired(this.self.id, new Date().toISOString())) {
-      if (signal.aborted) return;
+  protected override expired(now: string): Expired[] {
+    return this.repository.listExpired(this.self.id, now).flatMap((snapshot) => {
       const instance = this.catalog.findById(snapshot.instanceId);
-      if (instance === undefined || !this.catalog.isLocal(instance)) continue;
-      try {
-        const operation = await this.requests.delete(internalContext(undefined, instance.row.project), instance, snapshot);
-        await operation.done;
-      } catch (error) {
-        this.logger.warn('Failed removing a snapshot whose time is over', { instance: instance.row.name, snapshot: snapshot.name, error: messageOf(error) });
-      }
-    }
+      return instance !== undefined && this.catalog.isLocal(instance) ? [{ instance, snapshot }] : [];
+    });
+  }
+
+  protected override async remove({ instance, snapshot }: Expired): Promise<void> {
+    await (await this.requests.delete(internalContext(undefined, instance.row.project), instance, snapshot)).done;
+  }
+
+  protected override describe({ instance, snapshot }: Expired): Record<string, string> {
+    return { instance: instance.row.name, snapshot: snapshot.name };
   }
 }

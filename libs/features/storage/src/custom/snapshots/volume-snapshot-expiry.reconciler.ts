@@ -1,36 +1,37 @@
 import { Injectable } from '@nestjs/common';
-import { internalContext, LocalMember, Logger, messageOf } from '#kernel';
+import { internalContext, LocalMember, Logger } from '#kernel';
 import { Database } from '#platform/database';
-import { Reconciler } from '#platform/reconcile';
+import { ExpiryReconciler } from '#platform/reconcile';
 import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repository.js';
 import { VolumeSnapshotRequests } from './volume-snapshot-requests.service.js';
 
-/** Snapshots of this member's custom volumes go when their time is over. One that cannot go now is tried again with the next run. */
+type Expired = ReturnType<VolumeSnapshotsRepository['listExpired']>[number];
+
+/** Snapshots of this member's custom volumes go when their time is over. */
 @Injectable()
-export class VolumeSnapshotExpiryReconciler extends Reconciler {
+export class VolumeSnapshotExpiryReconciler extends ExpiryReconciler<Expired> {
   override readonly name = 'volume-snapshot-expiry';
-  override readonly periodMs = 60_000;
 
   constructor(
     private readonly database: Database,
     private readonly snapshots: VolumeSnapshotsRepository,
     private readonly requests: VolumeSnapshotRequests,
     private readonly self: LocalMember,
-    private readonly logger: Logger,
+    logger: Logger,
   ) {
-    super();
+    super('snapshot of a volume', logger);
   }
 
-  override async run(signal: AbortSignal): Promise<void> {
-    for (const { pool, project, volume, snapshot } of this.snapshots.listExpired(this.database.read, this.self.id, new Date().toISOString())) {
-      if (signal.aborted) return;
-      try {
-        const key = { pool, project, name: volume, type: 'custom' as const, memberId: this.self.id };
-        const operation = await this.requests.delete(internalContext(undefined, project), key, snapshot);
-        await operation.done;
-      } catch (error) {
-        this.logger.warn('Failed removing a snapshot of a volume whose time is over', { volume, snapshot, error: messageOf(error) });
-      }
-    }
+  protected override expired(now: string): readonly Expired[] {
+    return this.snapshots.listExpired(this.database.read, this.self.id, now);
+  }
+
+  protected override async remove({ pool, project, volume, snapshot }: Expired): Promise<void> {
+    const key = { pool, project, name: volume, type: 'custom' as const, memberId: this.self.id };
+    await (await this.requests.delete(internalContext(undefined, project), key, snapshot)).done;
+  }
+
+  protected override describe({ volume, snapshot }: Expired): Record<string, string> {
+    return { volume, snapshot };
   }
 }
