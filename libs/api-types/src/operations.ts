@@ -1,3 +1,5 @@
+import type { RequestorApi } from './envelope.js';
+
 /** Class of an operation on the wire. */
 export type OperationClass = 'task' | 'websocket' | 'token';
 
@@ -37,4 +39,22 @@ export interface Operation {
   err: string;
   /** Name of the member that runs it, `none` on a standalone one. */
   location: string;
+}
+
+/** An operation that has ended, as `/internal/history` has it. Roost's own; times are RFC 3339. */
+export interface OperationRecord {
+  readonly id: string;
+  /** Example: `instance.start`. */
+  readonly kind: string;
+  readonly description: string;
+  readonly status: string;
+  /** Why it failed, empty otherwise. */
+  readonly err: string;
+  readonly created_at: string;
+  /** When it ended. */
+  readonly updated_at: string;
+  /** The member that carried it out. */
+  readonly location: string;
+  readonly requestor: RequestorApi;
+  readonly metadata: Readonly<Record<string, unknown>>;
 }

@@ -1,8 +1,9 @@
 import { Controller } from '@nestjs/common';
+import type { OperationRecord } from '#api-types';
 import { forbidden, invalid, type RequestContext } from '#kernel';
 import { mayAccessProject } from '#platform/auth';
 import { Ctx, Get, Query } from '#platform/http';
-import { OperationRecords, type OperationRecord } from '#platform/operations';
+import { OperationRecords } from '#platform/operations';
 
 /** What was done to an object, for `roost history` and `roost explain`. LXD has nothing like it. */
 @Controller('/internal/history')

@@ -3,7 +3,7 @@ export { defineOperation, type OperationDefinition, type StepClass } from './ope
 export { OperationRegistry } from './operation-registry.js';
 export type { OperationHandle } from './operation-handle.js';
 export { OperationsService, type InMemoryOptions, type RunningOperation, type ScheduleOptions } from './operations.service.js';
-export { OperationRecords, type OperationRecord } from './operation-records.js';
+export { OperationRecords } from './operation-records.js';
 export { OperationsModule } from './operations.module.js';
 export type { LiveOperation } from './live-operation.js';
 export { ClusterOperations } from './cluster/cluster-operations.js';

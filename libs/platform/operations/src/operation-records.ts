@@ -1,23 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { Requestor } from '#kernel';
+import type { OperationRecord } from '#api-types';
 import { Database } from '#platform/database';
-
-/** An operation that has ended, as the history has it. */
-export interface OperationRecord {
-  readonly id: string;
-  /** Example: instance.start */
-  readonly kind: string;
-  readonly description: string;
-  readonly status: string;
-  readonly err: string;
-  readonly created_at: string;
-  /** When it ended. */
-  readonly updated_at: string;
-  /** The member that carried it out. */
-  readonly location: string;
-  readonly requestor: Requestor;
-  readonly metadata: Readonly<Record<string, unknown>>;
-}
 
 interface Raw extends Omit<OperationRecord, 'requestor' | 'metadata'> {
   readonly requestor: string;
@@ -40,6 +23,6 @@ export class OperationRecords {
       WHERE coalesce(p.name, 'default') = ? AND o.class = 'task' AND o.status NOT IN ('Pending', 'Running', 'Cancelling')
         AND instr(o.resources, ?) > 0 AND EXISTS (SELECT 1 FROM json_tree(o.resources) WHERE atom = ?)
       ORDER BY o.created_at DESC, o.id DESC LIMIT ${limit}`, project, JSON.stringify(source), source);
-    return rows.map(({ requestor, metadata, ...row }) => ({ ...row, requestor: JSON.parse(requestor) as Requestor, metadata: JSON.parse(metadata) as Record<string, unknown> })).reverse();
+    return rows.map(({ requestor, metadata, ...row }) => ({ ...row, requestor: JSON.parse(requestor) as OperationRecord['requestor'], metadata: JSON.parse(metadata) as Record<string, unknown> })).reverse();
   }
 }
