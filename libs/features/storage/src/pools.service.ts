@@ -35,6 +35,10 @@ export class PoolsService {
     return this.pools.get(this.database.read, name, this.cluster.memberNamed(target)?.id);
   }
 
+  has(name: string): boolean {
+    return this.pools.find(this.database.read, name) !== undefined;
+  }
+
   list(): PoolRow[] {
     return this.pools.list(this.database.read);
   }

@@ -94,19 +94,9 @@ export class InstanceImports {
   /** The one asked for; else the backup's, or where there is none of that name, the default profile's. */
   private poolFor(project: string, asked: string, inBackup: string): string {
     for (const pool of asked === '' ? [inBackup, this.defaultPool(project)] : [asked]) {
-      if (pool !== '' && this.isPool(pool)) return pool;
+      if (pool !== '' && this.pools.has(pool)) return pool;
     }
     throw internal('Storage pool not found: Storage pool not found');
-  }
-
-  private isPool(name: string): boolean {
-    try {
-      this.pools.get(name);
-      return true;
-    } catch (error) {
-      if (AppError.is(error, 'not-found')) return false;
-      throw error;
-    }
   }
 
   private defaultPool(project: string): string {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DeviceMap } from '#api-types';
 import { isRootDisk } from '#config-schema';
-import { AppError, defaultProject, internal } from '#kernel';
+import { defaultProject, internal } from '#kernel';
 import { ProfilesService } from '#features/profiles';
 import { PoolsService } from '#features/storage';
 
@@ -16,7 +16,7 @@ export class ArrivingRoot {
   /** @throws `internal` in LXD's words where no pool can be chosen. */
   devices(project: string, own: Readonly<DeviceMap>, profiles: readonly string[] | null): DeviceMap {
     const name = Object.keys(own).find((one) => isRootDisk(own[one]!));
-    if (name !== undefined && this.isPool(own[name]!.pool ?? '')) return { ...own };
+    if (name !== undefined && this.pools.has(own[name]!.pool ?? '')) return { ...own };
     const ofProfiles = this.poolOf(project, profiles ?? [defaultProject]);
     if (name === undefined && ofProfiles !== '') return { ...own };
     const known = this.pools.list();
@@ -28,15 +28,5 @@ export class ArrivingRoot {
   private poolOf(project: string, profiles: readonly string[]): string {
     const roots = profiles.flatMap((profile) => Object.values(this.profiles.get(project, profile).devices).filter(isRootDisk));
     return roots.at(-1)?.pool ?? '';
-  }
-
-  private isPool(name: string): boolean {
-    try {
-      this.pools.get(name);
-      return true;
-    } catch (error) {
-      if (AppError.is(error, 'not-found')) return false;
-      throw error;
-    }
   }
 }
