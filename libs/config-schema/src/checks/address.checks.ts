@@ -75,6 +75,25 @@ export const isIpAddress = (family: Family) => (value: string): void => {
   if (parseIp(value, family) === null) throw invalid(`Not an IPv${family} address "${value}"`);
 };
 
+export function isAnyIpAddress(value: string): void {
+  if (parseIp(value) === null) throw invalid(`Not an IP address "${value}"`);
+}
+
+/** `FIRST-LAST`. */
+export const isIpRange = (family: Family) => (value: string): void => {
+  const dash = value.indexOf('-');
+  if (dash < 0) throw invalid('IP range must contain start and end IP addresses');
+  for (const end of [value.slice(0, dash), value.slice(dash + 1)]) isIpAddress(family)(end);
+};
+
+/** An address with the length of its network's prefix, other than the network's own. */
+export const isHostAddress = (family: Family) => (value: string): void => {
+  const subnet = parseCidr(value);
+  if (subnet === null) throw invalid(`invalid CIDR address: ${value}`);
+  if (subnet.family !== family) throw invalid(`Not an IPv${family} address "${value}"`);
+  if (subnet.address === subnet.network) throw invalid(`Not a usable IPv${family} address "${value}"`);
+};
+
 /** An address with a prefix length whose host part is zero. */
 export const isNetwork = (family: Family) => (value: string): void => {
   const subnet = parseCidr(value);

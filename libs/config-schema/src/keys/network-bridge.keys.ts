@@ -1,34 +1,13 @@
 import { invalid } from '#kernel';
-import { isInterfaceName, isIpAddress, isListOf, isMacAddress, isMtu, parseCidr, parseIp, type Family } from '../checks/address.checks.js';
+import { isAnyIpAddress, isHostAddress, isInterfaceName, isIpAddress, isIpRange, isListOf, isMacAddress, isMtu, isNetwork, type Family } from '../checks/address.checks.js';
 import { isUint8 } from '../checks/value.checks.js';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
 
 /** The bridge's own address: `none`, `auto`, or a CIDR with a host part. */
 const isBridgeAddress = (family: Family) => (value: string): void => {
   if (value === 'none' || value === 'auto') return;
-  const subnet = parseCidr(value);
-  if (subnet === null) throw invalid(`invalid CIDR address: ${value}`);
-  if (subnet.family !== family) throw invalid(`Not an IPv${family} address "${value}"`);
-  if (subnet.address === subnet.network) throw invalid(`Not a usable IPv${family} address "${value}"`);
+  isHostAddress(family)(value);
 };
-
-const isSubnet = (family: Family) => (value: string): void => {
-  const subnet = parseCidr(value);
-  if (subnet === null) throw invalid(`invalid CIDR address: ${value}`);
-  if (subnet.family !== family) throw invalid(`Not an IPv${family} network "${value}"`);
-  if (subnet.address !== subnet.network) throw invalid(`Not an IPv${family} network address "${value}"`);
-};
-
-/** `FIRST-LAST`. */
-const isRange = (family: Family) => (value: string): void => {
-  const dash = value.indexOf('-');
-  if (dash < 0) throw invalid('IP range must contain start and end IP addresses');
-  for (const end of [value.slice(0, dash), value.slice(dash + 1)]) isIpAddress(family)(end);
-};
-
-function isAnyAddress(value: string): void {
-  if (parseIp(value) === null) throw invalid(`Not an IP address "${value}"`);
-}
 
 function isExternalInterface(value: string): void {
   try {
@@ -79,13 +58,13 @@ function familyKeys(family: Family): Record<string, KeySpec> {
     [`${p}.address`]: string({ ...global, default: 'auto (on creation)', short: `IPv${family} address of the bridge, \`none\`, or \`auto\` for a free subnet`, check: isBridgeAddress(family) }),
     [`${p}.dhcp`]: bool({ ...withAddress, default: 'true', short: 'Give clients their configuration over DHCP' }),
     [`${p}.dhcp.expiry`]: string({ ...withDhcp, default: '1h', short: 'How long a lease lasts' }),
-    [`${p}.dhcp.ranges`]: string({ ...withDhcp, default: 'all addresses', short: 'Ranges given out by DHCP, as FIRST-LAST', check: isListOf(isRange(family)) }),
+    [`${p}.dhcp.ranges`]: string({ ...withDhcp, default: 'all addresses', short: 'Ranges given out by DHCP, as FIRST-LAST', check: isListOf(isIpRange(family)) }),
     [`${p}.firewall`]: bool({ ...withAddress, default: 'true', short: 'Make filter rules for the network' }),
     [`${p}.nat`]: bool({ ...withAddress, default: 'false (true on creation with a chosen subnet)', short: 'Hide the network behind the address of the host' }),
     [`${p}.nat.address`]: string({ ...withAddress, short: 'Source address of translated traffic', check: isIpAddress(family) }),
     [`${p}.nat.order`]: string({ ...withAddress, default: 'before', short: 'Place of the translation among rules of others', check: isOneOf('before', 'after') }),
-    [`${p}.ovn.ranges`]: string({ ...global, short: 'Ranges kept for routers of child networks', check: isListOf(isRange(family)) }),
-    [`${p}.routes`]: string({ ...withAddress, short: 'Further subnets routed to the bridge', check: isListOf(isSubnet(family)) }),
+    [`${p}.ovn.ranges`]: string({ ...global, short: 'Ranges kept for routers of child networks', check: isListOf(isIpRange(family)) }),
+    [`${p}.routes`]: string({ ...withAddress, short: 'Further subnets routed to the bridge', check: isListOf(isNetwork(family)) }),
     [`${p}.routing`]: bool({ ...withAddress, default: 'true', short: 'Forward traffic in and out of the bridge' }),
     [`maas.subnet.${p}`]: string({ ...withAddress, short: 'Name of the subnet in a MAAS server (kept, without effect)' }),
     [`dns.zone.reverse.${p}`]: string({ ...global, short: `Zone for reverse records of IPv${family}`, check: isExistingZone }),
@@ -99,9 +78,9 @@ export const networkBridgeKeys = new KeyGroup('network-bridge', {
   'bridge.hwaddr': string({ ...global, short: 'MAC address of the bridge', check: isMacAddress }),
   'bridge.mode': string({ ...global, default: 'standard', short: 'Mode of operation', check: isSupportedMode }),
   'bridge.mtu': key.integer({ ...global, default: '1500 (1400 with tunnels)', short: 'MTU of the bridge', check: isMtu }),
-  'fan.overlay_subnet': string({ ...global, condition: 'fan mode', short: 'Subnet of the overlay', check: isSubnet(4) }),
+  'fan.overlay_subnet': string({ ...global, condition: 'fan mode', short: 'Subnet of the overlay', check: isNetwork(4) }),
   'fan.type': string({ ...global, condition: 'fan mode', short: 'Kind of tunnel of the fan', check: isOneOf('vxlan', 'ipip') }),
-  'fan.underlay_subnet': string({ ...global, condition: 'fan mode', short: 'Subnet below the overlay', check: (value) => { if (value !== 'auto') isSubnet(4)(value); } }),
+  'fan.underlay_subnet': string({ ...global, condition: 'fan mode', short: 'Subnet below the overlay', check: (value) => { if (value !== 'auto') isNetwork(4)(value); } }),
   ...familyKeys(4),
   'ipv4.dhcp.gateway': string({ ...global, condition: 'IPv4 DHCP', default: 'IPv4 address', short: 'Gateway told to clients', check: isIpAddress(4) }),
   ...familyKeys(6),
@@ -121,10 +100,10 @@ export const networkBridgeKeys = new KeyGroup('network-bridge', {
 /** `tunnel.NAME.KEY`. */
 export const networkTunnelKeys: Readonly<Record<string, KeySpec>> = {
   protocol: string({ ...global, short: 'Protocol of the tunnel', check: isOneOf('gre', 'vxlan') }),
-  local: string({ ...global, short: 'Address of this end', check: isAnyAddress }),
-  remote: string({ ...global, short: 'Address of the other end', check: isAnyAddress }),
+  local: string({ ...global, short: 'Address of this end', check: isAnyIpAddress }),
+  remote: string({ ...global, short: 'Address of the other end', check: isAnyIpAddress }),
   port: key.integer({ ...global, default: '0', short: 'UDP port of a vxlan', check: isPort }),
-  group: string({ ...global, default: '239.0.0.1', short: 'Multicast group of a vxlan', check: isAnyAddress }),
+  group: string({ ...global, default: '239.0.0.1', short: 'Multicast group of a vxlan', check: isAnyIpAddress }),
   id: key.integer({ ...global, default: '1', short: 'Number of the vxlan' }),
   interface: string({ ...global, short: 'Interface of the host the vxlan uses', check: isInterfaceName }),
   ttl: key.integer({ ...global, default: '1', short: 'Hops a multicast vxlan may take', check: isUint8 }),

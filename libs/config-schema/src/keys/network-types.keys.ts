@@ -1,4 +1,4 @@
-import { isInterfaceName, isIpAddress, isListOf, isMtu, isNetwork, isVlan, parseCidr, parseIp, type Family } from '../checks/address.checks.js';
+import { isAnyIpAddress, isHostAddress, isInterfaceName, isIpRange, isListOf, isMtu, isNetwork, isVlan, type Family } from '../checks/address.checks.js';
 import { invalid } from '#kernel';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
 import { findBridgeKey } from './network-bridge.keys.js';
@@ -20,29 +20,11 @@ function refuseEmpty(): never {
   throw invalid('Required value');
 }
 
-/** An address with the length of its network's prefix. */
-const isGateway = (family: Family) => (value: string): void => {
-  const subnet = parseCidr(value);
-  if (subnet === null) throw invalid(`invalid CIDR address: ${value}`);
-  if (subnet.family !== family) throw invalid(`Not an IPv${family} address "${value}"`);
-  if (subnet.address === subnet.network) throw invalid(`Not a usable IPv${family} address "${value}"`);
-};
-
-const isRange = (family: Family) => (value: string): void => {
-  const dash = value.indexOf('-');
-  if (dash < 0) throw invalid('IP range must contain start and end IP addresses');
-  for (const end of [value.slice(0, dash), value.slice(dash + 1)]) isIpAddress(family)(end);
-};
-
-function isAnyAddress(value: string): void {
-  if (parseIp(value) === null) throw invalid(`Not an IP address "${value}"`);
-}
-
 function uplinkKeys(family: Family): Record<string, KeySpec> {
   const p = `ipv${family}`;
   return {
-    [`${p}.gateway`]: string({ ...global, short: 'Address of the gateway and its network, as CIDR', check: isGateway(family) }),
-    [`${p}.ovn.ranges`]: string({ ...global, short: 'Ranges kept for routers of child networks', check: isListOf(isRange(family)) }),
+    [`${p}.gateway`]: string({ ...global, short: 'Address of the gateway and its network, as CIDR', check: isHostAddress(family) }),
+    [`${p}.ovn.ranges`]: string({ ...global, short: 'Ranges kept for routers of child networks', check: isListOf(isIpRange(family)) }),
     [`${p}.routes`]: string({ ...global, short: 'Further subnets child networks may use', check: isListOf(isNetwork(family)) }),
     [`${p}.routes.anycast`]: bool({ ...global, default: 'false', short: 'Let several child networks use the same subnets' }),
   };
@@ -57,7 +39,7 @@ export const networkSriovKeys = new KeyGroup('network-sriov', { mtu, parent: par
 /** Keys of a network that is a link of the host. */
 export const networkPhysicalKeys = new KeyGroup('network-physical', {
   gvrp, mtu, parent: parent('Link of the host that is the network'), vlan, ...maas, ...uplinkKeys(4), ...uplinkKeys(6),
-  'dns.nameservers': string({ ...global, short: 'Addresses of name servers', check: isListOf(isAnyAddress) }),
+  'dns.nameservers': string({ ...global, short: 'Addresses of name servers', check: isListOf(isAnyIpAddress) }),
   'ovn.ingress_mode': string({ ...global, default: 'l2proxy', short: 'How addresses of child networks are announced', check: isOneOf('l2proxy', 'routed') }),
 }, user);
 
