@@ -3,36 +3,19 @@
  * else of this host. Names in what they are sent cannot lead anywhere.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/mount.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "process/mounts.h"
 #include "roost-helper.h"
-
-/* <sys/mount.h> of older C libraries cannot be included beside <linux/mount.h>. */
-int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
-int umount2(const char *target, int flags);
-#define DETACH 2
-#define RECURSIVE 0x4000
-#define PRIVATE 0x40000
-#define NOSUID 2
-
-static _Noreturn void refuse(const char *what)
-{
-	fprintf(stderr, "roost-helper: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 /* A copy of a mount that is not anywhere yet. */
 static int copy_mount(const char *path, bool recursive)
@@ -40,7 +23,7 @@ static int copy_mount(const char *path, bool recursive)
 	int tree = syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
 
 	if (tree < 0)
-		refuse(path);
+		fail("%s", path);
 	return tree;
 }
 
@@ -49,13 +32,13 @@ static void protect(int tree, unsigned long long attributes, bool recursive)
 	struct mount_attr wanted = {.attr_set = attributes};
 
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &wanted, sizeof(wanted)) < 0)
-		refuse("Cannot protect a mount");
+		fail("Cannot protect a mount");
 }
 
 static void place(int tree, const char *name)
 {
 	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		refuse(name);
+		fail("%s", name);
 	close(tree);
 }
 
@@ -64,7 +47,7 @@ static void place_file(const char *path, const char *name)
 	int tree = copy_mount(path, false), fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		refuse(name);
+		fail("%s", name);
 	close(fd);
 	place(tree, name);
 }
@@ -83,16 +66,16 @@ static void place_system(const char *name)
 	if (S_ISLNK(status.st_mode)) {
 		length = readlink(path, target, sizeof(target) - 1);
 		if (length < 0)
-			refuse(path);
+			fail("%s", path);
 		target[length] = '\0';
 		if (symlink(target, name) < 0)
-			refuse(path);
+			fail("%s", path);
 		return;
 	}
 	tree = copy_mount(path, true);
 	protect(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, true);
 	if (mkdir(name, 0755) < 0)
-		refuse(path);
+		fail("%s", path);
 	place(tree, name);
 }
 
@@ -111,7 +94,7 @@ static void keep_file_capabilities(void)
 		if (!(data[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability)))
 			prctl(PR_CAPBSET_DROP, capability);
 	if (syscall(SYS_capset, &header, data) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		refuse("Cannot give up privileges");
+		fail("Cannot give up privileges");
 }
 
 int run_confined(const char *access, const char *directory, char **command)
@@ -122,18 +105,18 @@ int run_confined(const char *access, const char *directory, char **command)
 	int volume, root;
 
 	if (length < 0)
-		refuse("Cannot find this program");
+		fail("Cannot find this program");
 	self[length] = '\0';
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) < 0 || mount(NULL, "/", NULL, RECURSIVE | PRIVATE, NULL) < 0)
-		refuse("Cannot make namespaces");
+		fail("Cannot make namespaces");
 	volume = copy_mount(directory, false);
 	protect(volume, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | (strcmp(access, "ro") == 0 ? MOUNT_ATTR_RDONLY : 0), false);
 	/* Any directory will do: nobody sees this name space but us. */
 	if (mount("none", "/proc", "tmpfs", NOSUID, "mode=0755,size=1m") < 0 || chdir("/proc") < 0)
-		refuse("Cannot make a root");
+		fail("Cannot make a root");
 	umask(0);
 	if (mkdir("volume", 0700) < 0 || mkdir("dev", 0755) < 0 || mkdir("tmp", 01777) < 0)
-		refuse("Cannot make a root");
+		fail("Cannot make a root");
 	place(volume, "volume");
 	place_file("/dev/null", "dev/null");
 	place_file(self, "helper");
@@ -141,64 +124,9 @@ int run_confined(const char *access, const char *directory, char **command)
 		place_system(system[i]);
 	root = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", DETACH) < 0 || chdir("/") < 0)
-		refuse("Cannot enter a root");
+		fail("Cannot enter a root");
 	umask(022);
 	keep_file_capabilities();
 	execvp(command[0], command);
-	refuse(command[0]);
-}
-
-static bool wait_for(int fd, short events)
-{
-	struct pollfd one = {.fd = fd, .events = events};
-
-	return poll(&one, 1, -1) >= 0 || errno == EINTR;
-}
-
-static bool write_all(int fd, const char *bytes, size_t left)
-{
-	while (left > 0) {
-		ssize_t written = write(fd, bytes, left);
-
-		if (written < 0 && errno != EINTR && !(errno == EAGAIN && wait_for(fd, POLLOUT)))
-			return false;
-		if (written > 0) {
-			bytes += written;
-			left -= written;
-		}
-	}
-	return true;
-}
-
-/* Everything that comes at `from` goes to `to`. Not by splice(2): it keeps the pipe it fills locked while it waits for more. */
-static int pass_on(int from, int to)
-{
-	static char bytes[256 * 1024];
-
-	for (;;) {
-		ssize_t length = read(from, bytes, sizeof(bytes));
-
-		if (length == 0)
-			return 0;
-		if (length < 0 && errno != EINTR && !(errno == EAGAIN && wait_for(from, POLLIN)))
-			return 1;
-		if (length > 0 && !write_all(to, bytes, length))
-			return 1;
-	}
-}
-
-int relay(int input, int output)
-{
-	pid_t child = fork();
-
-	if (child < 0)
-		refuse("Cannot fork");
-	if (child == 0) {
-		close(input);
-		close(STDOUT_FILENO);
-		_exit(pass_on(STDIN_FILENO, output));
-	}
-	close(output);
-	close(STDIN_FILENO);
-	return pass_on(input, STDOUT_FILENO);
+	fail("%s", command[0]);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -16,11 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "process/mounts.h"
 #include "roost-helper.h"
 
-/* <sys/mount.h> of older C libraries cannot be included beside <linux/mount.h>. */
-int umount2(const char *target, int flags);
-#define DETACH 2
 #define NO_FOLLOW 8
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000

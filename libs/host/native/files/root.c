@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,14 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../process/mounts.h"
 #include "roost-files.h"
 
-/* <sys/mount.h> of older C libraries cannot be included beside <linux/mount.h>. */
-int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
-int umount2(const char *target, int flags);
-#define DETACH 2
-#define RECURSIVE 0x4000
-#define PRIVATE 0x40000
 #define LONGEST_MAP 8192
 
 static bool is_ours(int namespace, const char *kind)
