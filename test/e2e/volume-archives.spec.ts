@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
 import type { PoolSpec, TransferStarted, VolumeSnapshots, VolumeSpec } from '#ports';
-import { BtrfsSubvolumes, CommandRunner, parseMountTable, tarEnd, tarHeader, tarPadding } from '#host';
+import { BtrfsSubvolumes, CommandRunner, parseMountTable, RoostHelper, tarEnd, tarHeader, tarPadding } from '#host';
 import { BtrfsStorageDriver } from '#drivers/storage-btrfs';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import { LocalVolumeArchives } from '#drivers/volume-archives';
@@ -150,6 +150,15 @@ for (const driver of ['dir', 'btrfs'] as const) {
       expect(left(driver)).toEqual([]);
     });
 
+    it('is refused with a link to another container in its place, or in that of a snapshot', async () => {
+      mkdirSync(join(outside, 'rootfs'));
+      chmodSync(outside, 0o755);
+      for (const [snapshots, members] of [[[], [{ name: 'backup/container', type: '2', link: outside }]], [['s0'], [rootfs, { name: 'backup/snapshots/s0', type: '2', link: outside }]]] as const) {
+        await expect(unpack(archive(...members), [...snapshots])).rejects.toMatchObject({ kind: 'invalid' });
+        expect([left(driver), statSync(outside).mode & 0o777]).toEqual([[], 0o755]);
+      }
+    });
+
     it('is refused without a snapshot it names, and leaves nothing', async () => {
       await expect(unpack(archive(rootfs), ['s0'])).rejects.toMatchObject({ kind: 'invalid' });
       await expect(unpack(archive(rootfs).subarray(0, 1600))).rejects.toMatchObject({ kind: 'invalid' });
@@ -221,6 +230,22 @@ for (const driver of ['dir', 'btrfs'] as const) {
       expect(existsSync(at())).toBe(false);
     });
 
+    it('is refused with a link in the place of a piece that is shifted, and shifts nothing outside', async () => {
+      writeFileSync(join(outside, 'file'), 'x');
+      for (const path of [outside, join(outside, 'file')]) sh('chown', '100007:100008', path);
+      const shifted = (snapshot: string) => [{ snapshot, idmap: [{ isUid: true, isGid: true, hostId: 100_000, nsId: 0, range: 65536 }] }];
+      for (const [snapshots, members] of [
+        [[], [{ name: 'backup/volume', type: '2', link: outside }]], [['s0'], [{ name: 'backup/volume', type: '5' }, { name: 'backup/volume-snapshots/s0', type: '2', link: outside }]],
+      ] as const) {
+        await expect(archives.unpackBackup({
+          path: put(archive(...members)), volume: custom(false), snapshots: [...snapshots], optimized: false, sizeBytes: 0, shifted: shifted(snapshots[0] ?? ''),
+        }, never)).rejects.toMatchObject({ kind: 'invalid' });
+        expect([outside, join(outside, 'file')].map((path) => [statSync(path).uid, statSync(path).gid])).toEqual([[100_007, 100_008], [100_007, 100_008]]);
+        expect(existsSync(at())).toBe(false);
+      }
+      rmSync(join(outside, 'file'));
+    });
+
     it('has the container\'s own ids in its files, whatever they were shifted to', async () => {
       const shifted = (snapshot: string, base: number) => ({ snapshot, idmap: [{ isUid: true, isGid: true, hostId: base, nsId: 0, range: 65536 }] });
       await storage.createVolume({ volume: custom(false), imageFingerprint: '', sizeBytes: 0 });
@@ -263,6 +288,24 @@ for (const driver of ['dir', 'btrfs'] as const) {
     });
   });
 }
+
+describe('the tool that shifts ids', () => {
+  it('follows no link in the place of the tree', async () => {
+    const tree = mkdtempSync(join(outside, 'tree-'));
+    writeFileSync(join(tree, 'file'), 'x');
+    symlinkSync(tree, `${tree}.link`);
+    const owners = (): number[] => [statSync(tree).uid, statSync(join(tree, 'file')).uid];
+    const shift = (path: string): Promise<void> => new RoostHelper(new CommandRunner()).shiftTree(path, [], [{ isUid: true, isGid: true, hostId: 100_000, nsId: 0, range: 65536 }]);
+    const before = owners();
+
+    await expect(shift(`${tree}.link`)).rejects.toThrow('Cannot open');
+    expect(owners()).toEqual(before);
+    await shift(tree);
+    expect(owners()).toEqual(before.map((id) => id + 100_000));
+
+    for (const path of [tree, `${tree}.link`]) rmSync(path, { recursive: true });
+  });
+});
 
 describe('what the daemon names as a backup', () => {
   it('is a plain file of its own directory, and nothing else is read', async () => {

@@ -181,18 +181,25 @@ static void shift_directory(int fd, dev_t device)
 	closedir(directory);
 }
 
-/* The root itself comes last: a tree whose root has the new owner was shifted completely. */
+/*
+ * The root itself comes last: a tree whose root has the new owner was shifted completely. Its name is looked up once, and no link in its
+ * place is followed: somebody else may have made what lies there.
+ */
 int shift_tree(const char *path, const char *from, const char *to)
 {
 	struct stat status;
-	int root;
+	int root, listed;
 
 	parse_map(from, &from_map);
 	parse_map(to, &to_map);
-	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	root = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (root < 0 || fstat(root, &status) < 0)
 		fail("Cannot open %s", path);
-	shift_directory(root, status.st_dev);
-	shift_entry(AT_FDCWD, path);
+	listed = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (listed < 0)
+		fail("Cannot open %s", path);
+	shift_directory(listed, status.st_dev);
+	shift_entry(root, ".");
+	close(root);
 	return 0;
 }

@@ -90,8 +90,9 @@ export class LocalVolumeArchives extends VolumeArchives {
         return streams.build(request, async (scratch) => {
           if (volume.block === true) await this.disks.unpack(request, backup, scratch, signal);
           else await this.unpackTrees(request, backup, scratch, signal);
-          for (const { snapshot, idmap } of request.shifted ?? []) await this.helper.shiftTree(`${scratch}/${snapshot === '' ? 'volume' : `snapshots/${snapshot}`}`, idmap, [], signal);
           for (const name of ['volume', ...request.snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await check(`${scratch}/${name}`);
+          // Nothing is done to a piece before it is known to be a directory of its own: a link would lead elsewhere on the host.
+          for (const { snapshot, idmap } of request.shifted ?? []) await this.helper.shiftTree(`${scratch}/${snapshot === '' ? 'volume' : `snapshots/${snapshot}`}`, idmap, [], signal);
           if (signal.aborted) throw unavailable('The backup was given up');
         });
       }

@@ -12,6 +12,7 @@ export async function isDirectory(path: string): Promise<boolean> {
 
 /** What the host itself will open of a container's volume is what it seems to be: somebody else may have made it. */
 export async function requireContainerTree(path: string): Promise<void> {
+  await requireTree(path);
   if (!(await isDirectory(`${path}/rootfs`))) throw invalid('The backup has no directory "rootfs"');
   const templates = await lstat(`${path}/templates`).catch(() => undefined);
   if (templates !== undefined && !templates.isDirectory()) throw invalid('The backup has no directory "templates"');
