@@ -201,6 +201,12 @@ lines('access lists', `
   lxc network acl rename a2 b_b
   lxc query -X POST /1.0/network-acls/a2 -d '{}'
   lxc network acl create a1
+  ${rule} ingress action=allow source=a2
+  lxc network acl show a2
+  lxc network acl list -f csv
+  lxc network acl delete a2
+  lxc network acl rename a2 a5
+  lxc network acl rule remove a1 ingress source=a2
   lxc network acl rename a2 a1
   lxc network acl delete a1
   lxc network acl delete a1

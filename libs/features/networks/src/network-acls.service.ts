@@ -9,8 +9,14 @@ import { NetworkAclsRepository, type NetworkAclContent, type NetworkAclRow } fro
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
 import { NetworkProjects } from './network-projects.service.js';
 import { NetworkSpecs } from './network-specs.service.js';
-import { aclNames, normaliseRule, validateAcl, validateAclName } from './rules/network-acl.rules.js';
+import { aclNames, namesAcl, normaliseRule, validateAcl, validateAclName } from './rules/network-acl.rules.js';
 import { compact } from './rules/network-config.rules.js';
+
+/** What of a project may use an access list. */
+interface PossibleUsers {
+  readonly lists: readonly NetworkAclRow[];
+  readonly networks: readonly NetworkRow[];
+}
 
 /**
  * Access lists. A list that networks use is changed in its row first, then on the hosts of all members; where one refuses, the row goes back. Whoever was
@@ -31,12 +37,15 @@ export class NetworkAcls {
   ) {}
 
   list(project: string): NetworkAcl[] {
-    return this.acls.list(this.database.read, this.projects.owner(project)).map((row) => this.apiOf(row));
+    const owner = this.projects.owner(project);
+    const among = this.among(this.database.read, owner);
+    return among.lists.map((row) => apiOf(row, among));
   }
 
   get(project: string, name: string): { acl: NetworkAcl; etag: unknown } {
-    const row = this.acls.get(this.database.read, this.projects.owner(project), name);
-    return { acl: this.apiOf(row), etag: etagOf(row) };
+    const owner = this.projects.owner(project);
+    const row = this.acls.get(this.database.read, owner, name);
+    return { acl: apiOf(row, this.among(this.database.read, owner)), etag: etagOf(row) };
   }
 
   /** LXD reads the log of Open Virtual Network alone; what a bridge's rules log is in the kernel's. */
@@ -72,7 +81,7 @@ export class NetworkAcls {
       checkEtag(options.ifMatch, etagOf(row));
       validateAcl(content.config, content, this.names(tx.sql, project));
       this.acls.update(tx, row.id, content);
-      const using = this.users(tx.sql, project, name);
+      const using = networksUsing(name, this.among(tx.sql, project));
       // What a bridge cannot have is refused before any host hears of it.
       for (const network of using) this.specs.of(network, tx.sql);
       return using;
@@ -93,7 +102,7 @@ export class NetworkAcls {
     await this.runner.run(ctx, (tx) => {
       const row = this.acls.get(tx.sql, project, name);
       if (this.acls.find(tx.sql, project, newName) !== undefined) throw conflict('An ACL by that name exists already');
-      if (this.users(tx.sql, project, name).length > 0) throw invalid('Cannot rename an ACL that is in use');
+      if (usedBy(row, this.among(tx.sql, project)).length > 0) throw invalid('Cannot rename an ACL that is in use');
       validateAclName(newName);
       this.acls.rename(tx, row.id, newName);
       tx.afterCommit(() => this.announce(ctx, 'network-acl-renamed', project, newName, { old_name: name }));
@@ -104,7 +113,7 @@ export class NetworkAcls {
     const project = this.projects.owner(ctx.project);
     await this.runner.run(ctx, (tx) => {
       const row = this.acls.get(tx.sql, project, name);
-      if (this.users(tx.sql, project, name).length > 0) throw invalid('Cannot delete an ACL that is in use');
+      if (usedBy(row, this.among(tx.sql, project)).length > 0) throw invalid('Cannot delete an ACL that is in use');
       this.acls.delete(tx, row.id);
       tx.afterCommit(() => this.announce(ctx, 'network-acl-deleted', project, name));
     });
@@ -114,23 +123,32 @@ export class NetworkAcls {
     return this.acls.list(sql, project).map(({ name }) => name);
   }
 
-  private users(sql: Sql, project: string, name: string): NetworkRow[] {
-    return this.networks.listByProject(sql, project).filter(({ config }) => aclNames(config).includes(name));
+  private among(sql: Sql, project: string): PossibleUsers {
+    return { lists: this.acls.list(sql, project), networks: this.networks.listByProject(sql, project) };
   }
 
   private async apply(ctx: RequestContext, networks: readonly NetworkRow[]): Promise<void> {
     for (const { id } of networks) await this.cluster.ensureEverywhere(ctx, id);
   }
 
-  private apiOf(row: NetworkAclRow): NetworkAcl {
-    const { name, description, ingress, egress, config, project } = row;
-    const used_by = this.users(this.database.read, project, name).map((network) => apiUrl(['1.0', 'networks', network.name], project));
-    return { name, description, egress, ingress, config, used_by };
-  }
-
   private announce(ctx: RequestContext, action: string, project: string, name: string, context?: Record<string, string>): void {
     this.events.lifecycle({ action, source: apiUrl(['1.0', 'network-acls', name], project), project, requestor: ctx.requestor, context });
   }
+}
+
+function networksUsing(name: string, { networks }: PossibleUsers): NetworkRow[] {
+  return networks.filter(({ config }) => aclNames(config).includes(name));
+}
+
+/** Lists with rules that name it, then networks. What a list says of itself keeps nobody. */
+function usedBy({ name, project }: NetworkAclRow, among: PossibleUsers): string[] {
+  const lists = among.lists.filter((list) => list.name !== name && namesAcl(list, name));
+  return [...lists.map((list) => apiUrl(['1.0', 'network-acls', list.name], project)), ...networksUsing(name, among).map((network) => apiUrl(['1.0', 'networks', network.name], project))];
+}
+
+function apiOf(row: NetworkAclRow, among: PossibleUsers): NetworkAcl {
+  const { name, description, ingress, egress, config } = row;
+  return { name, description, egress, ingress, config, used_by: usedBy(row, among) };
 }
 
 function contentOf({ description, ingress, egress, config }: NetworkAclPut): NetworkAclContent {

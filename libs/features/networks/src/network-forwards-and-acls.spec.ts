@@ -140,6 +140,17 @@ describe('access lists', () => {
     expect(actions()).toHaveLength(3);
   });
 
+  it('that others name in their rules are in use', async () => {
+    await world.acls.create(ctx, { name: 'a2', ingress: [{ ...allow, source: 'a2' }] });
+    await world.acls.create(ctx, { name: 'a1', ingress: [{ ...allow, source: '10.0.0.1, a2' }] });
+    await world.acls.create(ctx, { name: 'b1', egress: [{ action: 'allow', state: 'disabled', destination: 'a2' }] });
+
+    expect(world.acls.list('default').map(({ name, used_by }) => [name, used_by])).toEqual([['a1', []], ['a2', ['/1.0/network-acls/a1', '/1.0/network-acls/b1']], ['b1', []]]);
+    await expect(world.acls.delete(ctx, 'a2')).rejects.toThrow('Cannot delete an ACL that is in use');
+    await expect(world.acls.rename(ctx, 'a2', 'a3')).rejects.toThrow('Cannot rename an ACL that is in use');
+    for (const name of ['a1', 'b1', 'a2']) await world.acls.delete(ctx, name);
+  });
+
   it('with rules no bridge can have are refused where one uses them, and before', async () => {
     const named = [{ ...allow, source: '@internal' }];
     await world.acls.create(ctx, { name: 'a1', ingress: named });

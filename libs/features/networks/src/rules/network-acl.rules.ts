@@ -4,7 +4,7 @@ import { invalid, isTrue } from '#kernel';
 import type { AclRule } from '#ports';
 import type { Config } from './network-config.rules.js';
 
-export type AclDirection = 'ingress' | 'egress';
+type AclDirection = 'ingress' | 'egress';
 type SentRule = NonNullable<NetworkAclPut['ingress']>[number];
 
 /** What an access list says. */
@@ -138,6 +138,11 @@ function checkPorts(which: 'Source' | 'Destination', list: string | undefined): 
 
 function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) <= 65535;
+}
+
+/** Whether a rule of a list names another one as where something comes from or goes to. */
+export function namesAcl({ ingress, egress }: AclRules, name: string): boolean {
+  return [...ingress, ...egress].some(({ source, destination }) => [source, destination].some((list) => list?.split(',').includes(name) === true));
 }
 
 /** Names in a network's `security.acls`. */
