@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import type { NetworkAcl, NetworkAclPut, NetworkAclsPost } from '#api-types';
 import { conflict, internal, internalContext, invalid, Logger, messageOf, type RequestContext } from '#kernel';
@@ -19,8 +20,8 @@ interface PossibleUsers {
 }
 
 /**
- * Access lists. A list that networks use is changed in its row first, then on the hosts of all members; where one refuses, the row goes back. Whoever was
- * away follows the row.
+ * Access lists. A list that networks use is changed in its row first, then on the hosts of all members; where one refuses, the row goes back, unless it has been
+ * changed again. Whoever was away follows the row.
  */
 @Injectable()
 export class NetworkAcls {
@@ -89,7 +90,11 @@ export class NetworkAcls {
     try {
       await this.apply(ctx, users);
     } catch (error) {
-      await this.runner.run(internalContext(), (tx) => this.acls.update(tx, before.id, before));
+      await this.runner.run(internalContext(), (tx) => {
+        const now = this.acls.find(tx.sql, project, name);
+        // Somebody who has changed it since was told that it is so.
+        if (now?.id === before.id && isDeepStrictEqual(etagOf(now), etagOf({ ...before, ...content }))) this.acls.update(tx, before.id, before);
+      });
       await this.apply(ctx, users).catch((undoing: unknown) => this.logger.error('Failed to restore an access list after a refused change', { acl: name, error: messageOf(undoing) }));
       throw error;
     }

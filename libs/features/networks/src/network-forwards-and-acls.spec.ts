@@ -55,6 +55,20 @@ class World {
   addresses(): string[] { return this.forwards.list('default', 'br0').map((one) => one.listen_address); }
 }
 
+/** The host refuses its next change, but not before `change` is made, as `isMade` sees. */
+function meanwhile(change: () => Promise<void>, isMade: () => boolean): { promise: Promise<void> } {
+  const later = { promise: Promise.resolve() };
+  let begun = false;
+  world.faults.before('network.ensureNetwork', async () => {
+    if (begun) return;
+    begun = true;
+    later.promise = change();
+    await expect.poll(isMade).toBe(true);
+  });
+  world.faults.fail('network.ensureNetwork', 1, new Error('nft is broken'));
+  return later;
+}
+
 let world: World;
 beforeEach(async () => {
   world = new World(await openTemporaryDatabase());
@@ -89,6 +103,16 @@ describe('forwards', () => {
     world.faults.fail('network.ensureNetwork', 1, new Error('nft is broken'));
     await expect(world.forwards.delete(ctx, 'br0', '192.0.2.1', '')).rejects.toThrow('Failed deleting forward: nft is broken');
     expect([world.addresses(), world.told().forwards?.length]).toEqual([['192.0.2.1'], 1]);
+  });
+
+  it('keep what somebody else has changed while a host refused', async () => {
+    await world.forwards.create(ctx, 'br0', forward, '');
+    const change = (description: string) => world.forwards.update(ctx, 'br0', '192.0.2.1', { description }, { merge: true, ifMatch: undefined, target: '' });
+    const later = meanwhile(() => change('second'), () => world.forwards.get('default', 'br0', '192.0.2.1', '').forward.description === 'second');
+    await expect(change('first')).rejects.toThrow('nft is broken');
+    await later.promise;
+
+    expect(world.forwards.get('default', 'br0', '192.0.2.1', '').forward.description).toBe('second');
   });
 
   it('reach the host of a daemon that died between row and host', async () => {
@@ -138,6 +162,17 @@ describe('access lists', () => {
     await expect(world.acls.update(ctx, 'a1', { ingress: [] }, { merge: false, ifMatch: undefined })).rejects.toThrow('nft is broken');
     expect(world.acls.get('default', 'a1').acl).toMatchObject({ description: 'kept', ingress: [allow] });
     expect(actions()).toHaveLength(3);
+  });
+
+  it('keep what somebody else has changed while a host refused', async () => {
+    await world.acls.create(ctx, { name: 'a1' });
+    await use('a1');
+    const change = (description: string) => world.acls.update(ctx, 'a1', { description }, { merge: true, ifMatch: undefined });
+    const later = meanwhile(() => change('second'), () => world.acls.get('default', 'a1').acl.description === 'second');
+    await expect(change('first')).rejects.toThrow('nft is broken');
+    await later.promise;
+
+    expect(world.acls.get('default', 'a1').acl.description).toBe('second');
   });
 
   it('that others name in their rules are in use', async () => {

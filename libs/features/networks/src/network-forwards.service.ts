@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import type { NetworkForward, NetworkForwardPut, NetworkForwardsPost } from '#api-types';
-import { conflict, internalContext, invalid, LocalMember, Logger, messageOf, notFound, wrap, type RequestContext } from '#kernel';
+import { conflict, internalContext, invalid, isTrue, LocalMember, Logger, messageOf, notFound, wrap, type RequestContext } from '#kernel';
 import { Peers } from '#ports';
 import { Database, TransactionRunner, type Sql } from '#platform/database';
 import { EventBus } from '#platform/events';
@@ -91,7 +92,11 @@ export class NetworkForwards {
         compileForward(row.listenAddress, content, this.networks.get(tx.sql, network.project, network.name, before.memberId).config);
         this.forwards.update(tx, row.id, content);
       });
-      await this.applying(ctx, network, before.memberId, () => this.runner.run(internalContext(), (tx) => this.forwards.update(tx, before.id, before)));
+      await this.applying(ctx, network, before.memberId, () => this.runner.run(internalContext(), (tx) => {
+        const now = this.forwards.list(tx.sql, network.id).find(({ id }) => id === before.id);
+        // Somebody who has changed it since was told that it is so.
+        if (now !== undefined && isDeepStrictEqual(etagOf(now), etagOf({ ...before, ...content }))) this.forwards.update(tx, before.id, before);
+      }));
     });
     this.announce(ctx, 'network-forward-updated', network, before.listenAddress);
   }
@@ -132,7 +137,7 @@ export class NetworkForwards {
     const others = this.networks.listAll(sql).filter(({ id, type }) => id !== network.id && type === 'bridge');
     const used = [
       ...others.flatMap(({ config }) => (['ipv4', 'ipv6'] as const).flatMap((family) => [
-        /^(1|true|yes|on)$/i.test(config[`${family}.nat`] ?? '') ? '' : config[`${family}.address`] ?? '', config[`${family}.nat.address`] ?? '', ...(config[`${family}.routes`] ?? '').split(','),
+        isTrue(config[`${family}.nat`]) ? '' : config[`${family}.address`] ?? '', config[`${family}.nat.address`] ?? '', ...(config[`${family}.routes`] ?? '').split(','),
       ])),
       ...forwards.filter(({ networkId }) => networkId !== network.id).map((row) => row.listenAddress),
       ...[network, ...others].flatMap((row) => this.usage.nics(sql, row).flatMap(({ routes }) => routes)),
