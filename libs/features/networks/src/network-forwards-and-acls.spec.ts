@@ -115,6 +115,14 @@ describe('forwards', () => {
     expect(world.forwards.get('default', 'br0', '192.0.2.1', '').forward.description).toBe('second');
   });
 
+  it('count out no more ports than there are', async () => {
+    const ports = (listen_port: string, target_port: string) => ({ ...forward, ports: [{ ...forward.ports[0]!, listen_port, target_port }] });
+    const many = Array<string>(20_000).fill('1-65535').join(',');
+    await expect(world.forwards.create(ctx, 'br0', ports(many, ''), '')).rejects.toThrow('Duplicate listen port 1 for protocol "tcp" in port specification 0');
+    await expect(world.forwards.create(ctx, 'br0', ports('80-81', many), '')).rejects.toThrow('Mismatch of listen port(s) and target port(s) count in port specification 0');
+    expect(world.addresses()).toEqual([]);
+  });
+
   it('reach the host of a daemon that died between row and host', async () => {
     await world.forwards.create(ctx, 'br0', forward, '');
     await world.host.ensureNetwork({ ...world.told(), forwards: [] });

@@ -62,14 +62,17 @@ export function compileForward(listenAddress: string, { config, ports }: Forward
     if (target.family !== listen.family) throw invalid(`Cannot mix IP versions in listen address and port specification ${index} target address`);
     if (outside(port.target_address)) throw invalid(`Target address is not within the network subnet ${where}`);
     if (port.listen_port === '') throw invalid(`Invalid listen port ${where}`);
-    const listenPorts = portsOf(port.listen_port, (problem) => invalid(`Invalid listen port ${where}: ${problem}`));
-    for (const one of listenPorts) {
+    const asked = rangesOf(port.listen_port, (problem) => invalid(`Invalid listen port ${where}: ${problem}`));
+    const listenPorts: number[] = [];
+    for (const one of portsIn(asked)) {
       if (taken.has(`${port.protocol}/${one}`)) throw invalid(`Duplicate listen port ${one} for protocol "${port.protocol}" ${where}`);
       taken.add(`${port.protocol}/${one}`);
+      listenPorts.push(one);
     }
-    const targetPorts = port.target_port === '' ? [] : portsOf(port.target_port, () => invalid(`Invalid target port ${where}`));
-    if (targetPorts.length > 1 && targetPorts.length !== listenPorts.length) throw invalid(`Mismatch of listen port(s) and target port(s) count ${where}`);
-    return { protocol: port.protocol, listenPorts, targetAddress: formatIp(target), targetPorts };
+    const targets = port.target_port === '' ? [] : rangesOf(port.target_port, () => invalid(`Invalid target port ${where}`));
+    const count = targets.reduce((sum, [from, to]) => sum + to - from + 1, 0);
+    if (count > 1 && count !== listenPorts.length) throw invalid(`Mismatch of listen port(s) and target port(s) count ${where}`);
+    return { protocol: port.protocol, listenPorts, targetAddress: formatIp(target), targetPorts: [...portsIn(targets)] };
   });
   return { listenAddress: formatIp(listen), targetAddress, ports: compiled };
 }
@@ -78,14 +81,19 @@ function joined(list: string): string {
   return list.split(',').map((item) => item.trim()).filter((item) => item !== '').join(',');
 }
 
-function portsOf(list: string, refusal: (problem: string) => Error): number[] {
-  return list.split(',').flatMap((range) => {
+/** First and last ports. They are counted out one by one where it is known that they are no more than there are: a list may name all of them any number of times. */
+function rangesOf(list: string, refusal: (problem: string) => Error): (readonly [number, number])[] {
+  return list.split(',').map((range) => {
     const [first = '', last = first, ...more] = range.split('-');
     if (more.length > 0) throw refusal(`Invalid port range "${range}"`);
     const [from, to] = [port(first, refusal), port(last, refusal)];
     if (from > to) throw refusal('End port should be higher than start port');
-    return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+    return [from, to] as const;
   });
+}
+
+function* portsIn(ranges: readonly (readonly [number, number])[]): Generator<number> {
+  for (const [from, to] of ranges) for (let port = from; port <= to; port++) yield port;
 }
 
 function port(text: string, refusal: (problem: string) => Error): number {
