@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { IpBatch, type Ip, type Netlink } from '#host';
-import { internal, isTrue, randomHex } from '#kernel';
+import { internal, isTrue, Mutex, randomHex } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
 import { deviceStartError, escapeDeviceName } from '../devices/device-handler.js';
 import type { LxcPaths } from '../lxc-paths.js';
@@ -34,7 +34,7 @@ interface LentLink {
  */
 export class NicHost {
   private readonly vlans: VlanLinks;
-  private choosing: Promise<unknown> = Promise.resolve();
+  private readonly choosing = new Mutex();
 
   constructor(
     private readonly ip: Ip, private readonly netlink: Netlink, private readonly paths: LxcPaths,
@@ -73,9 +73,12 @@ export class NicHost {
     // Those that are asked for by name are no others'.
     const named = nics.filter(({ nictype }) => nictype === 'physical').map(({ parent }) => parent);
     for (const nic of nics) {
+      if (nic.nictype !== 'sriov') {
+        chosen.push(nic);
+        continue;
+      }
       // One at a time: what is chosen is taken once its file is there.
-      const choice = this.choosing.then(() => (nic.nictype === 'sriov' ? this.chooseFunction(spec, nic, new Set([...named, ...this.allLent()])) : nic));
-      this.choosing = choice.catch(() => {});
+      const choice = this.choosing.run(() => this.chooseFunction(spec, nic, new Set([...named, ...this.allLent()])));
       chosen.push(await choice.catch((error: unknown) => { throw deviceStartError(nic.device, error); }));
     }
     return chosen;

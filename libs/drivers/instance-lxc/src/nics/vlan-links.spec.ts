@@ -9,24 +9,28 @@ let links: Map<string, string>;
 let told: string[];
 let vlans: VlanLinks;
 
+/** Programs take their time. */
+const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+
 /** A host with `eth0`, as far as `ip` is asked. */
 function host() {
-  const apply = (batch: IpBatch): Promise<void> => {
+  const apply = async (batch: IpBatch): Promise<void> => {
+    await turn();
     for (const line of batch.text().trimEnd().split('\n')) {
       told.push(line);
       const [, name = '', alias = ''] = /^link set dev (\S+) alias (\S+)$/.exec(line) ?? [];
       if (name !== '') links.set(name, alias);
       links.delete(/^link delete dev (\S+)$/.exec(line)?.[1] ?? '');
     }
-    return Promise.resolve();
   };
   return {
     apply, applyAll: apply,
-    addVlan: ({ parent, id, gvrp }: { parent: string; id: string; gvrp: boolean }) => {
-      if (id === '13') return Promise.reject(new Error('Failed to run: ip link add eth0.13 link eth0 type vlan id 13: exit status 2 (Error: Unknown device type.)'));
+    addVlan: async ({ parent, id, gvrp }: { parent: string; id: string; gvrp: boolean }) => {
+      await turn();
+      if (id === '13') throw new Error('Failed to run: ip link add eth0.13 link eth0 type vlan id 13: exit status 2 (Error: Unknown device type.)');
+      if (links.has(`${parent}.${id}`)) throw new Error('RTNETLINK answers: File exists');
       told.push(`vlan ${id} of ${parent}${gvrp ? ' gvrp' : ''}`);
       links.set(`${parent}.${id}`, '');
-      return Promise.resolve();
     },
     listLinks: () => [...links].map(([name, alias]) => ({ name, alias }) as LinkDetails),
   };
@@ -58,6 +62,14 @@ describe('VlanLinks', () => {
     await vlans.release('c2');
     expect(told.at(-1)).toBe('link delete dev eth0.5');
     expect([...links.keys()]).toEqual(['eth0', 'eth0.7']);
+  });
+
+  it('makes one link for two that ask at once, and takes none away that another has just asked for', async () => {
+    expect(await Promise.all(['c1', 'c2'].map((name) => vlans.ensure(name, 'eth0', 'macvlan', 'eth0', { vlan: '5' })))).toEqual([{ link: 'eth0.5', ours: true }, { link: 'eth0.5', ours: true }]);
+    await vlans.release('c2');
+    await Promise.all([vlans.release('c1'), vlans.ensure('c3', 'eth0', 'macvlan', 'eth0', { vlan: '5' })]);
+
+    expect(links.get('eth0.5')).toBe('roost:abc:nic-vlan');
   });
 
   it('leaves links of others alone, and does nothing without a VLAN', async () => {

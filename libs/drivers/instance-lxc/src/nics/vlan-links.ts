@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { IpBatch, type Ip } from '#host';
-import { internal, isTrue, messageOf } from '#kernel';
+import { internal, isTrue, messageOf, Mutex } from '#kernel';
 import { escapeDeviceName } from '../devices/device-handler.js';
 
 type Config = Readonly<Record<string, string>>;
@@ -24,15 +24,21 @@ export interface VlanPlace {
 
 /**
  * Links of VLANs that NICs hang on. One that the host has is used as it is; one made here bears the state id and goes with the last NIC that uses it: every NIC
- * has a file `vlan.DEVICE` that names its link.
+ * has a file `vlan.DEVICE` that names its link. One work at a time: two instances may want a link at once, or one the link that another is about to give up.
  */
 export class VlanLinks {
+  private readonly changing = new Mutex();
+
   constructor(private readonly ip: Pick<Ip, 'addVlan' | 'apply' | 'applyAll' | 'listLinks'>, private readonly place: VlanPlace) {}
 
   /** The link by name, and whether it is ours. @throws in LXD's words where the kernel has no VLANs. */
   async ensure(instance: string, device: string, nictype: string, parent: string, config: Config): Promise<{ link: string; ours: boolean }> {
     const link = vlanLinkOf(nictype, parent, config);
     if (link === parent) return { link, ours: false };
+    return this.changing.run(() => this.take({ instance, device, nictype, parent, link }, config));
+  }
+
+  private async take({ instance, device, nictype, parent, link }: Readonly<Record<'instance' | 'device' | 'nictype' | 'parent' | 'link', string>>, config: Config): Promise<{ link: string; ours: boolean }> {
     const directory = `${this.place.devices}/${instance}`;
     mkdirSync(directory, { recursive: true, mode: 0o711 });
     // Before the link is there: whoever is cut off here finds what to remove.
@@ -54,13 +60,17 @@ export class VlanLinks {
   /** One NIC, or all of an instance, are done with their links. */
   async release(instance: string, device?: string): Promise<void> {
     const directory = `${this.place.devices}/${instance}`;
-    const files = listed(directory).filter((file) => (device === undefined ? file.startsWith('vlan.') : file === fileOf(device)));
-    for (const file of files) {
-      const link = readFileSync(`${directory}/${file}`, 'utf8');
-      rmSync(`${directory}/${file}`, { force: true });
-      const ours = this.ip.listLinks().some(({ name, alias }) => name === link && alias === this.alias);
-      if (ours && !this.used().has(link)) await this.ip.applyAll(new IpBatch().deleteLink(link));
-    }
+    await this.changing.run(async () => {
+      const files = listed(directory).filter((file) => (device === undefined ? file.startsWith('vlan.') : file === fileOf(device)));
+      for (const file of files) await this.giveUp(`${directory}/${file}`);
+    });
+  }
+
+  private async giveUp(file: string): Promise<void> {
+    const link = readFileSync(file, 'utf8');
+    rmSync(file, { force: true });
+    const ours = this.ip.listLinks().some(({ name, alias }) => name === link && alias === this.alias);
+    if (ours && !this.used().has(link)) await this.ip.applyAll(new IpBatch().deleteLink(link));
   }
 
   private used(): Set<string> {
