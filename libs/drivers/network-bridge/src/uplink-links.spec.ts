@@ -42,7 +42,7 @@ describe('UplinkLinks', () => {
   });
 
   it('makes a VLAN once, marks it as the network\'s and sets the MTU', async () => {
-    await uplinks.ensure(network('physical', { vlan: '5', mtu: '1400', gvrp: 'true' }));
+    await uplinks.ensure(network('physical', { vlan: '5', mtu: '1400', gvrp: 'on' }));
     await uplinks.ensure(network('macvlan', { vlan: '5' }));
 
     expect(ip.told).toEqual(['link add eth0.5 link eth0 type vlan id 5 gvrp on', marked('eth0.5'), 'link set dev eth0.5 up', 'link set dev eth0.5 mtu 1400']);

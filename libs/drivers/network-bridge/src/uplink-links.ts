@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { internal, invalid } from '#kernel';
+import { internal, invalid, isTrue } from '#kernel';
 import { IpBatch, type Ip, type LinkDetails } from '#host';
 import type { NetworkSpec } from '#ports';
 
@@ -26,7 +26,7 @@ export class UplinkLinks {
     if (type !== 'physical') return;
     if (vlan !== '' && !links.some(({ name }) => name === uplink)) {
       try {
-        await this.ip.addVlan({ parent, id: vlan, gvrp: config['gvrp'] === 'true' });
+        await this.ip.addVlan({ parent, id: vlan, gvrp: isTrue(config['gvrp']) });
       } catch (error) {
         throw internal(`Failed to create VLAN interface "${uplink}" on "${parent}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
       }
