@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -55,6 +55,18 @@ describe('Swtpm', () => {
 
     await expect(emulator().start(setup())).rejects.toMatchObject({ message: 'Failed to get TPM device information', details: { said: 'swtpm: Could not open /dev/vtpmx' } });
     expect(isAlive(running!)).toBe(false);
+  });
+
+  it.each([
+    ['a link in the place of the directory', () => { mkdirSync(`${root}/elsewhere`); symlinkSync('elsewhere', `${root}/state`); }, 'state" is not a directory of its own'],
+    ['a link in it', () => { mkdirSync(`${root}/state`); symlinkSync('/etc/passwd', `${root}/state/TMP2-00.permall`); }, 'TMP2-00.permall" is not a plain file'],
+    ['another name of a file', () => { mkdirSync(`${root}/state`); writeFileSync(`${root}/other`, ''); linkSync(`${root}/other`, `${root}/state/tpm2-00.permall`); }, 'tpm2-00.permall" is not a plain file'],
+  ])('starts nothing that would follow %s', async (_, lay, words) => {
+    install('exit 1');
+    lay();
+
+    await expect(emulator().start(setup())).rejects.toMatchObject({ kind: 'forbidden', message: expect.stringContaining(words) as string });
+    expect([running, existsSync(`${root}/words`)]).toEqual([undefined, false]);
   });
 
   it('says what the host lacks', async () => {

@@ -1,6 +1,6 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { internal, wrap } from '#kernel';
+import { forbidden, internal, wrap } from '#kernel';
 import { readKernelFile } from '../cgroup/cgroup-files.js';
 import { CommandNotFoundError } from '../command.errors.js';
 import type { CommandRunner } from '../command.js';
@@ -15,7 +15,7 @@ export interface EmulatedTpm {
 }
 
 export interface TpmSetup {
-  /** Holds what the TPM remembers; made if it is not there. */
+  /** Holds what the TPM remembers; made if it is not there. Whoever made its volume may have put anything there. */
   readonly stateDirectory: string;
   /** What the program says goes here: the number of its device, or why there is none. */
   readonly logFile: string;
@@ -54,6 +54,7 @@ export class Swtpm {
   /** Resolves when its device is there. @throws in LXD's words, with no process left, when none comes. */
   async start({ stateDirectory, logFile, started }: TpmSetup): Promise<EmulatedTpm> {
     mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+    refuseLinks(stateDirectory);
     const output = openSync(logFile, 'w', 0o640);
     try {
       const child = await this.commands.spawn({
@@ -98,6 +99,16 @@ export class Swtpm {
     }
     return null;
   }
+}
+
+/** The program opens what is in there as root, by name. @throws `forbidden` where that would lead elsewhere. */
+function refuseLinks(directory: string): void {
+  if (!lstatSync(directory).isDirectory()) throw forbidden(`"${directory}" is not a directory of its own`);
+  const strange = readdirSync(directory).find((name) => {
+    const found = lstatSync(`${directory}/${name}`);
+    return !found.isFile() || found.nlink !== 1;
+  });
+  if (strange !== undefined) throw forbidden(`"${directory}/${strange}" is not a plain file`);
 }
 
 /** `New TPM device: /dev/tpm0 (major/minor = 10/224)`; null where the program has not said it. */
