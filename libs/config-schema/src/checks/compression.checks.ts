@@ -11,8 +11,8 @@ const harmless = /^(-\d{1,2}e?|-e|--extreme|--best|--fast(=\d+)?|--ultra|--rsync
 
 /** `none`, or the name of a program, with arguments or without. */
 export function isCompression(value: string): void {
-  const [program = ''] = words(value);
-  if (program !== 'none' && !compressors.includes(program)) throw invalid(`Invalid compression algorithm "${program}"`);
+  const [program = '', ...options] = words(value);
+  if (!compressors.includes(program) && !(program === 'none' && options.length === 0)) throw invalid(`Invalid compression algorithm "${program}"`);
 }
 
 /** Program and arguments that compress; null for none at all. @throws `invalid`, also for options that are not among the harmless ones. */

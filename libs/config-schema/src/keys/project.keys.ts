@@ -1,29 +1,10 @@
-import { invalid, isFalse, isTrue, messageOf } from '#kernel';
-import { formatIp, parseCidr, subnetContains } from '../checks/address.checks.js';
+import { invalid, isFalse, isTrue } from '#kernel';
+import { formatIp, isListOf, parseCidr, subnetContains } from '../checks/address.checks.js';
+import { isCompression } from '../checks/compression.checks.js';
 import { isSize, isUint32 } from '../checks/value.checks.js';
 import { isOneOf, key, KeyGroup, type KeySpec } from '../key.js';
 
 const architectures = ['x86_64', 'armv6l', 'aarch64', 'ppc64le', 's390x', 'riscv32', 'i686', 'mips', 'riscv64', 'ppc', 'armv7l', 'armv8l', 'ppc64', 'mips64'];
-const compressors = new Set(['bzip2', 'gzip', 'lzma', 'xz', 'zstd', 'squashfs', 'tar2sqfs', 'none']);
-
-/** A program with its options: `xz -9`. */
-function isCompressor(value: string): void {
-  const program = value.trim().split(/\s+/)[0] ?? '';
-  if (!compressors.has(program)) throw invalid(`Invalid compression algorithm "${program}"`);
-}
-
-/** Checks each part of a list with commas, which it names. */
-function eachItem(check: (item: string) => void): (value: string) => void {
-  return (value) => {
-    for (const item of value.split(',').map((part) => part.trim())) {
-      try {
-        check(item);
-      } catch (error) {
-        throw invalid(`Item "${item}": ${messageOf(error)}`, { cause: error });
-      }
-    }
-  };
-}
 
 function isAbsolutePath(item: string): void {
   if (!item.startsWith('/')) throw invalid('Must be absolute file path');
@@ -49,14 +30,14 @@ const devices = ['gpu', 'infiniband', 'pci', 'proxy', 'unix-block', 'unix-char',
 export const projectKeys = new KeyGroup(
   'project',
   {
-    'backups.compression_algorithm': key.string({ short: 'Compression of backups', check: isCompressor }),
+    'backups.compression_algorithm': key.string({ short: 'Compression of backups', check: isCompression }),
     'features.images': key.bool({ default: 'true', short: 'Images and aliases of its own' }),
     'features.networks': key.bool({ default: 'false', short: 'Networks of its own' }),
     'features.profiles': key.bool({ default: 'true', short: 'Profiles of its own' }),
     'features.storage.volumes': key.bool({ default: 'true', short: 'Custom volumes of its own' }),
     'images.auto_update_cached': key.bool({ short: 'Keep cached images up to date' }),
     'images.auto_update_interval': key.integer({ short: 'Hours between looks for newer images' }),
-    'images.compression_algorithm': key.string({ short: 'Compression of new images', check: isCompressor }),
+    'images.compression_algorithm': key.string({ short: 'Compression of new images', check: isCompression }),
     'images.default_architecture': key.string({ short: 'Architecture where several fit', check: isOneOf(...architectures) }),
     'images.remote_cache_expiry': key.integer({ short: 'Days an unused cached image is kept' }),
     'limits.containers': key.integer({ check: isUint32, short: 'Most containers' }),
@@ -76,11 +57,11 @@ export const projectKeys = new KeyGroup(
     'restricted.containers.nesting': block('Nesting'),
     'restricted.containers.privilege': key.string({ default: 'unprivileged', short: 'Most privilege of containers', check: isOneOf('allow', 'unprivileged', 'isolated') }),
     'restricted.devices.disk': key.string({ default: 'managed', short: 'Disk devices', check: managedToo }),
-    'restricted.devices.disk.paths': key.string({ short: 'Where sources on the host must lie', check: eachItem(isAbsolutePath) }),
+    'restricted.devices.disk.paths': key.string({ short: 'Where sources on the host must lie', check: isListOf(isAbsolutePath) }),
     'restricted.devices.nic': key.string({ default: 'managed', short: 'NIC devices', check: managedToo }),
     ...Object.fromEntries(devices.map((type) => [`restricted.devices.${type}`, block(`Devices of type ${type}`)])),
-    'restricted.idmap.gid': key.string({ short: 'Group ids raw.idmap may name', check: eachItem(isIdRange) }),
-    'restricted.idmap.uid': key.string({ short: 'User ids raw.idmap may name', check: eachItem(isIdRange) }),
+    'restricted.idmap.gid': key.string({ short: 'Group ids raw.idmap may name', check: isListOf(isIdRange) }),
+    'restricted.idmap.uid': key.string({ short: 'User ids raw.idmap may name', check: isListOf(isIdRange) }),
     'restricted.networks.access': key.string({ short: 'Networks that may be used' }),
     'restricted.networks.subnets': key.string({ short: 'Subnets of uplinks that may be used' }),
     'restricted.networks.uplinks': key.string({ short: 'Uplinks that may be used' }),
