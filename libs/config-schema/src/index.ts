@@ -1,5 +1,5 @@
 export { isScheduledAt, scheduleHas } from './checks/schedule.checks.js';
-export { formatIp, parseCidr, parseIp, subnetContains, type Family } from './checks/address.checks.js';
+export { formatIp, parseCidr, parseIp, subnetContains, type Family, type Subnet } from './checks/address.checks.js';
 export * from './key.js';
 export * from './checks/compression.checks.js';
 export * from './instance-config.rules.js';

@@ -75,8 +75,8 @@ const stderrTailBytes = 4096;
 export const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Whether a program would be found. */
-export function isInstalled(program: string): boolean {
-  return searchPath.split(':').some((directory) => existsSync(`${directory}/${program}`));
+export function isInstalled(program: string, exists: (path: string) => boolean = existsSync): boolean {
+  return searchPath.split(':').some((directory) => exists(`${directory}/${program}`));
 }
 
 /** What every child sees: no locale, no leftovers of whoever started us. */

@@ -73,8 +73,15 @@ export class MemberNetworks {
     return this.changing.run(async () => {
       if (this.cleared) return;
       const rows = this.networks.listAll(this.database.read);
-      for (const row of rows.filter((one) => this.currentSpec(one) === null && !isAbandoned(one, this.member))) await this.settle(row).catch((error: unknown) => this.report(row, error));
-      const current = rows.filter((row) => row.part === 'Created').map((row) => this.currentSpec(row)).filter((spec) => spec !== null);
+      const current: NetworkSpec[] = [];
+      for (const row of rows) {
+        let spec = this.currentSpec(row);
+        if (spec === null && !isAbandoned(row, this.member)) {
+          await this.settle(row).catch((error: unknown) => this.report(row, error));
+          spec = this.currentSpec(row);
+        }
+        if (spec !== null && row.part === 'Created') current.push(spec);
+      }
       if (current.length === 0) return;
       const restored = await this.driver.reconcileNetworks(current);
       if (restored.length > 0) this.logger.warn('Restored networks', { restored });

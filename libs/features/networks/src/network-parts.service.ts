@@ -3,13 +3,7 @@ import { invalid, notFound, notImplemented } from '#kernel';
 import { NetworkProjects } from './network-projects.service.js';
 import { NetworkViews } from './network-views.service.js';
 
-/** Kinds of things beside and below networks that LXD has and this server has none of. */
-export type NetworkPart = 'zone';
-
-/**
- * Answers for parts that cannot be made here: lists are empty, what is asked for by name does not exist, and making one is refused. A
- * bridge has no peers in LXD either.
- */
+/** Answers for zones, of which there are none here and none can be made, and for peers, which networks of these types have none of in LXD either. */
 @Injectable()
 export class NetworkParts {
   constructor(private readonly projects: NetworkProjects, private readonly views: NetworkViews) {}
@@ -19,18 +13,18 @@ export class NetworkParts {
     throw invalid(`Network driver "${type}" does not support peering`);
   }
 
-  listNone(project: string): never[] {
+  listZones(project: string): never[] {
     this.projects.owner(project);
     return [];
   }
 
-  refuse(project: string, part: NetworkPart): never {
+  refuseZone(project: string): never {
     this.projects.owner(project);
-    throw notImplemented(`Network ${part}s are not supported`);
+    throw notImplemented('Network zones are not supported');
   }
 
-  absent(project: string, part: NetworkPart): never {
+  absentZone(project: string): never {
     this.projects.owner(project);
-    throw notFound(`Network ${part} not found`);
+    throw notFound('Network zone not found');
   }
 }

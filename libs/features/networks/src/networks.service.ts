@@ -230,11 +230,12 @@ export class NetworksService {
     return this.local.restore();
   }
 
-  /** With LXD's prefix for requests that change something. */
+  /** The network that a request is about to change. @throws `not-found` in LXD's words. */
   toChange(project: string, name: string): NetworkRow {
     return this.loaded(this.projects.owner(project), name);
   }
 
+  /** With LXD's prefix for requests that change something. */
   private loaded(project: string, name: string): NetworkRow {
     try {
       return this.networks.get(this.database.read, project, name);

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { internal } from '#kernel';
-import type { CommandRunner } from '../command.js';
+import { isInstalled, type CommandRunner } from '../command.js';
 
 /** A card as NVIDIA's tool for containers names it. */
 export interface NvidiaCard {
@@ -9,7 +9,6 @@ export interface NvidiaCard {
   readonly pci: string;
 }
 
-const directories = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 export const nvidiaHook = '/usr/share/lxc/hooks/nvidia';
 const tool = 'nvidia-container-cli';
 
@@ -20,7 +19,7 @@ export class NvidiaCards {
   /** What a container with the runtime of the host's driver needs. @throws in LXD's words. */
   checkRuntime(exists: (path: string) => boolean = existsSync): void {
     if (!exists(nvidiaHook)) throw internal("The NVIDIA LXC hook couldn't be found");
-    if (!directories.some((directory) => exists(`${directory}/${tool}`))) throw internal("The NVIDIA container tools couldn't be found");
+    if (!isInstalled(tool, exists)) throw internal("The NVIDIA container tools couldn't be found");
   }
 
   async list(): Promise<NvidiaCard[]> {

@@ -8,38 +8,38 @@ export class NetworkZonesController {
   constructor(private readonly parts: NetworkParts) {}
 
   @Get()
-  list(@Ctx() ctx: RequestContext): ApiResponse { return syncResponse(this.parts.listNone(ctx.project)); }
+  list(@Ctx() ctx: RequestContext): ApiResponse { return syncResponse(this.parts.listZones(ctx.project)); }
 
   @Post()
-  create(@Ctx() ctx: RequestContext): never { return this.parts.refuse(ctx.project, 'zone'); }
+  create(@Ctx() ctx: RequestContext): never { return this.parts.refuseZone(ctx.project); }
 
   @Get(':zone')
-  get(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  get(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Put(':zone')
-  put(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  put(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Patch(':zone')
-  patch(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  patch(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Delete(':zone')
-  remove(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  remove(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Get(':zone/records')
-  records(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  records(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Post(':zone/records')
-  createRecord(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  createRecord(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Get(':zone/records/:record')
-  record(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  record(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Put(':zone/records/:record')
-  putRecord(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  putRecord(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Patch(':zone/records/:record')
-  patchRecord(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  patchRecord(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 
   @Delete(':zone/records/:record')
-  removeRecord(@Ctx() ctx: RequestContext): never { return this.parts.absent(ctx.project, 'zone'); }
+  removeRecord(@Ctx() ctx: RequestContext): never { return this.parts.absentZone(ctx.project); }
 }

@@ -1,17 +1,16 @@
+import { parseCidr, type Subnet } from '#config-schema';
 import { invalid } from '#kernel';
 
-/** First bits of a subnet as text of 0 and 1; null for what is no CIDR. */
-export function subnetBits(cidr: string): string | null {
-  const [address = '', length] = cidr.split('/');
-  const bits = address.includes(':') ? ipv6Bits(address) : ipv4Bits(address);
-  return bits === null ? null : bits.slice(0, length === undefined ? bits.length : Number(length));
+/** Whether two subnets, or addresses, share any address. What is neither shares none. */
+export function overlap(a: string, b: string): boolean {
+  const [x, y] = [subnetOf(a), subnetOf(b)];
+  if (x === null || y === null || x.family !== y.family) return false;
+  const hostBits = BigInt((x.family === 4 ? 32 : 128) - Math.min(x.prefix, y.prefix));
+  return x.address >> hostBits === y.address >> hostBits;
 }
 
-/** Two subnets overlap exactly when one contains the other. Different families never do. */
-export function overlap(a: string, b: string): boolean {
-  if (a.includes(':') !== b.includes(':')) return false;
-  const [x, y] = [subnetBits(a), subnetBits(b)];
-  return x !== null && y !== null && (x.startsWith(y) || y.startsWith(x));
+function subnetOf(text: string): Subnet | null {
+  return parseCidr(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`);
 }
 
 const attempts = 1000;
@@ -36,19 +35,4 @@ function candidateIpv4(hex: string): string {
 function candidateIpv6(hex: string): string {
   const groups = [hex.slice(0, 4), hex.slice(4, 8), hex.slice(8, 12)].map((group) => Number.parseInt(group, 16).toString(16));
   return `fd42:${groups.join(':')}::1/64`;
-}
-
-function ipv4Bits(address: string): string | null {
-  const parts = address.split('.').map(Number);
-  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) return null;
-  return parts.map((part) => part.toString(2).padStart(8, '0')).join('');
-}
-
-function ipv6Bits(address: string): string | null {
-  const [head = '', tail] = address.split('::');
-  const groups = (part: string | undefined): string[] => (part === undefined || part === '' ? [] : part.split(':'));
-  const [first, last] = [groups(head), groups(tail)];
-  const all = [...first, ...Array<string>(Math.max(0, tail === undefined ? 0 : 8 - first.length - last.length)).fill('0'), ...last];
-  if (all.length !== 8 || all.some((group) => !/^[0-9a-fA-F]{1,4}$/.test(group))) return null;
-  return all.map((group) => Number.parseInt(group, 16).toString(2).padStart(16, '0')).join('');
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { expandProfiles } from '#config-schema';
+import { isTrue } from '#kernel';
 import type { Sql } from '#platform/database';
 
 export type ConfigText = Readonly<Record<string, string>>;
@@ -36,7 +37,7 @@ export class ProjectContentRepository {
   /** The names of projects that take their profiles from this one, itself included. */
   profileUsers(sql: Sql, project: string): string[] {
     const all = sql.all<{ name: string; config: string }>('SELECT name, config FROM projects');
-    const own = (config: string): boolean => /^(1|true|yes|on)$/i.test((JSON.parse(config) as ConfigText)['features.profiles'] ?? '');
+    const own = (config: string): boolean => isTrue((JSON.parse(config) as ConfigText)['features.profiles']);
     return all.filter(({ name, config }) => name === project || (project === 'default' && !own(config))).map(({ name }) => name);
   }
 
