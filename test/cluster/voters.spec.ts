@@ -223,6 +223,18 @@ describe('the voters of a cluster', () => {
     expect(Math.abs(seen - gone)).toBeLessThan(2_500);
   });
 
+  it('still sees a member whose earlier put of its key is carried out late, with a lease that ends', async () => {
+    const [first, second] = await three();
+    const key = Buffer.from(`${cluster.incarnation}/alive/1`);
+    await until(() => second!.liveness.isOnline(1), 'the first is seen');
+    const { id } = await second!.client!.grantLease(2);
+    await second!.client!.put({ key, value: Buffer.from('late'), lease: id });
+
+    const held = async (): Promise<string> => (await second!.client!.range({ key })).kvs[0]?.value.toString() ?? 'gone';
+    await until(async () => (await held()).includes('"member":1'), 'its own key is back');
+    expect(first!.liveness.isOnline(2)).toBe(true);
+  });
+
   it('still sees everybody when etcd is full and takes no writes (C2)', async () => {
     cluster.quotaBytes = 16 * 1024 * 1024;
     const [first, second] = await three();

@@ -120,6 +120,7 @@ export class LeaseLiveness extends MemberLiveness {
         for await (const response of following.client.watch(following.prefix, prefixEnd(following.prefix), next, signal)) {
           following.contactMs = performance.now();
           for (const event of response.events) this.note(following, event.kv.key, event.type === 'PUT');
+          this.lookForOwn(following);
           this.tell();
         }
       } catch {
@@ -134,7 +135,12 @@ export class LeaseLiveness extends MemberLiveness {
     const held = new Set(keys.map(memberOfKey));
     for (const [id, presence] of following.presence) if (presence.held && !held.has(id)) following.presence.set(id, gone());
     for (const id of held) if (id !== null) following.presence.set(id, { held: true, goneMs: 0 });
+    this.lookForOwn(following);
     this.tell();
+  }
+
+  private lookForOwn(following: Following): void {
+    if (following.presence.get(this.options.member.id)?.held === false) following.lease.keyIsGone();
   }
 
   private note(following: Following, key: Buffer, held: boolean): void {

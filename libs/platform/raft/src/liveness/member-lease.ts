@@ -36,6 +36,15 @@ export class MemberLease {
     this.wake();
   }
 
+  /**
+   * The key is gone although the lease may live: somebody's hand, or a put of ours from before that was only now carried out, with a lease that nobody
+   * renews. Renewing ours would show nobody for ever, so both are taken anew.
+   */
+  keyIsGone(): void {
+    this.lease = undefined;
+    this.wake();
+  }
+
   /** Gives the lease back, so that others need not wait for it to end. */
   async stop(): Promise<void> {
     this.ended.abort();
