@@ -230,7 +230,7 @@ export class VoterCluster {
   private make(): VoterMember {
     const id = this.members.length + 1;
     const address = `127.31.${this.block}.${id}:8443`;
-    this.roster.rows.set(id, { id, name: `m${id}`, address, failureDomain: 'default', created: true, evacuated: false, part: '', raft: null });
+    this.roster.rows.set(id, { id, name: `m${id}`, witness: false, address, failureDomain: 'default', created: true, evacuated: false, part: '', raft: null });
     const member = new VoterMember(this, id, address, join(this.root, `m${id}`));
     this.members.push(member);
     return member;

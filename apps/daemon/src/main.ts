@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { ApiClient } from '#client';
-import { messageOf } from '#kernel';
+import { messageOf, type Logger } from '#kernel';
+import type { WitnessFiles } from '#platform/raft';
 import { integer, parseInitFlags, type InitOptions } from './commands/init/init-options.js';
 import type { DaemonOptions } from './daemon.js';
 import { stateRoot } from './environment.js';
@@ -136,6 +137,39 @@ cluster.command('remove-raft-node').description('Remove a raft node from the raf
     await withApi((api) => removeRaftNode(api, address, options.quiet === true));
   });
 
+const witnesses = cluster.command('witness').description('Machines that vote in the log of the cluster and hold nothing else of it');
+
+witnesses.command('add').description('Make a token with which another machine becomes a witness').argument('<name>').action(async (name: string) => {
+  const { addWitness } = await import('./commands/cluster/witness.command.js');
+  await withApi((api) => addWitness(api, name, (text) => process.stdout.write(text)));
+});
+
+witnesses.command('list').alias('ls').description('List the witnesses').action(async () => {
+  const { listWitnesses } = await import('./commands/cluster/witness.command.js');
+  await withApi((api) => listWitnesses(api, (text) => process.stdout.write(text)));
+});
+
+witnesses.command('remove').alias('rm').description('Let a machine be a witness no more').argument('<name>').action(async (name: string) => {
+  const { removeWitness } = await import('./commands/cluster/witness.command.js');
+  await withApi((api) => removeWitness(api, name));
+});
+
+const witness = program.command('witness').description('Be a witness of a cluster: a machine that votes in its log and is no member');
+
+witness.command('join').description('Become a witness').argument('<token>', 'as "roostd cluster witness add NAME" on a member shows it')
+  .option('--address <host[:port]>', 'Where the members reach this machine; the two ports above are used (default: its address towards the member, port 8443)', '')
+  .option('--force', 'Forget what this machine was a witness of before')
+  .action(async (token: string, { address, force }: { address: string; force?: boolean }) => {
+    const { joinAsWitness } = await import('./commands/witness/join.command.js');
+    await asWitness('warn', (files, logger) => joinAsWitness({ files, logger, token, address, force: force === true }, (text) => process.stdout.write(text)));
+  });
+
+witness.command('run').description('Vote, until the cluster removes this witness or a signal ends it').action(async () => {
+  const { runWitness } = await import('./commands/witness/run.command.js');
+  await asWitness('info', runWitness);
+  process.exit(0);
+});
+
 program.command('purge').description('Delete every instance, image, profile, network, pool and project')
   .addOption(new Option('--yes', 'Do not refuse').makeOptionMandatory())
   .action(async () => {
@@ -150,6 +184,14 @@ async function withApi(command: (api: ApiClient) => Promise<void>): Promise<void
   const { openLocalApi } = await import('./commands/local-api.js');
   const api = openLocalApi();
   await command(api).finally(() => api.close());
+}
+
+/** Runs a command on this machine's witness, alone. */
+async function asWitness(level: string, command: (files: WitnessFiles, logger: Logger) => Promise<void>): Promise<void> {
+  const [{ StateDirectory }, { WitnessFiles }, { PinoLogger }, { StateLock }] = await Promise.all([import('#kernel'), import('#platform/raft'), import('./pino.logger.js'), import('./state-lock.js')]);
+  const state = new StateDirectory(stateRoot());
+  const lock = StateLock.acquire(state);
+  await command(new WitnessFiles(state.witness), new PinoLogger(level, '')).finally(() => lock.release());
 }
 
 async function readAll(stream: NodeJS.ReadableStream): Promise<string> {

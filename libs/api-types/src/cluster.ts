@@ -111,6 +111,10 @@ export const clusterJoinToken = z.object({
 });
 export type ClusterJoinToken = z.infer<typeof clusterJoinToken>;
 
+export function encodeJoinToken(token: ClusterJoinToken): string {
+  return Buffer.from(JSON.stringify(token)).toString('base64');
+}
+
 /** Null when the text is no such token. */
 export function decodeJoinToken(text: string): ClusterJoinToken | null {
   try {

@@ -10,6 +10,8 @@ export class StateDirectory {
   /** Written by the daemon: bodies of uploads until the agent adopts them. */
   get uploads(): string { return `${this.root}/uploads`; }
   get backups(): string { return `${this.root}/backups`; }
+  /** Of a machine that is a witness of a cluster, and no member. */
+  get witness(): string { return `${this.root}/witness`; }
   get images(): string { return `${this.root}/images`; }
   get run(): string { return `${this.root}/run`; }
   /** Directory 0750 root:<daemon's group>; holds the agent's socket. */

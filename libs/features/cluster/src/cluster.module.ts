@@ -4,6 +4,7 @@ import { ClusterController } from './cluster.controller.js';
 import { ClusterGroupsController } from './api/cluster-groups.controller.js';
 import { ClusterMembersController } from './api/cluster-members.controller.js';
 import { InternalClusterController } from './api/internal-cluster.controller.js';
+import { InternalWitnessController } from './api/internal-witness.controller.js';
 import { ClusterCertificateUpdate } from './cluster-certificate.service.js';
 import { ClusterEnabling } from './cluster-enabling.service.js';
 import { ClusterEvacuation } from './cluster-evacuation.service.js';
@@ -24,13 +25,15 @@ import { MemberRemoval } from './member-removal.service.js';
 import { DatabaseCopies } from './copies/database-copies.service.js';
 import { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler.js';
 import { DatabaseCopiesReconciler } from './reconcile/database-copies.reconciler.js';
+import { Witnesses } from './witness/witnesses.service.js';
+import { WitnessesRepository } from './witness/witnesses.repository.js';
 
 @Module({
   imports: [WarningsModule],
-  controllers: [ClusterController, ClusterMembersController, ClusterGroupsController, InternalClusterController],
+  controllers: [ClusterController, ClusterMembersController, ClusterGroupsController, InternalClusterController, InternalWitnessController],
   providers: [
     ClusterService, ClusterMembers, MembersRepository, GroupsRepository, MemberChanges, MemberRemoval, ClusterGroups, ClusterCertificateUpdate, ClusterEnabling,
-    ClusterEvacuation, EvacuationRegistry, JoinTokens, Admissions, Joining, Rejoining, JoinParticipants, LocalMembership, DatabaseCopies,
+    ClusterEvacuation, EvacuationRegistry, JoinTokens, Admissions, Joining, Rejoining, JoinParticipants, LocalMembership, DatabaseCopies, Witnesses, WitnessesRepository,
     ClusterMembersReconciler, DatabaseCopiesReconciler,
   ],
   exports: [ClusterMembers, EvacuationRegistry, JoinParticipants, LocalMembership, ClusterMembersReconciler, DatabaseCopiesReconciler],

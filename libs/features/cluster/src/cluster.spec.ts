@@ -153,7 +153,7 @@ describe('a cluster', () => {
 
     expect((await accept({ password: text })).status).toBe(200);
 
-    expect(asked).toEqual([{ serverName: 'm2', secret: 'abc', use: true }]);
+    expect(asked).toEqual([{ serverName: 'm2', secret: 'abc', use: true, guest: 'member' }]);
     await one.send('POST', '/internal/cluster/abandon', {}, { tls: identity });
     one.network.members.delete(7);
   });

@@ -8,3 +8,4 @@ export { LocalMembership } from './local-membership.service.js';
 export type { CopiesReport } from './copies/database-copies.service.js';
 export { DatabaseCopiesReconciler } from './reconcile/database-copies.reconciler.js';
 export { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler.js';
+export { acceptWitnessRequest, type AcceptWitnessReply, type AcceptWitnessRequest, type WitnessView } from './witness/witness-messages.js';

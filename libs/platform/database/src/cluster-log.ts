@@ -17,6 +17,13 @@ export interface Admission {
   readonly caKey: string;
 }
 
+/** What a witness needs to vote in the log. Plain data; secret, since its certificate opens the log. */
+export interface WitnessAdmission extends Omit<Admission, 'level' | 'caKey'> {
+  /** PEM: signed for this witness alone. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** How far this member's view of the cluster's log can be trusted. */
 export interface ClusterLogState {
   readonly clustered: boolean;
@@ -54,6 +61,10 @@ export abstract class ClusterLog {
    * quorum. Safe to repeat; done at once for a member that does not vote.
    */
   abstract release(memberId: number): Promise<void>;
+  /** On a serving member, once its row is there: lets a witness in that is reached at `host`, a name or an address. Whether it votes is decided as for members. */
+  abstract admitWitness(witnessId: number, host: string): Promise<WitnessAdmission>;
+  /** On a serving member, after `release` and before its row goes: the witness sees it and ends. Safe to repeat. */
+  abstract dismissWitness(witnessId: number): Promise<void>;
   /** Back to an empty database that stands alone. Stops this member's part of the log's engine and removes its files. */
   abstract leave(): Promise<void>;
   abstract state(): ClusterLogState;

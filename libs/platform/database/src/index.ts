@@ -3,7 +3,7 @@ export type { Tx } from './transaction.js';
 export { TransactionRunner } from './transaction-runner.js';
 export { Database } from './database.js';
 export { ChangeFeed, type RowChange } from './change-feed.js';
-export { ClusterLog, type Admission, type ClusterLogState } from './cluster-log.js';
+export { ClusterLog, type Admission, type ClusterLogState, type WitnessAdmission } from './cluster-log.js';
 export { LocalStore } from './local-store.js';
 export { SqlConsole, type SqlQueryRequest, type SqlQueryResponse, type SqlResult } from './sql-console.js';
 export { DatabaseModule } from './database.module.js';

@@ -55,6 +55,7 @@ export async function recoverFromQuorumLoss(root: string, options: { readonly qu
     await certificates.create();
     write(`Recovered at entry ${report.index}${report.salvaged > 0 ? ` (${report.salvaged} taken from the log)` : ''}. The former database is in ${report.backup}.\n`);
     if (report.leftOut.length > 0) write(`Left behind, and offline from now on: ${report.leftOut.map(({ name }) => name).join(', ')}. Each that still works comes back with what is on it by\n"lxc cluster add NAME" here and "lxd cluster rejoin TOKEN" there; remove the others by "lxc cluster remove --force NAME".\n`);
+    if (report.witnesses.length > 0) write(`Witnesses no more: ${report.witnesses.join(', ')}. Each comes again by "lxd cluster witness add NAME" here and "roostd witness join --force TOKEN" there.\n`);
   } finally {
     await cluster?.stop();
     await open?.close();

@@ -90,7 +90,7 @@ export class Admissions {
     const token = decodeJoinToken(password);
     if (token !== null) {
       if (token.server_name !== name) throw forbidden('not authorized');
-      const found = await this.tokens.redeem(name, token.secret, use);
+      const found = await this.tokens.redeem(name, token.secret, { use });
       if (found === 'expired') throw internal('Token has expired');
       if (found === 'valid') return;
     } else if (password !== '' && (await this.config.isTrustPassword(password))) return;

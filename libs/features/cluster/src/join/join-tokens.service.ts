@@ -10,10 +10,14 @@ import { addExpiry } from '#features/auth';
 import { ServerConfig } from '#features/server';
 import { ClusterMembers } from '../cluster-members.service.js';
 
-const kind = 'cluster.join-token';
+/** What a token lets in. */
+const guest = z.enum(['member', 'witness']);
+type Guest = z.infer<typeof guest>;
+
+const kinds: Readonly<Record<Guest, string>> = { member: 'cluster.join-token', witness: 'cluster.witness-token' };
 
 /** What a token's operation shows; `lxc cluster add` makes the token of it. */
-interface TokenMetadata {
+export interface TokenMetadata {
   readonly addresses: readonly string[];
   readonly expiresAt?: string;
   readonly fingerprint: string;
@@ -21,13 +25,13 @@ interface TokenMetadata {
   readonly serverName: string;
 }
 
-const question = z.object({ serverName: z.string(), secret: z.string().nullable(), use: z.boolean() });
+const question = z.object({ serverName: z.string(), secret: z.string().nullable(), use: z.boolean(), guest: guest.default('member') });
 type Question = z.infer<typeof question>;
 /** `unknown`: no such token here. */
 type Found = 'valid' | 'expired' | 'unknown';
 
 /**
- * Tokens with which members join: operations of class `token`, in the memory of the member that issued them. Whoever is asked to let somebody in
+ * Tokens with which members and witnesses join: operations of class `token`, in the memory of the member that issued them. Whoever is asked to let somebody in
  * asks the others whose token it is.
  */
 @Injectable()
@@ -50,11 +54,11 @@ export class JoinTokens implements OnModuleInit {
   }
 
   /** A name has one token at a time: an older one is taken back. */
-  async issue(ctx: RequestContext, serverName: string): Promise<OperationHandle> {
+  async issue(ctx: RequestContext, serverName: string, guest: Guest = 'member'): Promise<OperationHandle> {
     if (!this.local.clustered) throw invalid('This server is not clustered');
     const views = this.members.list().filter(({ id }) => this.members.isOnline(id));
     const own = views.find(({ id }) => id === this.local.id);
-    await this.everywhere({ serverName, secret: null, use: true });
+    await this.everywhere({ serverName, secret: null, use: true, guest });
     const expiry = this.config.get('cluster.join_token_expiry');
     const metadata: TokenMetadata = {
       addresses: [...(own === undefined ? [] : [own]), ...views.filter((row) => row !== own)].map(({ address }) => address),
@@ -63,14 +67,14 @@ export class JoinTokens implements OnModuleInit {
       secret: randomBytes(32).toString('hex'),
       serverName,
     };
-    const operation = await this.operations.runInMemory(ctx, { kind, class: 'token', description: 'Executing operation', resources: { cluster: [] }, metadata: { ...metadata } });
+    const operation = await this.operations.runInMemory(ctx, { kind: kinds[guest], class: 'token', description: 'Executing operation', resources: { cluster: [] }, metadata: { ...metadata } });
     this.events.lifecycle({ action: 'cluster-token-created', source: '/1.0/cluster/members', project: ctx.project, requestor: ctx.requestor });
     return operation;
   }
 
   /** Looks for the token, on whichever member it is, and uses it up unless told otherwise. */
-  redeem(serverName: string, secret: string, use = true): Promise<Found> {
-    return this.everywhere({ serverName, secret, use });
+  redeem(serverName: string, secret: string, { use = true, guest = 'member' as Guest } = {}): Promise<Found> {
+    return this.everywhere({ serverName, secret, use, guest });
   }
 
   private async everywhere(wanted: Question): Promise<Found> {
@@ -82,8 +86,8 @@ export class JoinTokens implements OnModuleInit {
   }
 
   /** Null instead of a secret: whatever token is out for this name. */
-  private async lookHere({ serverName, secret, use }: Question): Promise<Found> {
-    const token = this.operations.list(null).find((operation) => matches(operation, serverName, secret));
+  private async lookHere({ use, ...wanted }: Question): Promise<Found> {
+    const token = this.operations.list(null).find((operation) => matches(operation, wanted));
     if (token === undefined) return 'unknown';
     const { expiresAt } = token.metadata as unknown as TokenMetadata;
     if (use) await this.operations.cancel(systemContext, token.id);
@@ -94,8 +98,8 @@ export class JoinTokens implements OnModuleInit {
 /** Used tokens end by themselves, whoever used them. */
 const systemContext = internalContext();
 
-function matches(operation: LiveOperation, serverName: string, secret: string | null): boolean {
-  if (operation.init.kind !== kind || operation.status !== 'Running') return false;
+function matches(operation: LiveOperation, { serverName, secret, guest }: Omit<Question, 'use'>): boolean {
+  if (operation.init.kind !== kinds[guest] || operation.status !== 'Running') return false;
   const metadata = operation.metadata as unknown as TokenMetadata;
   return metadata.serverName === serverName && (secret === null || sameSecret(metadata.secret, secret));
 }

@@ -8,6 +8,7 @@ import { ClusterMembers } from '../cluster-members.service.js';
 import { MembersRepository, type MemberRow } from '../data/members.repository.js';
 import { joiningSince } from '../join/admissions.service.js';
 import { MemberRemoval } from '../member-removal.service.js';
+import { Witnesses } from '../witness/witnesses.service.js';
 
 const pendingMs = 60_000;
 
@@ -24,6 +25,7 @@ export class ClusterMembersReconciler extends Reconciler {
     private readonly members: ClusterMembers,
     private readonly repository: MembersRepository,
     private readonly removal: MemberRemoval,
+    private readonly witnesses: Witnesses,
     private readonly warnings: WarningsWriter,
     private readonly database: Database,
     private readonly local: LocalMember,
@@ -38,8 +40,9 @@ export class ClusterMembersReconciler extends Reconciler {
     for (const row of this.repository.list(this.database.read, { pending: true })) {
       if (signal.aborted || row.id === this.local.id) continue;
       if (row.state === 'pending') await this.removeGhost(row);
-      else await this.warn(row);
+      else await this.warn(row.id, this.members.isOnline(row.id), () => `Failed to send heartbeat request: ${this.members.view(row).message}`);
     }
+    if (!signal.aborted) for (const { id, name, online } of this.witnesses.list()) await this.warn(id, online, () => `The witness "${name}" does not answer`);
   }
 
   private async removeGhost(row: MemberRow): Promise<void> {
@@ -47,10 +50,10 @@ export class ClusterMembersReconciler extends Reconciler {
     if (this.clock.now().getTime() - since > pendingMs) await this.removal.removePending(row);
   }
 
-  private async warn(row: MemberRow): Promise<void> {
-    const about = { type: 'Offline cluster member', entity: { type: 'node', id: row.id } } as const;
+  private async warn(id: number, online: boolean, message: () => string): Promise<void> {
+    const about = { type: 'Offline cluster member', entity: { type: 'node', id } } as const;
     const ctx = internalContext();
-    if (this.members.isOnline(row.id)) await this.warnings.resolve(ctx, about);
-    else await this.warnings.raise(ctx, { ...about, message: `Failed to send heartbeat request: ${this.members.view(row).message}`, repeatMs: pendingMs });
+    if (online) await this.warnings.resolve(ctx, about);
+    else await this.warnings.raise(ctx, { ...about, message: message(), repeatMs: pendingMs });
   }
 }

@@ -42,6 +42,7 @@ export class SingleMember {
   readonly events: { action: string; source: string }[] = [];
   /** What was asked of the log. */
   readonly released: number[] = [];
+  readonly dismissed: number[] = [];
   api!: ApiApp;
   folder!: string;
 
@@ -132,6 +133,8 @@ export class SingleMember {
       refetch: async () => undefined,
       snapshot: async () => Readable.from(['the database']),
       release: async (id) => void this.released.push(id),
+      admitWitness: async () => ({ incarnation: 'i', endpoints: [], clusterId: '1', ca: '', certificate: '', key: '' }),
+      dismissWitness: async (id) => void this.dismissed.push(id),
       leave: async () => void Object.assign(this.local, { id: 1, name: 'none', clustered: false }),
       state: () => ({ clustered: this.local.clustered, quorum: 'ok', head: 1, knownLevel: 1 }),
     };

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { internalContext, invalid, messageOf, randomHex, wrap, type LocalMember, type Logger, type RequestContext, type StateDirectory } from '#kernel';
-import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, VoterBoots, voterName, type EtcdLauncher, type VoterOwner } from '#platform/raft';
-import { ClusterLog, type Admission, type ClusterLogState } from '../cluster-log.js';
+import { clientEndpoint, EtcdClient, EtcdPki, LocalVoter, VoterBoots, voterName, witnessName, type EtcdLauncher, type VoterOwner } from '#platform/raft';
+import { ClusterLog, type Admission, type ClusterLogState, type WitnessAdmission } from '../cluster-log.js';
 import type { OpenDatabase } from '../open-database.js';
 import type { Tx } from '../transaction.js';
 import { readSettings, type ClusterSettings } from './cluster-settings.js';
 import { CopyKeeper, type SnapshotSource } from './copy-keeper.js';
 import { LogConnection } from './log-connection.js';
 import { keepSafetyCopy } from './safety-copy.js';
-import { memberRow, memberRows, voterEndpoints, type MemberRow } from './member-rows.js';
+import { memberRow, voterEndpoints, type MemberRow } from './member-rows.js';
 import { SchemaAnnouncer } from './schema-announcer.js';
 import type { VoterOversight } from './voter-oversight.js';
 
@@ -53,7 +53,7 @@ export class EtcdClusterLog extends ClusterLog {
     });
     this.copies = new CopyKeeper(parts);
     this.schema = new SchemaAnnouncer(parts.open, logger);
-    parts.open.feed.subscribe(['nodes'], () => this.onMembers());
+    parts.open.feed.subscribe(['nodes', 'witnesses'], () => this.onMembers());
   }
 
   /** The voters, as this member reaches them; null when it stands alone. */
@@ -106,8 +106,9 @@ export class EtcdClusterLog extends ClusterLog {
   /** Only with data that is not of the past (hazards A6): the entry this member stood at when the process started counts. */
   private async resumeVoter({ incarnation, memberId }: ClusterSettings, self: MemberRow, client: EtcdClient): Promise<void> {
     if ((self.voter !== 'voter' && self.voter !== 'learner') || self.ports === null) return;
-    const { read, head: { index } } = this.parts.open.database;
-    const others = voterEndpoints(memberRows(read).filter(({ id }) => id !== memberId), memberId);
+    const { open } = this.parts;
+    const { index } = open.database.head;
+    const others = voterEndpoints(open.database, 0, memberId);
     const reason = await new VoterBoots(incarnation, memberId, this.voter.dataDirectory(incarnation)).admit(client, others, index);
     if (reason === null) return this.voter.resume(incarnation, self, self.ports);
     this.damage = reason;
@@ -193,7 +194,7 @@ export class EtcdClusterLog extends ClusterLog {
     const { certificate, key } = this.pki.authority();
     return {
       incarnation: connection.settings.incarnation, level: open.database.head.level, clusterId: connection.settings.clusterId,
-      endpoints: voterEndpoints(memberRows(open.database.read), 0), ca: certificate, caKey: key,
+      endpoints: voterEndpoints(open.database, 0), ca: certificate, caKey: key,
     };
   }
 
@@ -260,6 +261,19 @@ export class EtcdClusterLog extends ClusterLog {
     if (row && row.voter !== '') await open.runner.run(internalContext(), (tx) => tx.sql.run("UPDATE nodes SET voter = '' WHERE id = ?", memberId));
   }
 
+  override async admitWitness(witnessId: number, host: string): Promise<WitnessAdmission> {
+    const { client, log } = this.required();
+    const { incarnation, clusterId, endpoints, ca } = await this.admission(witnessId);
+    const leaf = await this.pki.issueVoter(witnessName(witnessId), host);
+    await client.put({ key: log.keys.witness(witnessId), value: Buffer.from('admitted') });
+    return { incarnation, clusterId, endpoints, ca, ...leaf };
+  }
+
+  override async dismissWitness(witnessId: number): Promise<void> {
+    const { client, log } = this.required();
+    await client.deleteRange({ key: log.keys.witness(witnessId) });
+  }
+
   override snapshot(): Promise<Readable> {
     return this.copies.give();
   }
@@ -303,7 +317,7 @@ export class EtcdClusterLog extends ClusterLog {
   }
 
   private endpoints(settings: ClusterSettings): readonly string[] {
-    const known = voterEndpoints(memberRows(this.parts.open.database.read), settings.memberId);
+    const known = voterEndpoints(this.parts.open.database, settings.memberId);
     return known.length > 0 ? known : settings.endpoints;
   }
 

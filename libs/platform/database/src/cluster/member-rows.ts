@@ -1,4 +1,5 @@
 import { clientEndpoint, type VoterAddress } from '#platform/raft';
+import type { Database } from '../database.js';
 import type { Sql } from '../sql.js';
 
 /** What the log needs to know of a member; from `nodes`. */
@@ -38,10 +39,20 @@ export function memberRow(sql: Sql, id: number): MemberRow | undefined {
   return raw && fromRaw(raw);
 }
 
-/** Where voters answer, this member's own first. */
-export function voterEndpoints(rows: readonly MemberRow[], selfId: number): string[] {
-  return rows
+/** Schema level that brought `witnesses`: a cluster at an older one has none. */
+const witnessLevel = 8;
+
+/** Rows of `witnesses`, in order of their numbers. */
+export function witnessRows({ read, head }: Pick<Database, 'read' | 'head'>): Omit<MemberRow, 'level'>[] {
+  if (head.level < witnessLevel) return [];
+  return read.all<Omit<RawRow, 'version'>>('SELECT id, name, address, voter, raft FROM witnesses ORDER BY id').map(({ raft, ...row }) => ({ ...row, ports: voterAddress(raft) }));
+}
+
+/** Where voters answer, witnesses included: this member's own first, those of `except` not at all. */
+export function voterEndpoints(database: Pick<Database, 'read' | 'head'>, selfId: number, except = 0): string[] {
+  return [...memberRows(database.read), ...witnessRows(database)]
+    .filter(({ id }) => id !== except)
     .filter(({ voter, ports }) => voter === 'voter' && ports !== null)
-    .sort((a, b) => Number(b.id === selfId) - Number(a.id === selfId))
+    .toSorted((a, b) => Number(b.id === selfId) - Number(a.id === selfId))
     .map(({ address, ports }) => clientEndpoint(address, ports!));
 }

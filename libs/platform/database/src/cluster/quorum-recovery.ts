@@ -6,7 +6,7 @@ import type { OpenDatabase } from '../open-database.js';
 import { readSettings, type ClusterSettings } from './cluster-settings.js';
 import type { EtcdClusterLog } from './etcd-cluster-log.js';
 import { keepSafetyCopy } from './safety-copy.js';
-import { memberRow, memberRows, voterEndpoints, type MemberRow } from './member-rows.js';
+import { memberRow, memberRows, voterEndpoints, witnessRows, type MemberRow } from './member-rows.js';
 
 export interface QuorumRecoveryParts {
   readonly open: OpenDatabase;
@@ -26,6 +26,8 @@ export interface RecoveryReport {
   readonly backup: string;
   /** Members of the former history that have to join anew. */
   readonly leftOut: readonly MemberRow[];
+  /** Names of witnesses, which are none any more: they hold nothing of the new history, and no certificate for it. */
+  readonly witnesses: readonly string[];
 }
 
 const majorityMs = 3000;
@@ -58,7 +60,7 @@ export class QuorumRecovery {
   async assertNoMajority(): Promise<void> {
     const { open, cluster } = this.parts;
     const { memberId, incarnation, clusterId } = this.settings;
-    const others = voterEndpoints(memberRows(open.database.read).filter(({ id }) => id !== memberId), 0);
+    const others = voterEndpoints(open.database, 0, memberId);
     if (others.length === 0) return;
     const client = new EtcdClient({ endpoints: others, clusterId, credentials: await cluster.pki.clientCredentials(voterName(memberId)) });
     try {
@@ -79,19 +81,21 @@ export class QuorumRecovery {
     const salvaged = await this.takeFromVoter();
     const backup = await keepSafetyCopy({ open, state, pki: cluster.pki }, 'before-recovery');
     const leftOut = memberRows(open.database.read).filter(({ id }) => id !== self.id);
+    const witnesses = witnessRows(open.database).map(({ name }) => name);
     const former = this.settings.incarnation;
     try {
       await cluster.begin({ ...self, address }, (tx) => {
         tx.sql.run('UPDATE nodes SET address = ? WHERE id = ?', address, self.id);
         // One that an earlier recovery left out is still in the history of that time.
         tx.sql.run("UPDATE nodes SET voter = '', certificate = '', raft = json_object('leftOut', coalesce(raft ->> 'leftOut', ?)) WHERE id <> ?", former, self.id);
+        if (witnesses.length > 0) tx.sql.run('DELETE FROM witnesses');
       });
     } catch (error) {
       await cp(join(backup, 'etcd-pki'), cluster.pki.directory, { recursive: true, force: true });
       await rename(join(backup, 'etcd'), join(state.database, 'etcd')).catch(() => undefined);
       throw error;
     }
-    return { index: open.database.head.index, salvaged, backup, leftOut };
+    return { index: open.database.head.index, salvaged, backup, leftOut, witnesses };
   }
 
   /** Entries that this member's voter has and its tables have not. */

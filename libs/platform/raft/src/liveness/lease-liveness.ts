@@ -3,7 +3,7 @@ import { MemberLiveness } from '#ports';
 import type { EtcdClient } from '../etcd/etcd-client.js';
 import { prefixEnd } from '../etcd/etcd-messages.js';
 import { memberOfVoter } from '../process/etcd-arguments.rules.js';
-import { leaseTtlSeconds, MemberLease } from './member-lease.js';
+import { leaseTtlSeconds, memberKey, MemberLease, presencePrefix } from './member-lease.js';
 import { PauseWatch } from './pause-watch.js';
 import { isOnlineAt, lastSeen, type Presence } from './presence.rules.js';
 
@@ -39,9 +39,9 @@ export class LeaseLiveness extends MemberLiveness {
   /** Takes part in the cluster whose log `client` reaches. Ends an earlier part first. */
   async follow(client: EtcdClient, incarnation: string): Promise<void> {
     await this.unfollow();
-    const prefix = Buffer.from(`${incarnation}/alive/`);
+    const prefix = presencePrefix(incarnation);
     const { member, logger } = this.options;
-    const key = Buffer.concat([prefix, Buffer.from(String(member.id))]);
+    const key = memberKey(incarnation, member.id);
     const following: Following = {
       client, prefix, ended: new AbortController(), presence: new Map(), contactMs: 0, leader: null, voters: new Map(),
       lease: new MemberLease({ client, key, logger, value: Buffer.from(JSON.stringify({ member: member.id, since: new Date().toISOString() })), onContact: () => { following.contactMs = performance.now(); } }),

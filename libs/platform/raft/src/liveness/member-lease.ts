@@ -6,6 +6,16 @@ const renewMs = 1500;
 const retryMs = 300;
 const callTimeoutMs = 2500;
 
+/** Below it everybody sees who is there. */
+export function presencePrefix(incarnation: string): Buffer {
+  return Buffer.from(`${incarnation}/alive/`);
+}
+
+/** The key a member or a witness holds. */
+export function memberKey(incarnation: string, id: number): Buffer {
+  return Buffer.concat([presencePrefix(incarnation), Buffer.from(String(id))]);
+}
+
 export interface MemberLeaseOptions {
   readonly client: EtcdClient;
   readonly key: Buffer;

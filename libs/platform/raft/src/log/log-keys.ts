@@ -20,6 +20,9 @@ export class LogKeys {
   get flushed(): Buffer { return this.key('flushed/'); }
   flushedOf(memberId: number): Buffer { return this.key(`flushed/${memberId}`); }
 
+  /** There as long as the witness is one: what it reads where members read their rows. */
+  witness(witnessId: number): Buffer { return this.key(`witness/${witnessId}`); }
+
   private key(text: string): Buffer {
     return Buffer.from(`${this.incarnation}/${text}`);
   }

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { invalid, unavailable, wrap } from '#kernel';
-import type { EtcdCredentials } from '../etcd/voter-calls.js';
+import { voterServerName, type EtcdCredentials } from '../etcd/voter-calls.js';
 import { createAuthority, issueLeaf, type KeyPair, type LeafRequest } from './certificate-authority.js';
 
 /** Where etcd reads its certificates: paths. */
@@ -62,6 +62,11 @@ export class EtcdPki {
   async voterFiles(name: string, hosts: readonly string[]): Promise<EtcdCertificateFiles> {
     await this.leaf('voter', { name, hosts: [...new Set([...hosts, name])], serves: true });
     return { ca: this.path('ca.crt'), certificate: this.path('voter.crt'), key: this.path('voter.key') };
+  }
+
+  /** A leaf for a voter elsewhere that is not to hold the authority's key, reached at `host`. */
+  issueVoter(name: string, host: string): Promise<KeyPair> {
+    return issueLeaf(this.authority(), { name, hosts: [host, voterServerName, name], serves: true });
   }
 
   /** When this member leaves. */

@@ -2,7 +2,7 @@ import type { EtcdCertificateFiles } from '../pki/etcd-pki.js';
 
 /** One voter's etcd, complete: what is the same at every start of it. */
 export interface EtcdNode {
-  /** Name inside etcd; `voterName` of the member. */
+  /** Name inside etcd; `voterName` of whose it is. */
   readonly name: string;
   /** Cluster token: voters of two histories never talk to each other. */
   readonly incarnation: string;
@@ -59,7 +59,16 @@ export function voterName(memberId: number): string {
   return `member-${memberId}`;
 }
 
-/** The member a voter's name stands for, null for a foreign one. */
+/** The name of a witness's etcd. Its number is of the same row of numbers as the members'. */
+export function witnessName(witnessId: number): string {
+  return `witness-${witnessId}`;
+}
+
+export function voterNameOf({ id, witness = false }: { readonly id: number; readonly witness?: boolean }): string {
+  return witness ? witnessName(id) : voterName(id);
+}
+
+/** The member a voter's name stands for, null for a witness or a foreign one. */
 export function memberOfVoter(name: string): number | null {
   const digits = /^member-(\d+)$/.exec(name)?.[1];
   return digits === undefined ? null : Number(digits);

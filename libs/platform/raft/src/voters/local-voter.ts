@@ -7,7 +7,7 @@ import { precondition, unavailable, type Logger } from '#kernel';
 import { voterServerName } from '../etcd/voter-calls.js';
 import type { EtcdPki } from '../pki/etcd-pki.js';
 import { EtcdKeeper, type EtcdKeeperEvents } from '../process/etcd-keeper.js';
-import { hostPort, peerUrl, refusalOfVersion, splitHostPort, voterName, type EtcdNode } from '../process/etcd-arguments.rules.js';
+import { hostPort, peerUrl, refusalOfVersion, splitHostPort, voterNameOf, type EtcdNode } from '../process/etcd-arguments.rules.js';
 import type { EtcdLauncher } from '../process/etcd-launcher.js';
 
 /** Where a member's etcd listens: what `nodes.raft` holds, without etcd's own id. */
@@ -16,17 +16,18 @@ export interface VoterPorts {
   readonly clientPort: number;
 }
 
-/** The member whose etcd this is. */
+/** The member or witness whose etcd this is. */
 export interface VoterOwner {
   readonly id: number;
   readonly name: string;
-  /** `host:port` of its cluster listener. */
+  /** `host:port` of its cluster listener; of a witness the host counts. */
   readonly address: string;
+  readonly witness?: boolean;
 }
 
 export interface LocalVoterParts {
   readonly launcher: EtcdLauncher;
-  readonly pki: EtcdPki;
+  readonly pki: Pick<EtcdPki, 'voterFiles'>;
   readonly logger: Logger;
   /** `<state>/database/etcd` or where the administrator wants it: one folder per history below it. */
   readonly directory: string;
@@ -143,13 +144,13 @@ export class LocalVoter {
     await this.keeper.start();
   }
 
-  private async node(incarnation: string, owner: VoterOwner, ports: VoterPorts, start: Pick<EtcdNode, 'initialState' | 'initialCluster'>): Promise<EtcdNode> {
+  private async node(incarnation: string, owner: VoterOwner, { peerPort, clientPort }: VoterPorts, start: Pick<EtcdNode, 'initialState' | 'initialCluster'>): Promise<EtcdNode> {
     // First of all, so that nothing is wiped for one that may not start.
     if (this.forbidden !== null) throw precondition(this.forbidden);
     const { host } = splitHostPort(owner.address);
     const listenAddress = await addressOf(host);
-    const files = await this.parts.pki.voterFiles(voterName(owner.id), [host, listenAddress, voterServerName]);
-    return { name: voterName(owner.id), incarnation, dataDirectory: this.dataDirectory(incarnation), listenAddress, advertisedHost: host, ...ports, ...start, files, quotaBytes: this.parts.quotaBytes };
+    const files = await this.parts.pki.voterFiles(voterNameOf(owner), [host, listenAddress, voterServerName]);
+    return { name: voterNameOf(owner), incarnation, dataDirectory: this.dataDirectory(incarnation), listenAddress, advertisedHost: host, peerPort, clientPort, ...start, files, quotaBytes: this.parts.quotaBytes };
   }
 }
 

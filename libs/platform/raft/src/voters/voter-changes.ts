@@ -1,7 +1,7 @@
 import { AppError, messageOf, type Logger } from '#kernel';
 import type { MemberLiveness, Peers } from '#ports';
 import type { EtcdMember } from '../etcd/etcd-messages.js';
-import { peerUrl, splitHostPort, voterName } from '../process/etcd-arguments.rules.js';
+import { peerUrl, splitHostPort, voterName, voterNameOf } from '../process/etcd-arguments.rules.js';
 import type { VoterStep } from './voter-choice.rules.js';
 import type { ClusterPart } from './voter-duties.js';
 import type { VoterMemory } from './voter-memory.js';
@@ -65,23 +65,35 @@ export class VoterChanges {
   private async add(part: ClusterPart, memberId: number): Promise<void> {
     const { client, incarnation } = part;
     const { peers } = this.parts;
-    const { version } = await client.status(this.sight.ownEndpoint()!, { timeoutMs: statusTimeoutMs });
-    const ports = await peers.call<PreparedVoter>(memberId, 'raft.prepare-voter', { incarnation, version }).catch((error: unknown) => this.failed(memberId, error));
-    if (ports === undefined) return;
-    const { member, members } = await client.addMember([peerUrlOf(this.sight.row(memberId), ports)], true);
+    const row = this.sight.row(memberId);
+    const ports = row.witness ? row.raft : await this.prepared(part, memberId);
+    if (ports === null) return;
+    const { peerPort, clientPort } = ports;
+    const { member, members } = await client.addMember([peerUrlOf(row, ports)], true);
     this.memory.noteLearner(member.ID);
-    await this.record([{ memberId, part: 'learner', raft: { ...ports, id: member.ID } }]);
-    const initialCluster = Object.fromEntries(members.map((other) => [other.ID === member.ID ? voterName(memberId) : other.name, other.peerURLs[0]!]));
+    await this.record([{ memberId, part: 'learner', raft: { peerPort, clientPort, id: member.ID } }]);
+    // It looks for itself in etcd's list, and starts.
+    if (row.witness) return;
+    const initialCluster = initialClusterOf(members, member.ID, voterNameOf(row));
     try {
-      await peers.call(memberId, 'raft.start-voter', { incarnation, ...ports, initialCluster }, { timeoutMs: startTimeoutMs });
+      await peers.call(memberId, 'raft.start-voter', { incarnation, peerPort, clientPort, initialCluster }, { timeoutMs: startTimeoutMs });
     } catch (error) {
       this.failed(memberId, error);
       await this.remove(part, member.ID, memberId);
     }
   }
 
+  /** Where the member's voter will listen; null when it cannot have one. */
+  private async prepared({ client, incarnation }: ClusterPart, memberId: number): Promise<PreparedVoter | null> {
+    const { version } = await client.status(this.sight.ownEndpoint()!, { timeoutMs: statusTimeoutMs });
+    return this.parts.peers.call<PreparedVoter>(memberId, 'raft.prepare-voter', { incarnation, version }).catch((error: unknown) => {
+      this.failed(memberId, error);
+      return null;
+    });
+  }
+
   /** The member is not asked again for a while. */
-  private failed(memberId: number, error: unknown): undefined {
+  private failed(memberId: number, error: unknown): void {
     this.memory.noteFailed(memberId);
     this.parts.logger.warn('A member could not start a voter', { memberId, error: messageOf(error) });
   }
@@ -102,12 +114,18 @@ export class VoterChanges {
     const { peers, liveness, logger } = this.parts;
     await part.client.removeMember(etcdId);
     if (this.memory.forgetLearner(etcdId) && memberId !== null) this.memory.noteFailed(memberId);
-    if (memberId === null || !this.parts.roster.members().some(({ id }) => id === memberId)) return;
-    await this.record([{ memberId, part: '', raft: null }]);
-    if (!liveness.isOnline(memberId)) return;
+    const row = this.parts.roster.members().find(({ id }) => id === memberId);
+    if (memberId === null || row === undefined) return;
+    await this.record([{ memberId, part: '', raft: row.witness ? row.raft : null }]);
+    if (row.witness || !liveness.isOnline(memberId)) return;
     // Its etcd hears of it by itself; this only saves it from finding out late.
     await peers.call(memberId, 'raft.stop-voter', { incarnation: part.incarnation }).catch((error: unknown) => logger.debug('A former voter was not told', { memberId, error: messageOf(error) }));
   }
+}
+
+/** What a learner is started with: etcd's list, in which it has no name yet. */
+export function initialClusterOf(members: readonly EtcdMember[], learnerId: string, name: string): Record<string, string> {
+  return Object.fromEntries(members.map((other) => [other.ID === learnerId ? name : other.name, other.peerURLs[0]!]));
 }
 
 function peerUrlOf(row: RosterMember, ports: PreparedVoter): string {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { databaseRoles, learnerCatchUpMs, learnerStartMs, nextVoterStep, partsOf, type MemberView, type VotersView, type VoterView } from './voter-choice.rules.js';
 
-const member = (id: number, extra: Partial<MemberView> = {}): MemberView => ({ id, online: true, failureDomain: 'default', part: '', evacuated: false, leaving: false, failing: false, ...extra });
+const member = (id: number, extra: Partial<MemberView> = {}): MemberView => ({ id, witness: false, online: true, failureDomain: 'default', part: '', evacuated: false, leaving: false, failing: false, ...extra });
 const voter = (memberId: number | null, extra: Partial<VoterView> = {}): VoterView => ({ etcdId: `e${memberId}`, memberId, learner: false, answers: true, ageMs: 0, ...extra });
 const learner = (memberId: number, extra: Partial<VoterView> = {}): VoterView => voter(memberId, { learner: true, ...extra });
 
@@ -139,6 +139,55 @@ describe('who is asked', () => {
     const named = members(4, { 2: { failureDomain: 'a' }, 4: { failureDomain: 'b' } });
 
     expect(settle(view(named, voters(1, 2, 3, 4))).voting).toEqual([1, 2, 4]);
+  });
+});
+
+describe('a witness', () => {
+  const witness = (id: number, extra: Partial<MemberView> = {}): MemberView => member(id, { witness: true, failureDomain: '', ...extra });
+  const steps = (seen: readonly MemberView[], voting: readonly VoterView[], extra: Partial<VotersView> = {}) => settle(view(seen, voting, extra)).steps;
+
+  it('makes two members bear the loss of one', () => {
+    const settled = settle(view([...members(2), witness(3)], voters(1)));
+
+    expect(settled.steps).toEqual(['add 2', 'promote 2', 'add 3', 'promote 3']);
+  });
+
+  it('is no use to a member alone, and alone is not used for what one can do', () => {
+    expect(steps([member(1), witness(2)], voters(1))).toEqual([]);
+    expect(steps([member(1), witness(2), witness(3)], voters(1))).toEqual([]);
+    expect(steps([...members(2), witness(3), witness(4)], voters(1), { maxVoters: 5 })).toEqual(['add 2', 'promote 2', 'add 3', 'promote 3']);
+  });
+
+  it('gives way to a member, and stands in for one that is away', () => {
+    expect(settle(view([...members(3), witness(4)], voters(1, 2, 4)))).toMatchObject({ steps: ['add 3', 'remove 4', 'promote 3'], counts: [3, 2, 3] });
+    expect(settle(view([...members(3, { 3: { online: false } }), witness(4)], voters(1, 2, 3)))).toMatchObject({ steps: ['add 4', 'remove 3', 'promote 4'], voting: [1, 2, 4] });
+    expect(steps([...members(4), witness(5)], voters(1, 2, 3))).toEqual([]);
+    expect(steps([...members(4), witness(5)], voters(1, 2, 3), { maxVoters: 5 })).toEqual(['add 4', 'promote 4', 'add 5', 'promote 5']);
+  });
+
+  it('is replaced by another when it is away, and kept where there is none', () => {
+    const away = { online: false };
+
+    expect(steps([...members(2), witness(3, away), witness(4)], voters(1, 2, 3))).toEqual(['add 4', 'remove 3', 'promote 4']);
+    expect(steps([...members(2), witness(3, away)], voters(1, 2, 3))).toEqual([]);
+    expect(steps([...members(2, { 2: away }), witness(3)], voters(1, 2, 3))).toEqual([]);
+  });
+
+  it('goes with the second member, and never takes the part of the last', () => {
+    expect(steps([...members(2, { 2: { leaving: true } }), witness(3)], voters(1, 2, 3))).toEqual(['remove 2', 'remove 3']);
+    expect(steps([...members(2), witness(3, { leaving: true })], voters(1, 2, 3))).toEqual(['remove 3', 'remove 2']);
+    // The member that leads leaves, and the other has no voter yet.
+    expect(settle(view([...members(2, { 1: { leaving: true } }), witness(3)], voters(1, 3)))).toMatchObject({ steps: ['add 2', 'promote 2', 'hand-over 2', 'remove 1', 'remove 3'], voting: [2] });
+  });
+
+  it('leaves crowded failure domains to members', () => {
+    const placed = [member(1, { failureDomain: 'a' }), member(2, { failureDomain: 'a' }), member(3, { failureDomain: 'a' }), member(4, { failureDomain: 'b' }), witness(5)];
+
+    expect(steps(placed, voters(1, 2, 3))).toEqual(['add 4', 'remove 3', 'promote 4']);
+  });
+
+  it('stands by for nothing that members are shown to', () => {
+    expect([...partsOf(view([...members(2), witness(3)], voters(1, 2)))]).toEqual([[1, 'voter'], [2, 'voter'], [3, '']]);
   });
 });
 

@@ -4,6 +4,8 @@ export type VoterPart = '' | 'learner' | 'voter' | 'standby';
 /** What a choice needs to know of a member. */
 export interface MemberView {
   readonly id: number;
+  /** Votes and holds no rows: never the only voter, nor one that leads. */
+  readonly witness: boolean;
   readonly online: boolean;
   readonly failureDomain: string;
   readonly part: VoterPart;
@@ -54,6 +56,8 @@ export const learnerCatchUpMs = 120_000;
  * learns first, then the old one goes, then the newcomer votes, so that the number is even for that moment only. Where none can take its
  * place, an offline voter stays, unless fewer voters would bear more failures. When there are as many as there should be, one of a crowded failure domain is
  * replaced by a member of a domain with at least two voters fewer.
+ *
+ * Members come before witnesses. One witness votes where it makes an even number of members odd, and gives way to a member.
  */
 export function nextVoterStep(view: VotersView): VoterStep | null {
   const learner = view.voters.find((voter) => voter.learner);
@@ -63,34 +67,40 @@ export function nextVoterStep(view: VotersView): VoterStep | null {
   const staying = voters.filter((voter) => !going.includes(voter));
   const dead = staying.filter((voter) => !memberOf(voter)!.online);
   const alive = staying.filter((voter) => !dead.includes(voter));
+  const aliveMembers = alive.filter((voter) => !memberOf(voter)!.witness);
+  const aliveWitnesses = alive.filter((voter) => memberOf(voter)!.witness);
   const learnerMember = learner && memberOf(learner);
-  const candidates = rank(view.members.filter((member) => mayVote(member) && !voters.some((voter) => voter.memberId === member.id)), alive.map((voter) => memberOf(voter)!));
-  const target = largestOdd(Math.min(view.maxVoters, alive.length + candidates.length));
-  const surplus = [...going, ...dead];
-  const crowded = (candidate: MemberView | undefined): VoterView | undefined => crowdedBeside(candidate, alive, view.leaderId, memberOf);
+  const ranked = rank(view.members.filter((member) => mayVote(member) && !voters.some((voter) => voter.memberId === member.id)), alive.map((voter) => memberOf(voter)!));
+  const candidates = ranked.filter(({ witness }) => !witness);
+  const witnesses = ranked.filter(({ witness }) => witness);
+  const wanted = wantedVoters(view.maxVoters, aliveMembers.length + candidates.length, aliveWitnesses.length + witnesses.length);
+  const surplus = [...going, ...dead, ...aliveWitnesses.slice(wanted.witnesses)];
+  const crowded = (candidate: MemberView | undefined): VoterView | undefined => crowdedBeside(candidate, aliveMembers, view.leaderId, memberOf);
 
   if (learner) {
-    const why = refusalOfLearner(learner, learnerMember, target > alive.length || crowded(learnerMember) !== undefined);
+    const needed = learnerMember?.witness === true ? wanted.witnesses > aliveWitnesses.length : wanted.members > aliveMembers.length || crowded(learnerMember) !== undefined;
+    const why = refusalOfLearner(learner, learnerMember, needed);
     if (why !== null) return { kind: 'remove', etcdId: learner.etcdId, memberId: learner.memberId, why };
     if (!learner.answers) return { kind: 'wait' };
-    // Replaced rather than added: first one out, as long as those left are a majority of their own.
-    const replaced = voters.length >= target ? surplus[0] ?? crowded(learnerMember) : undefined;
-    if (replaced && alive.length > 0 && alive.length >= majority(voters.length - 1)) return removal(replaced, view, alive, memberOf);
+    // Replaced rather than added: first one out, as long as those left are a majority of their own and one of them may lead.
+    const replaced = voters.length >= wanted.members + wanted.witnesses ? surplus[0] ?? crowded(learnerMember) : undefined;
+    if (replaced && aliveMembers.length > 0 && alive.length >= majority(voters.length - 1)) return removal(replaced, view, aliveMembers, memberOf);
     return { kind: 'promote', etcdId: learner.etcdId, memberId: learner.memberId! };
   }
-  if (target > alive.length) return { kind: 'add', memberId: candidates[0]!.id };
-  if (going.length > 0) return removal(going[0]!, view, alive, memberOf);
-  if (fits(staying.length, alive.length, target, view.maxVoters)) return dead.length === 0 && crowded(candidates[0]) ? { kind: 'add', memberId: candidates[0]!.id } : null;
+  if (wanted.members > aliveMembers.length) return { kind: 'add', memberId: candidates[0]!.id };
+  if (wanted.witnesses > aliveWitnesses.length) return { kind: 'add', memberId: witnesses[0]!.id };
+  if (going.length > 0) return removal(going[0]!, view, aliveMembers, memberOf);
+  if (fits(staying.length, alive.length, wanted.members + wanted.witnesses, view.maxVoters)) return dead.length === 0 && crowded(candidates[0]) ? { kind: 'add', memberId: candidates[0]!.id } : null;
   const tooMany = dead[0] ?? leastUseful(alive, view.leaderId, memberOf);
-  return tooMany === undefined ? null : removal(tooMany, view, alive, memberOf);
+  return tooMany === undefined ? null : removal(tooMany, view, aliveMembers, memberOf);
 }
 
-/** What every member's part should be, given who votes. Standbys are those that would be asked next. */
+/** What every member's part should be, given who votes. Standbys are the members that would be asked next. */
 export function partsOf(view: VotersView): Map<number, VoterPart> {
   const memberIn = (learner: boolean): Set<number | null> => new Set(view.voters.filter((voter) => voter.learner === learner).map((voter) => voter.memberId));
   const [voting, learning] = [memberIn(false), memberIn(true)];
   const voters = view.members.filter((member) => voting.has(member.id));
-  const standby = new Set(rank(view.members.filter((member) => mayVote(member) && !voting.has(member.id) && !learning.has(member.id)), voters).slice(0, view.maxStandby).map((member) => member.id));
+  const standby = new Set(rank(view.members.filter((member) => !member.witness && mayVote(member) && !voting.has(member.id) && !learning.has(member.id)), voters).slice(0, view.maxStandby).map((member) => member.id));
   return new Map(view.members.map((member) => [member.id, voting.has(member.id) ? 'voter' : learning.has(member.id) ? 'learner' : standby.has(member.id) ? 'standby' : '']));
 }
 
@@ -98,6 +108,12 @@ export function partsOf(view: VotersView): Map<number, VoterPart> {
 export function databaseRoles(part: VoterPart, leads: boolean): string[] {
   if (part === 'voter') return leads ? ['database-leader', 'database'] : ['database'];
   return part === 'standby' || part === 'learner' ? ['database-standby'] : [];
+}
+
+/** How many of each should vote, of those that may. Two members and a witness bear the loss of one; one member and a witness no more than the member alone. */
+function wantedVoters(max: number, members: number, witnesses: number): { readonly members: number; readonly witnesses: number } {
+  const total = largestOdd(Math.min(max, members + (members > 1 ? Math.min(1, witnesses) : 0)));
+  return { members: Math.min(total, members), witnesses: total - Math.min(total, members) };
 }
 
 function mayVote(member: MemberView): boolean {
@@ -125,11 +141,11 @@ function fits(total: number, alive: number, target: number, max: number): boolea
   return alive - majority(total) >= target - majority(target);
 }
 
-/** The voter to do without: of the most crowded failure domain, evacuated, young; never the leader. */
+/** The voter to do without: a witness, of the most crowded failure domain, evacuated, young; never the leader. */
 function leastUseful(alive: readonly VoterView[], leaderId: number | null, memberOf: (voter: VoterView) => MemberView | undefined): VoterView | undefined {
   const members = alive.map((voter) => memberOf(voter)!);
   const crowd = (member: MemberView): number => members.filter((other) => other.failureDomain === member.failureDomain).length;
-  const order = (member: MemberView): number[] => [-crowd(member), -Number(member.evacuated), -member.id];
+  const order = (member: MemberView): number[] => [-Number(member.witness), -crowd(member), -Number(member.evacuated), -member.id];
   const worst = members.filter((member) => member.id !== leaderId).toSorted((a, b) => compare(order(a), order(b)))[0];
   return alive.find((voter) => worst !== undefined && voter.memberId === worst.id);
 }
@@ -142,9 +158,9 @@ function crowdedBeside(candidate: MemberView | undefined, alive: readonly VoterV
   return worst !== undefined && crowd(memberOf(worst)!.failureDomain) - crowd(candidate.failureDomain) >= 2 ? worst : undefined;
 }
 
-/** A leader hands over before it goes, so that there is no election. The last voter stays. */
-function removal(voter: VoterView, view: VotersView, alive: readonly VoterView[], memberOf: (voter: VoterView) => MemberView | undefined): VoterStep | null {
-  const heirs = alive.filter((other) => other !== voter);
+/** A leader hands over before it goes, so that there is no election. The last member that votes stays. */
+function removal(voter: VoterView, view: VotersView, aliveMembers: readonly VoterView[], memberOf: (voter: VoterView) => MemberView | undefined): VoterStep | null {
+  const heirs = aliveMembers.filter((other) => other !== voter);
   if (heirs.length === 0) return null;
   if (voter.memberId !== null && voter.memberId === view.leaderId) return { kind: 'hand-over', to: heirs[0]!.memberId! };
   const member = memberOf(voter);

@@ -1,6 +1,6 @@
 import { AppError, Deadline, messageOf, unavailable, type LocalMember, type Logger } from '#kernel';
 import type { MemberLiveness, Peers } from '#ports';
-import { memberOfVoter, voterName } from '../process/etcd-arguments.rules.js';
+import { memberOfVoter, voterName, voterNameOf } from '../process/etcd-arguments.rules.js';
 import type { LocalVoter } from './local-voter.js';
 import { nextVoterStep, type VotersView, type VoterStep } from './voter-choice.rules.js';
 import { VoterChanges } from './voter-changes.js';
@@ -130,9 +130,10 @@ export class VoterManager {
       const { part } = this;
       if (part === undefined) throw unavailable('This member does not follow the cluster\'s log');
       const names = (await part.client.members()).map(({ name }) => name);
-      if (!names.includes(voterName(memberId))) return { retired: true };
+      const rows = this.parts.roster.members();
+      if (!names.includes(voterNameOf(rows.find(({ id }) => id === memberId) ?? { id: memberId }))) return { retired: true };
       // The last member has nobody to leave it to; so be it.
-      if (names.length === 1 && this.parts.roster.members().length <= 1) return { retired: true };
+      if (names.length === 1 && rows.filter(({ witness }) => !witness).length <= 1) return { retired: true };
       if (!(await this.sight.leads(part))) return { retired: false };
       await this.finishRound();
       await new Promise((resolve) => setTimeout(resolve, 50));

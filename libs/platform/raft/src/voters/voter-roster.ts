@@ -7,11 +7,12 @@ export interface VoterAddress extends VoterPorts {
   readonly id: string;
 }
 
-/** A member's row, as far as it concerns the voters. */
+/** The row of a member, or of a witness, as far as it concerns the voters. */
 export interface RosterMember {
   readonly id: number;
   readonly name: string;
-  /** `host:port` of its cluster listener. */
+  readonly witness: boolean;
+  /** `host:port` of its cluster listener; of a witness the host counts. */
   readonly address: string;
   readonly failureDomain: string;
   /** False while it is joining. */
@@ -35,6 +36,7 @@ export interface RosterChange {
 
 /** The rows that say who votes. What etcd itself says is the truth; the rows are for finding voters without it, and for showing. */
 export abstract class VoterRoster {
+  /** Members and witnesses. */
   abstract members(): readonly RosterMember[];
   abstract settings(): VoterSettings;
   /** Resolves when the rows here are as new as anything acknowledged before. Rejects when that cannot be known now. */

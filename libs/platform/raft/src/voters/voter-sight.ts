@@ -1,7 +1,7 @@
 import { unavailable, type LocalMember } from '#kernel';
 import type { MemberLiveness } from '#ports';
 import type { EtcdMember } from '../etcd/etcd-messages.js';
-import { memberOfVoter, splitHostPort, voterName } from '../process/etcd-arguments.rules.js';
+import { memberOfVoter, splitHostPort, voterNameOf } from '../process/etcd-arguments.rules.js';
 import { clientEndpoint, type LocalVoter } from './local-voter.js';
 import { partsOf, type MemberView, type VotersView, type VoterView } from './voter-choice.rules.js';
 import type { ClusterPart } from './voter-duties.js';
@@ -42,7 +42,9 @@ export class VoterSight {
     const parts = partsOf(view);
     return this.parts.roster.members().flatMap((row) => {
       const wanted = parts.get(row.id) ?? '';
-      const raft = wanted === 'voter' ? addressOf(etcd.find(({ name }) => name === voterName(row.id))) ?? row.raft : wanted === 'learner' ? row.raft : null;
+      const voting = wanted === 'voter' ? addressOf(etcd.find(({ name }) => name === voterNameOf(row))) ?? row.raft : wanted === 'learner' ? row.raft : null;
+      // A witness chose its ports when it came, and is asked to vote there again.
+      const raft = voting ?? (row.witness ? row.raft : null);
       return row.part === wanted && JSON.stringify(row.raft) === JSON.stringify(raft) ? [] : [{ memberId: row.id, part: wanted, raft }];
     });
   }
@@ -71,13 +73,13 @@ export class VoterSight {
     // Nothing is known yet of members when this one has only just begun to look.
     const unknown = liveness.lastSeenMs(row.id) === null && memory.ageMs < thresholdMs;
     return {
-      id: row.id, online: liveness.isOnline(row.id) || (votes && unknown), failureDomain: row.failureDomain, part: row.part, evacuated: row.evacuated,
+      id: row.id, witness: row.witness, online: liveness.isOnline(row.id) || (votes && unknown), failureDomain: row.failureDomain, part: row.part, evacuated: row.evacuated,
       leaving: memory.isLeaving(row.id), failing: !row.created || memory.isFailing(row.id),
     };
   }
 
   private async voterView(part: ClusterPart, voter: EtcdMember, rows: readonly RosterMember[]): Promise<VoterView> {
-    const row = rows.find((candidate) => voterName(candidate.id) === voter.name) ?? rows.find((candidate) => candidate.raft?.id === voter.ID);
+    const row = rows.find((candidate) => voterNameOf(candidate) === voter.name) ?? rows.find((candidate) => candidate.raft?.id === voter.ID);
     const view = { etcdId: voter.ID, memberId: row?.id ?? memberOfVoter(voter.name), learner: voter.isLearner };
     if (!voter.isLearner) return { ...view, answers: true, ageMs: 0 };
     this.memory.noteLearner(voter.ID);
