@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { same, type CompareOptions } from '../support/compare.js';
@@ -75,6 +76,20 @@ lines('publishing', `
   lxc publish c1 -q --alias plain what=plain && lxc image export -q plain plain && tar tf plain.tar metadata.yaml
   lxc config unset images.compression_algorithm
 `);
+
+describe('an image that is a file system', () => {
+  // LXD reads them by a program that Debian has in another package.
+  it('starts, and on LXD where it can read it', () => {
+    must(pair.roost, 'lxc publish b1 -q --alias fs what=fs --compression squashfs && lxc image export -q fs fs && test "$(head -c 4 fs.squashfs)" = hsqs && lxc image delete fs');
+    for (const target of existsSync('/usr/bin/sqfs2tar') ? pair.both : [pair.roost]) {
+      must(target, `lxc image import -q ${join(pair.roost.root, 'fs.squashfs')} --alias fs-copy && lxc launch -q fs-copy i2 2>/dev/null`);
+      expect(must(target, `lxc exec i2 -- sh -c 'stat -c "%n %a %u %g %h %F" /root/*; cat /root/mark; stat -c %a /'`))
+        .toBe('/root/fifo 644 0 0 1 fifo\n/root/hard 4755 1000 1001 2 regular file\n/root/link 777 0 0 1 symbolic link\n/root/mark 4755 1000 1001 2 regular file\nmark\n755\n');
+      expect(spawnSync('getcap', [join(target.dir, 'containers/i2/rootfs/root/mark')], { encoding: 'utf8' }).stdout).toContain('cap_net_raw=ep');
+      must(target, 'lxc delete -f i2; lxc image delete fs-copy');
+    }
+  });
+});
 
 describe('a published image', () => {
   it.each(['dir', 'btrfs'])('keeps what belongs to files and starts on both (%s)', (name) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, createReadStream, createWriteStream, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +43,15 @@ function archive(...members: readonly Member[]): Buffer {
   return Buffer.concat([...blocks, tarEnd()]);
 }
 
+/** The same as a file system; as it is where that cannot have such members. */
+function squashed(content: Buffer): Buffer {
+  const file = join(root, 'squashed');
+  const { status } = spawnSync('sqfstar', ['-quiet', '-no-progress', '-exit-on-error', file], { input: content });
+  const result = status === 0 ? readFileSync(file) : content;
+  rmSync(file, { force: true });
+  return result;
+}
+
 const rootfs: Member = { name: 'backup/container/rootfs', type: '5', mode: 0o755 };
 
 let root: string;
@@ -59,7 +68,7 @@ beforeAll(async () => {
   outside = mkdtempSync(join(tmpdir(), 'roost-outside-'));
   chmodSync(root, 0o711);
   state = new StateDirectory(root);
-  for (const directory of [state.backups, state.images, state.uploads]) mkdirSync(directory, { mode: 0o700 });
+  for (const directory of [state.backups, state.images, state.uploads, state.run]) mkdirSync(directory, { mode: 0o700 });
   const command = new CommandRunner();
   const options = { state, command, logger: new SilentLogger() };
   const drivers = storageDrivers = new Map<string, DirStorageDriver | BtrfsStorageDriver>([['dir', new DirStorageDriver(options)], ['btrfs', new BtrfsStorageDriver(options)]]);
@@ -146,7 +155,7 @@ for (const driver of ['dir', 'btrfs'] as const) {
       ['a device for its description', [rootfs, { name: 'backup/container/backup.yaml', type: '3' }]],
       ['metadata by two names', [rootfs, { name: 'backup/container/rootfs/other', content: 'x' }, { name: 'backup/container/metadata.yaml', type: '1', link: 'backup/container/rootfs/other' }]],
     ] as const)('is refused with %s', async (_what, members) => {
-      await expect(unpack(archive(...members))).rejects.toMatchObject({ kind: 'invalid' });
+      for (const content of [archive(...members), squashed(archive(...members))]) await expect(unpack(content)).rejects.toMatchObject({ kind: 'invalid' });
       expect(left(driver)).toEqual([]);
     });
 
@@ -154,7 +163,7 @@ for (const driver of ['dir', 'btrfs'] as const) {
       mkdirSync(join(outside, 'rootfs'));
       chmodSync(outside, 0o755);
       for (const [snapshots, members] of [[[], [{ name: 'backup/container', type: '2', link: outside }]], [['s0'], [rootfs, { name: 'backup/snapshots/s0', type: '2', link: outside }]]] as const) {
-        await expect(unpack(archive(...members), [...snapshots])).rejects.toMatchObject({ kind: 'invalid' });
+        for (const content of [archive(...members), squashed(archive(...members))]) await expect(unpack(content, [...snapshots])).rejects.toMatchObject({ kind: 'invalid' });
         expect([left(driver), statSync(outside).mode & 0o777]).toEqual([[], 0o755]);
       }
     });
@@ -163,11 +172,13 @@ for (const driver of ['dir', 'btrfs'] as const) {
       await expect(unpack(archive(rootfs), ['s0'])).rejects.toMatchObject({ kind: 'invalid' });
       await expect(unpack(archive(rootfs).subarray(0, 1600))).rejects.toMatchObject({ kind: 'invalid' });
       await expect(unpack(gzipSync(archive(rootfs)).subarray(0, 60))).rejects.toMatchObject({ kind: 'invalid' });
+      await expect(unpack(squashed(archive(rootfs)), ['s0'])).rejects.toMatchObject({ kind: 'invalid' });
+      await expect(unpack(squashed(archive(rootfs)).subarray(0, 100))).rejects.toMatchObject({ kind: 'invalid' });
       expect(left(driver)).toEqual([]);
     });
 
-    it('keeps what a container may have: links, devices, odd names, files with holes', async () => {
-      await unpack(gzipSync(archive(
+    it.each([['an archive', gzipSync], ['a file system', squashed]] as const)('keeps in %s what a container may have: links, devices, odd names', async (_what, form) => {
+      await unpack(form(archive(
         rootfs, { name: 'backup/container/rootfs/etc', type: '5', mode: 0o755 }, { name: 'backup/container/rootfs/etc/localtime', type: '2', link: '/usr/share/zoneinfo/UTC' },
         { name: 'backup/container/rootfs/null', type: '3', mode: 0o666 }, { name: 'backup/container/rootfs/-rf *', content: 'x' }, { name: 'backup/container/rootfs/a', content: 'x' },
         { name: 'backup/container/rootfs/b', type: '1', link: 'backup/container/rootfs/a' },
@@ -178,12 +189,13 @@ for (const driver of ['dir', 'btrfs'] as const) {
       expect(statSync(place(volume(driver))).mode & 0o777).toBe(0o100);
     });
 
-    it('has its holes after a way out and in', async () => {
+    it.each(['none', 'squashfs'])('has its holes after a way out and in (%s)', async (compression) => {
       await storage.createVolume({ volume: volume(driver), imageFingerprint: '', sizeBytes: 0 });
       writeFileSync(place(volume(driver), 'rootfs/huge'), 'begin');
       truncateSync(place(volume(driver), 'rootfs/huge'), 64 * 1024 ** 3);
-      const file = await save(archives.packBackup({ volume: volume(driver), snapshots: [], optimized: false, index: 'name: c1\n', compression: 'none', ...endpoint }), 'packed');
+      const file = await save(archives.packBackup({ volume: volume(driver), snapshots: [], optimized: false, index: 'name: c1\n', compression, ...endpoint }), 'packed');
       expect(statSync(file).size).toBeLessThan(1024 * 1024);
+      expect([await archives.inspectBackup(file), readdirSync(state.run)]).toEqual([{ index: 'name: c1\n' }, []]);
       await storage.destroyVolume(volume(driver));
 
       await archives.unpackBackup({ path: file, volume: volume(driver), snapshots: [], optimized: false, sizeBytes: 0 }, never);
@@ -255,8 +267,8 @@ for (const driver of ['dir', 'btrfs'] as const) {
       await snapshots(driver).createSnapshot(custom(false), 's0');
       sh('chown', '200007:200008', at('file'));
       sh('chown', '200000:200000', at());
-      for (const optimized of driver === 'btrfs' ? [false, true] : [false]) {
-        const file = await save(archives.packBackup({ volume: custom(false), snapshots: ['s0'], optimized, index: 'name: v1\n', compression: 'none', ...endpoint }), `packed-${optimized}`);
+      for (const [optimized, compression] of [[false, 'none'], [false, 'squashfs'], ...(driver === 'btrfs' ? [[true, 'none'], [true, 'squashfs']] as const : [])] as const) {
+        const file = await save(archives.packBackup({ volume: custom(false), snapshots: ['s0'], optimized, index: 'name: v1\n', compression, ...endpoint }), `packed-${optimized}`);
         await storage.renameVolume(custom(false), 'default_v2');
         await archives.unpackBackup({ path: file, volume: custom(false), snapshots: ['s0'], optimized, sizeBytes: 0, shifted: [shifted('s0', 100_000), shifted('', 200_000)] }, never);
 
@@ -275,7 +287,11 @@ for (const driver of ['dir', 'btrfs'] as const) {
     });
 
     it('takes no space for what is empty in a disk, however the archive has it', async () => {
-      await unpack(true, [{ name: 'backup/volume.img', content: `begin${'\0'.repeat(4 * 1024 ** 2)}` }]);
+      const content = archive({ name: 'backup/volume.img', content: `begin${'\0'.repeat(4 * 1024 ** 2)}` });
+      await archives.unpackBackup({ path: put(squashed(content)), volume: custom(true), snapshots: [], optimized: false, sizeBytes: 0 }, never);
+      expect(readFileSync(at('root.img')).subarray(0, 6).toString()).toBe('begin\0');
+      await storage.destroyVolume(custom(true));
+      await archives.unpackBackup({ path: put(content), volume: custom(true), snapshots: [], optimized: false, sizeBytes: 0 }, never);
       expect([statSync(at('root.img')).size, statSync(at('root.img')).blocks < 1000]).toEqual([4 * 1024 ** 2 + 5, true]);
 
       truncateSync(at('root.img'), 64 * 1024 ** 3);
@@ -304,6 +320,13 @@ describe('the tool that shifts ids', () => {
     expect(owners()).toEqual(before.map((id) => id + 100_000));
 
     for (const path of [tree, `${tree}.link`]) rmSync(path, { recursive: true });
+  });
+});
+
+describe('a program that compresses', () => {
+  it('is missed before anything is read', async () => {
+    if (existsSync('/usr/bin/pigz')) return;
+    await expect(archives.packBackup({ volume: volume('dir', 'none'), snapshots: [], optimized: false, index: '', compression: 'pigz', ...endpoint })).rejects.toThrow('exec: "pigz": executable file not found in $PATH');
   });
 });
 

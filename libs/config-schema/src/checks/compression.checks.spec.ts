@@ -24,7 +24,8 @@ describe('compression algorithms', () => {
   });
 
   it('become programs with options that name no files', () => {
-    expect([compressorOf('none'), compressorOf(' xz  -9 -T0')]).toEqual([null, ['xz', '-9', '-T0']]);
+    expect([compressorOf('none'), compressorOf('squashfs'), compressorOf(' xz  -9 -T0')]).toEqual([null, ['squashfs'], ['xz', '-9', '-T0']]);
     expect(() => compressorOf('gzip --suffix=/etc/passwd')).toThrow('the option "--suffix=/etc/passwd" is not allowed');
+    expect(() => compressorOf('squashfs -9')).toThrow('Invalid compression algorithm "squashfs -9": the option "-9" is not allowed');
   });
 });

@@ -3,8 +3,10 @@ import { open, realpath, type FileHandle } from 'node:fs/promises';
 import { forbidden, invalid, notFound, type StateDirectory } from '#kernel';
 import { errnoName, formatProbeBytes, imageFormatOf, type TarCompression } from '#host';
 
+export type BackupFormat = TarCompression | 'squashfs';
+
 export interface OpenBackup {
-  readonly compression: TarCompression;
+  readonly format: BackupFormat;
   /** Gives a descriptor at the archive's beginning. */
   reading<T>(use: (fd: number) => Promise<T>): Promise<T>;
 }
@@ -25,7 +27,7 @@ export class BackupFiles {
     try {
       const found = await handle.stat();
       if (!found.isFile() || found.nlink !== 1) throw forbidden(`"${path}" is not a plain file`);
-      return await use({ compression: await compressionOf(handle), reading: (work) => reopened(handle, work) });
+      return await use({ format: await formatOf(handle), reading: (work) => reopened(handle, work) });
     } finally {
       await handle.close();
     }
@@ -42,11 +44,11 @@ async function reopened<T>(handle: FileHandle, work: (fd: number) => Promise<T>)
   }
 }
 
-async function compressionOf(handle: FileHandle): Promise<TarCompression> {
+async function formatOf(handle: FileHandle): Promise<BackupFormat> {
   const head = Buffer.alloc(formatProbeBytes);
   const { bytesRead } = await handle.read(head, 0, head.length, 0);
   if (bytesRead === 0) throw invalid('EOF');
   const format = imageFormatOf(head.subarray(0, bytesRead));
-  if (format === undefined || format === 'squashfs' || format === 'qcow2') throw invalid('Unsupported compression');
+  if (format === undefined || format === 'qcow2') throw invalid('Unsupported compression');
   return format;
 }

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
-import { invalid, unavailable, type StateDirectory } from '#kernel';
+import { internal, invalid, unavailable, type StateDirectory } from '#kernel';
 import { compressorOf } from '#config-schema';
-import { blockFile, compressed, PoolDirectories, RoostHelper, Tar, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
+import { blockFile, compressed, isInstalled, PoolDirectories, RoostHelper, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
 import {
   VolumeArchives,
   type BackupInspection, type IdmapEntry, type PackBackupRequest, type PackImageRequest, type PoolSpec, type StorageDriver, type TransferStarted, type UnpackBackupRequest,
   type VolumeFile, type VolumeSpec, type VolumeStreams,
 } from '#ports';
 import { archivePrefix, indexMember, layoutOf, optimizedHeader, type SubvolumeOfHeader } from './archive-layout.rules.js';
-import { BackupFiles, type OpenBackup } from './backup-files.js';
+import { BackupFiles } from './backup-files.js';
+import { BackupMembers } from './backup-members.js';
 import { isDirectory, readSmallFile, replaceFile, requireContainerTree, requireDisk, requireTree } from './volume-files.js';
 import { copyFile, stageTrees, streamFile } from './archive-pieces.js';
 import { DiskFiles } from './disk-files.js';
@@ -27,9 +27,9 @@ export interface LocalVolumeArchivesOptions {
 /** The configuration of thousands of snapshots fits; what does not was made to fill the memory. */
 const indexBytesMax = 32 * 1024 * 1024;
 
-/** Volumes in archives, by GNU tar and the drivers' own streams. */
+/** Volumes in archives, by GNU tar, squashfs-tools and the drivers' own streams. */
 export class LocalVolumeArchives extends VolumeArchives {
-  private readonly tar: Tar;
+  private readonly members: BackupMembers;
   private readonly trees: TarStream;
   private readonly backups: BackupFiles;
   private readonly disks: DiskFiles;
@@ -37,10 +37,10 @@ export class LocalVolumeArchives extends VolumeArchives {
 
   constructor(private readonly options: LocalVolumeArchivesOptions) {
     super();
-    this.tar = new Tar(options.command);
+    this.members = new BackupMembers(options.command);
     this.trees = new TarStream(options.command);
     this.backups = new BackupFiles(options.state);
-    this.disks = new DiskFiles(options.command, this.tar);
+    this.disks = new DiskFiles(options.command, this.members);
     this.helper = new RoostHelper(options.command);
   }
 
@@ -74,8 +74,7 @@ export class LocalVolumeArchives extends VolumeArchives {
 
   override inspectBackup(path: string): Promise<BackupInspection> {
     return this.backups.open(path, async (backup) => {
-      const { compression } = backup;
-      const index = await backup.reading((fd) => this.tar.readMemberOf({ fd, compression, member: indexMember, maxBytes: indexBytesMax }));
+      const index = await this.members.read(backup, indexMember, indexBytesMax);
       if (index === undefined) throw invalid('Backup is missing index.yaml');
       return { index };
     });
@@ -89,7 +88,7 @@ export class LocalVolumeArchives extends VolumeArchives {
       if (!optimized) {
         return streams.build(request, async (scratch) => {
           if (volume.block === true) await this.disks.unpack(request, backup, scratch, signal);
-          else await this.unpackTrees(request, backup, scratch, signal);
+          else await this.members.unpackTrees(backup, layoutOf(volume.kind), request.snapshots, scratch, signal);
           for (const name of ['volume', ...request.snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await check(`${scratch}/${name}`);
           // Nothing is done to a piece before it is known to be a directory of its own: a link would lead elsewhere on the host.
           for (const { snapshot, idmap } of request.shifted ?? []) await this.helper.shiftTree(`${scratch}/${snapshot === '' ? 'volume' : `snapshots/${snapshot}`}`, idmap, [], signal);
@@ -100,7 +99,7 @@ export class LocalVolumeArchives extends VolumeArchives {
       const layout = layoutOf(volume.kind);
       await streams.native.build(request, (snapshot, to) => {
         const member = `${archivePrefix}${snapshot === null ? layout.volume : `${layout.snapshots}/${snapshot}`}.bin`;
-        return backup.reading((fd) => this.tar.copyMember({ fd, compression: backup.compression, member, to, signal }));
+        return this.members.copy(backup, member, to, signal);
       }, { check, rewrites: this.rewrites(request, signal) }, signal);
     });
   }
@@ -120,7 +119,9 @@ export class LocalVolumeArchives extends VolumeArchives {
 
   private start(request: PackBackupRequest | PackImageRequest, fill: (output: ArchiveOutput, signal: AbortSignal) => Promise<void>): TransferStarted {
     const compressor = fastest(compressorOf(request.compression));
-    return this.options.startSending(request, (fd, signal) => compressed({ command: this.options.command, compressor, fd, signal }, fill));
+    const program = compressor?.[0] === 'squashfs' ? 'sqfstar' : compressor?.[0];
+    if (program !== undefined && !isInstalled(program)) throw internal(`exec: "${program}": executable file not found in $PATH`);
+    return this.options.startSending(request, (fd, signal) => compressed({ command: this.options.command, compressor, fd, directory: this.options.state.run, signal }, fill));
   }
 
   /** Each stream goes through a file, for its length comes before it in the archive. */
@@ -140,16 +141,6 @@ export class LocalVolumeArchives extends VolumeArchives {
       parent = path;
     }
     await output.end();
-  }
-
-  private async unpackTrees({ volume, snapshots }: UnpackBackupRequest, backup: OpenBackup, scratch: string, signal: AbortSignal): Promise<void> {
-    const layout = layoutOf(volume.kind);
-    // The archive's names for the time of unpacking.
-    const places = [['volume', layout.volume], ['snapshots', layout.snapshots]].filter(([ours, theirs]) => ours !== theirs) as [string, string][];
-    for (const [ours, theirs] of places.toReversed()) await rename(`${scratch}/${ours}`, `${scratch}/${theirs}`);
-    const members = [...snapshots.map((snapshot) => `${layout.snapshots}/${snapshot}`), layout.volume];
-    await backup.reading((fd) => this.tar.unpackMembers({ fd, compression: backup.compression, members: members.map((name) => `${archivePrefix}${name}`), strip: 1, into: scratch, signal }));
-    for (const [ours, theirs] of places) await rename(`${scratch}/${theirs}`, `${scratch}/${ours}`);
   }
 
   private async directory(volume: VolumeSpec, snapshot: string): Promise<string> {

@@ -2,6 +2,7 @@ import { close, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { AppError, messageOf, unavailable } from '#kernel';
 import type { CommandRunner } from '../command.js';
+import { Squashfs } from '../squashfs/squashfs.js';
 import { makePipe } from '../syscalls/syscalls.js';
 import { tarEnd, tarHeader, tarPadding, type TarFile } from './tar-header.js';
 
@@ -37,23 +38,26 @@ export class ArchiveOutput {
 
 export interface CompressedOptions {
   readonly command: CommandRunner;
-  /** Program and arguments that compress what they read; null to leave it as it is. */
+  /** Program and arguments that compress what they read; `squashfs` for a file system; null to leave it as it is. */
   readonly compressor: readonly [string, ...string[]] | null;
   /** Where the archive goes. */
   readonly fd: number;
+  /** For what has to be a file first, which gets no name there. */
+  readonly directory: string;
   readonly signal: AbortSignal;
 }
 
 /** Calls `fill` with an archive whose bytes go to `fd`, compressed on the way. Resolves when all of it is there. */
-export async function compressed({ command, compressor, fd, signal }: CompressedOptions, fill: (output: ArchiveOutput, signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function compressed({ command, compressor, fd, directory, signal }: CompressedOptions, fill: (output: ArchiveOutput, signal: AbortSignal) => Promise<void>): Promise<void> {
   if (compressor === null) return fill(new ArchiveOutput(fd), signal);
   const pipe = makePipe();
   const abort = new AbortController();
   const giveUp = (): void => abort.abort(unavailable('The archive was given up'));
   if (signal.aborted) giveUp();
   signal.addEventListener('abort', giveUp, { once: true });
-  const packed = command.run({ argv: [...lowPriority, ...compressor], stdin: { fd: pipe.read }, stdoutFd: fd, timeoutMs: 0, signal: abort.signal })
-    .finally(() => closeAsync(pipe.read));
+  const packing = compressor[0] === 'squashfs' ? new Squashfs(command).pack({ input: pipe.read, output: fd, directory, signal: abort.signal })
+    : command.run({ argv: [...lowPriority, ...compressor], stdin: { fd: pipe.read }, stdoutFd: fd, timeoutMs: 0, signal: abort.signal });
+  const packed = Promise.resolve<unknown>(packing).finally(() => closeAsync(pipe.read));
   // A compressor that dies leaves its readers' end closed; whoever writes must not wait for it.
   packed.catch(giveUp);
   const filled = fill(new ArchiveOutput(pipe.write), abort.signal).catch((error: unknown) => {
