@@ -83,6 +83,43 @@ describe.skipIf(unmet('devices of containers by LXC', whyNoContainers()))('devic
       expect([...seen].filter((one) => one !== 'shown' && !one.includes(`resolves outside of restricted parent source path "${parent}"`))).toEqual([]);
     });
 
+    it('mounts the block device it has judged, while somebody changes names', async () => {
+      const parent = `${lxc.fixture.root}/allowed`;
+      const [shown, hidden] = ['shown', 'hidden'].map((text) => {
+        mkdirSync(`${lxc.fixture.root}/${text}`);
+        writeFileSync(`${lxc.fixture.root}/${text}/file`, text);
+        shell('truncate', '-s', '4M', `${lxc.fixture.root}/${text}.image`);
+        shell('mkfs.ext4', '-q', '-d', `${lxc.fixture.root}/${text}`, `${lxc.fixture.root}/${text}.image`);
+        return shell('losetup', '-f', '--show', `${lxc.fixture.root}/${text}.image`).trim();
+      });
+      try {
+        mkdirSync(parent);
+        const numbers = statSync(shown!).rdev;
+        shell('mknod', `${parent}/disk`, 'b', `${numbers >> 8}`, `${numbers & 0xff}`);
+        shell('cp', '-a', `${parent}/disk`, `${parent}/kept`);
+        const { spec } = await start('c1', {}, []);
+        const withDisk = lxc.fixture.spec('c1', {}, [{ name: 'd1', config: { type: 'disk', source: `${parent}/disk`, path: '/d1' }, restrictedParent: parent }]);
+        const swapper = spawn('sh', ['-c', `while :; do ln -sfn ${hidden} a && mv -T a disk; cp -a kept b && mv -T b disk; done`], { cwd: parent, stdio: 'ignore' });
+        const seen = new Set<string>();
+        try {
+          for (let i = 0; i < 20; i++) {
+            const refusal = await lxc.fixture.host.instances.updateInstance(spec, withDisk).then(() => '', messageOf);
+            if (refusal === '') {
+              seen.add((await lxc.fixture.run('c1', ['cat', '/d1/file'])).stdout);
+              await lxc.fixture.host.instances.updateInstance(withDisk, spec);
+            } else if (!refusal.includes('resolves outside of restricted parent source path')) seen.add(refusal);
+          }
+        } finally {
+          swapper.kill('SIGKILL');
+        }
+        expect([...seen].filter((one) => one !== 'shown')).toEqual([]);
+        expect(readdirSync(lxc.fixture.state.run).filter((name) => name.startsWith('block-'))).toEqual([]);
+      } finally {
+        await kill('c1');
+        for (const device of [shown, hidden]) shell('losetup', '-d', device!);
+      }
+    });
+
     it('mounts block devices of the host, and takes them away', async () => {
       const image = `${lxc.fixture.root}/image`;
       shell('truncate', '-s', '16M', image);

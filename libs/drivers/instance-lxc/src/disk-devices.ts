@@ -1,11 +1,11 @@
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readlinkSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readlinkSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path/posix';
-import { detachMount, errnoName, mountCall, MS_BIND, MS_PRIVATE, MS_REC, openBeneath } from '#host';
+import { detachMount, errnoName, mountCall, MS_BIND, MS_PRIVATE, MS_REC, openBeneath, openPath } from '#host';
 import { invalid, isFalse, isTrue, type StateDirectory } from '#kernel';
 import type { DeviceSpec, InstanceSpec } from '#ports';
 import { deviceStartError, escapeDevicePart } from './devices/device-handler.js';
 import { checkPropagation, isForeignSource, refuseSource, type BlockSources } from './disk-sources.js';
-import { checkDiskSource, type HostPolicy } from './host-policy.js';
+import { checkDiskSource, judgesDiskSources, type HostPolicy } from './host-policy.js';
 import type { LxcPaths } from './lxc-paths.js';
 
 /** Not among node's constants; the same on all architectures we run on. */
@@ -35,9 +35,10 @@ export function additionalDisks(spec: InstanceSpec): DeviceSpec[] {
 }
 
 /** A descriptor of a disk's source. One that must lie below a directory is looked up from there, so that no link leads out, now or later. */
-function openSource(source: string, parent: string): number {
-  if (parent === '') return openSync(source, O_PATH);
-  const directory = openSync(parent, O_PATH | constants.O_DIRECTORY);
+function openSource(source: string, parent: string, judged: boolean): number {
+  // By the links of /proc that stand for what processes have open, a place has another name than it is judged by.
+  if (parent === '') return judged ? openPath(source) : openSync(source, O_PATH);
+  const directory = openPath(parent);
   try {
     return openBeneath(directory, relative(parent, source) || '.');
   } catch (error) {
@@ -97,7 +98,7 @@ export class DiskMounts {
     const recursive = isTrue(config['recursive']);
     if (!existsSync(source)) return null;
     const mountedAt = diskMountPoint(this.paths.devices(spec.projectName), name, target);
-    const fd = openSource(source, restrictedParent);
+    const fd = openSource(source, restrictedParent, judgesDiskSources(this.policy));
     try {
       const from = `/proc/self/fd/${fd}`;
       const ownDirectories = { refused: this.state.root, allowed: this.state.storagePools };
@@ -105,7 +106,7 @@ export class DiskMounts {
       const status = fstatSync(fd);
       const isDirectory = status.isDirectory() || status.isBlockDevice();
       this.makeMountPoint(mountedAt, isDirectory);
-      if (status.isBlockDevice()) await this.blocks.mount(readlinkSync(from), mountedAt, { readonly: isTrue(config['readonly']), raw: config['raw.mount.options'] ?? '' });
+      if (status.isBlockDevice()) await this.blocks.mount(fd, mountedAt, { readonly: isTrue(config['readonly']), raw: config['raw.mount.options'] ?? '' });
       else mountCall(from, mountedAt, '', MS_BIND | (recursive ? MS_REC : 0));
       const propagation = config['propagation'] ?? '';
       if (propagation === '') mountCall('', mountedAt, '', MS_PRIVATE | (recursive ? MS_REC : 0));

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { CommandFailedError, parseMountTable, type CommandRunner, type Mounts } from '#host';
-import { internal, messageOf } from '#kernel';
+import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path/posix';
+import { CommandFailedError, makeNode, parseMountTable, type CommandRunner, type Mounts } from '#host';
+import { internal, messageOf, randomHex } from '#kernel';
 import { deviceNumber } from './devices/device-nodes.js';
 
 type Config = Readonly<Record<string, string>>;
@@ -35,30 +36,60 @@ export function checkPropagation(config: Config): void {
   if (!propagations.includes(mode)) throw internal(`Invalid propagation mode "${mode}"`);
 }
 
+interface BlockMountOptions {
+  readonly readonly: boolean;
+  readonly raw: string;
+}
+
 /** Block devices of the host as disks of a container: their file system is mounted, here, and bound inside. */
 export class BlockSources {
-  constructor(private readonly commands: CommandRunner, private readonly mounts: Mounts) {}
+  /** `directory` is root's own. */
+  constructor(private readonly commands: CommandRunner, private readonly mounts: Mounts, private readonly directory: string) {}
 
-  async mount(device: string, target: string, options: { readonly: boolean; raw: string }): Promise<void> {
-    const fsType = await this.fileSystemOf(device);
+  /** The device that a descriptor is of, whatever has its name by now: programs are told names. */
+  async mount(fd: number, target: string, options: BlockMountOptions): Promise<void> {
+    const device = readlinkSync(`/proc/self/fd/${fd}`);
+    if (isFixed(device)) return this.mountNode(device, device, target, options);
+    const node = `${this.directory}/block-${randomHex(8)}`;
+    const { major, minor } = deviceNumber(`/proc/self/fd/${fd}`).rdev;
+    makeNode(node, 'b', major, minor);
     try {
-      await this.mounts.mount({ source: device, target, fsType, options: [...(options.readonly ? ['ro'] : []), ...(options.raw === '' ? [] : [options.raw])].join(',') });
+      await this.mountNode(node, device, target, options);
+    } finally {
+      rmSync(node, { force: true });
+    }
+  }
+
+  /** Errors name the device as the user knows it. */
+  private async mountNode(node: string, device: string, target: string, options: BlockMountOptions): Promise<void> {
+    const fsType = await this.fileSystemOf(node, device);
+    try {
+      await this.mounts.mount({ source: node, target, fsType, options: [...(options.readonly ? ['ro'] : []), ...(options.raw === '' ? [] : [options.raw])].join(',') });
     } catch (error) {
       const reason = messageOf(error).split(`using "${fsType}": `).at(-1) ?? '';
       throw internal(`Unable to mount "${device}" at "${target}" with filesystem "${fsType}": ${reason}`, { cause: error });
     }
   }
 
-  private async fileSystemOf(device: string): Promise<string> {
-    const argv = ['blkid', '-s', 'TYPE', '-o', 'value', device];
-    const failed = (reason: string): Error => internal(`Failed detecting source path "${device}" block device filesystem: Failed to run: ${argv.join(' ')}: ${reason}`);
+  private async fileSystemOf(node: string, device: string): Promise<string> {
+    const argv = ['blkid', '-s', 'TYPE', '-o', 'value'];
+    const failed = (reason: string): Error => internal(`Failed detecting source path "${device}" block device filesystem: Failed to run: ${[...argv, device].join(' ')}: ${reason}`);
     try {
-      const { stdout, exitCode } = await this.commands.run({ argv, okExitCodes: [0, nothingKnown] });
+      const { stdout, exitCode } = await this.commands.run({ argv: [...argv, node], okExitCodes: [0, nothingKnown] });
       if (exitCode === 0 && stdout.trim() !== '') return stdout.trim();
       throw failed(`exit status ${exitCode === 0 ? nothingKnown : exitCode}`);
     } catch (error) {
       throw error instanceof CommandFailedError ? failed(`exit status ${error.exitCode}`) : error;
     }
+  }
+}
+
+/** Whether nobody but root can put anything else at a path, in which there are no links. */
+function isFixed(path: string): boolean {
+  for (let directory = dirname(path); ; directory = dirname(directory)) {
+    const { uid, mode } = lstatSync(directory);
+    if (uid !== 0 || (mode & 0o022) !== 0) return false;
+    if (directory === '/') return true;
   }
 }
 

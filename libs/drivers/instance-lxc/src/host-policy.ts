@@ -52,6 +52,11 @@ export function checkRawLxc(raw: string, policy: HostPolicy): void {
   }
 }
 
+/** Whether it matters where a disk comes from. */
+export function judgesDiskSources({ diskSources, refusedDiskSources }: HostPolicy): boolean {
+  return diskSources.length > 0 || refusedDiskSources.length > 0;
+}
+
 /** `source` has no links left in it. */
 export function checkDiskSource(source: string, policy: HostPolicy, ownDirectories: { refused: string; allowed: string }): void {
   const within = (directory: string): boolean => source === directory || (directory !== '/' && source.startsWith(`${directory}/`));

@@ -84,7 +84,7 @@ export class LxcHost {
     const paths = new LxcPaths(state, stateId, claimMemoryDirectory(`roost-${stateId}`));
     const records = new InstanceRecords(paths);
     const cgroups = new ContainerCgroups(paths, layout);
-    const disks = new DiskMounts(paths, state, policy, new BlockSources(commands, new Mounts(commands)));
+    const disks = new DiskMounts(paths, state, policy, new BlockSources(commands, new Mounts(commands), state.run));
     const diskLimits = new DiskLimits(disks, layout);
     const limits = new ContainerLimits(layout, logger);
     const lxc = new LxcTools(commands, paths.plainIdMaps);

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readlinkSync, rmSync, syml
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openBeneath } from './syscalls.js';
+import { openBeneath, openPath } from './syscalls.js';
 
 describe('openBeneath', () => {
   const top = mkdtempSync(join(tmpdir(), 'roost-beneath-'));
@@ -36,6 +36,13 @@ describe('openBeneath', () => {
 
   it.each([['out', 'EXDEV'], ['absolute', 'EXDEV'], ['process/etc', 'EXDEV'], ['..', 'EXDEV'], ['deep/../../secret', 'EXDEV'], ['/', 'EXDEV'], ['loop', 'ELOOP'], ['nothing', 'ENOENT']])('refuses %s', (path, code) => {
     expect(() => found(path)).toThrow(code);
+  });
+
+  it('finds by a whole path what other links lead to, but not those of /proc that stand for open files', () => {
+    const fd = openPath(join(inside, 'absolute'));
+    expect(readlinkSync(`/proc/self/fd/${fd}`)).toBe(join(inside, 'deep'));
+    closeSync(fd);
+    for (const path of [join(inside, 'process'), `/proc/${process.pid}/root/etc`, `/proc/self/cwd`]) expect(() => openPath(path), path).toThrow('ELOOP');
   });
 
   it('refuses the links of /proc that stand for open files', () => {

@@ -136,7 +136,16 @@ const RESOLVE_BENEATH = 0x08;
  * it and the links of /proc that stand for open files are refused with EXDEV or ELOOP, whoever changes what meanwhile.
  */
 export function openBeneath(directory: number, path: string): number {
-  const how = new BigUint64Array([BigInt(O_PATH | O_CLOEXEC), 0n, BigInt(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)]);
+  return openResolved(directory, path, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
+/** A descriptor (`O_PATH`) of what a path of the host names. The links of /proc that stand for open files, or roots of processes, are refused with ELOOP. */
+export function openPath(path: string): number {
+  return openResolved(AT_FDCWD, path, RESOLVE_NO_MAGICLINKS);
+}
+
+function openResolved(directory: number, path: string, resolve: number): number {
+  const how = new BigUint64Array([BigInt(O_PATH | O_CLOEXEC), 0n, BigInt(resolve)]);
   for (let tries = 1; ; tries++) {
     const fd = Number(calls.openat2(SYS_openat2, directory, path, how, how.byteLength));
     if (fd >= 0) return fd;
