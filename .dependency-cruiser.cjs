@@ -19,8 +19,8 @@ const layers = [
 
 /** Who may use whose index, inside platform and inside features. A missing edge is an error. */
 const platformEdges = {
-  rpc: [], reconcile: [], raft: ['rpc'], database: ['raft'], events: ['database'], auth: ['database'], http: ['auth'],
-  operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'], peers: ['auth', 'database', 'events', 'http', 'raft', 'rpc'],
+  bytes: [], rpc: [], reconcile: [], raft: ['rpc'], database: ['raft'], events: ['database'], auth: ['database'], http: ['auth'],
+  operations: ['database', 'events', 'rpc'], 'agent-client': ['rpc'], peers: ['auth', 'bytes', 'database', 'events', 'http', 'raft', 'rpc'],
 };
 const featureEdges = {
   server: [], warnings: [], auth: ['server'], cluster: ['auth', 'projects', 'server', 'warnings'], events: [], operations: [], projects: ['auth'], profiles: ['projects'],

@@ -7,6 +7,8 @@ export interface PeerCallOptions {
   readonly signal?: AbortSignal;
   /** On whose behalf; the member itself unless given. */
   readonly requestor?: Requestor;
+  /** For streams only: megabytes are to come from the other side, so that a connection of their own pays. */
+  readonly bulk?: boolean;
 }
 
 /** Who calls, as the receiving member verified it by its certificate. */

@@ -70,7 +70,7 @@ export class ImageExchange {
         const file = await this.area.create(hash);
         paths.push(file.path);
         try {
-          const stream = await this.peers.openStream(memberId, 'images.fetch', { fingerprint, part }, options);
+          const stream = await this.peers.openStream(memberId, 'images.fetch', { fingerprint, part }, { ...options, bulk: true });
           stream.end();
           await file.receive(stream);
         } finally {

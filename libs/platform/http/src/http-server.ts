@@ -39,8 +39,8 @@ export class HttpServer {
   readonly cors: CorsSettings = { origin: '', methods: '', headers: '', credentials: false };
   /** Paths anybody may use, as if trusted (`core.metrics_authentication` off). */
   openPaths: readonly string[] = [];
-  /** Takes over connections on which only HTTP/2 was offered, once the peer has shown a member's certificate; bound by platform/peers. */
-  memberConnections: ((socket: TLSSocket) => void) | null = null;
+  /** Take over connections on which only their protocol (of ALPN) was offered, once the peer has shown a member's certificate; bound by platform/peers. */
+  memberConnections: ReadonlyMap<string, (socket: TLSSocket) => void> = new Map();
   private handler: RequestListener | undefined;
   private readonly upgrades: WebSocketUpgrades;
   private readonly locals: HttpListener[] = [];
@@ -153,8 +153,8 @@ export class HttpServer {
         minVersion: 'TLSv1.3',
         requestCert: true,
         rejectUnauthorized: false,
-        // Browsers and curl offer h2 first; REST is HTTP/1.1 here, and h2 alone is what members speak with each other (hazards F1).
-        ALPNCallback: ({ protocols }) => (protocols.includes('http/1.1') ? 'http/1.1' : protocols.length === 1 && protocols[0] === 'h2' && this.memberConnections ? 'h2' : undefined),
+        // Browsers and curl offer h2 first; REST is HTTP/1.1 here, and h2 alone, or their own protocol, is what members speak with each other (hazards F1).
+        ALPNCallback: ({ protocols }) => (protocols.includes('http/1.1') ? 'http/1.1' : protocols.length === 1 && this.memberConnections.has(protocols[0]!) ? protocols[0] : undefined),
         keepAliveTimeout: keepAliveMs,
         shouldUpgradeCallback: (request: IncomingMessage) => this.upgrades.wants(request),
       },
@@ -166,18 +166,21 @@ export class HttpServer {
     return server;
   }
 
-  /** Who speaks HTTP/2 is a member or is refused. */
+  /** Who speaks anything but HTTP/1.1 is a member or is refused. */
   private divert(server: HttpsListener): void {
     const others = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[];
     server.removeAllListeners('secureConnection');
     server.on('secureConnection', (socket) => {
-      if (socket.alpnProtocol !== 'h2') {
+      const protocol = socket.alpnProtocol;
+      if (typeof protocol !== 'string' || protocol === 'http/1.1') {
         for (const listener of others) listener.call(server, socket);
-      } else if (this.memberConnections && this.authenticator.identify(socket).memberId !== undefined) {
-        this.members.add(socket);
-        socket.once('close', () => this.members.delete(socket));
-        this.memberConnections(socket);
-      } else socket.destroy();
+        return;
+      }
+      const take = this.memberConnections.get(protocol);
+      if (take === undefined || this.authenticator.identify(socket).memberId === undefined) return void socket.destroy();
+      this.members.add(socket);
+      socket.once('close', () => this.members.delete(socket));
+      take(socket);
     });
   }
 

@@ -3,9 +3,11 @@ import { credentials, Metadata, status, type Client, type ClientDuplexStream, ty
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { LocalMember, Logger, unavailable, type Requestor } from '#kernel';
 import { Database } from '#platform/database';
+import { parseListenAddress } from '#platform/http';
 import { deadlineIn, fromServiceError } from '#platform/rpc';
 import { LocalPeers, MemberLiveness, Peers, type PeerCallOptions, type PeerHandler, type PeerMember, type PeerStreamHandler } from '#ports';
 import { FrameStream } from './frame-stream.js';
+import { LaneReader } from './lane-reader.js';
 import { MemberDirectory } from './member-directory.js';
 import { maxMessageBytes, membersService, type CallRequest, type Frame } from './protocol.js';
 
@@ -75,22 +77,23 @@ export class MemberPeers extends Peers implements OnApplicationShutdown {
   override async openStream(memberId: number, name: string, request: object, options: PeerCallOptions = {}): Promise<Duplex> {
     if (memberId === this.local.id) return this.here.openStream(memberId, name, request, options);
     const client = this.client(memberId) as unknown as Record<string, () => ClientDuplexStream<Frame, Frame>>;
-    const { timeoutMs = defaultTimeoutMs, signal } = options;
+    const { timeoutMs = defaultTimeoutMs, signal, bulk = false } = options;
     const call = client['open']!();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
     call.once('data', (frame: Frame) => {
       // What follows belongs to the stream, which is not there yet.
       call.pause();
-      if (frame.opened) resolve();
+      if (frame.opened) resolve(frame.lane ?? '');
       else reject(unavailable('The other member did not open the stream'));
     });
     call.once('error', reject);
     const timer = timeoutMs === 0 ? undefined : setTimeout(() => reject(unavailable('The other member did not answer in time')), timeoutMs);
     const cancel = (): void => call.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
-    call.write({ open: this.request(name, request, options) });
+    call.write({ open: { ...this.request(name, request, options), bulk } });
+    let lane: string;
     try {
-      await promise;
+      lane = await promise;
     } catch (error) {
       call.on('error', () => undefined);
       call.cancel();
@@ -100,13 +103,29 @@ export class MemberPeers extends Peers implements OnApplicationShutdown {
       clearTimeout(timer);
     }
     call.removeListener('error', reject);
-    return new FrameStream(call, (error) => this.explain(memberId, error as ServiceError), () => {
+    const stream = new FrameStream(call, (error) => this.explain(memberId, error as ServiceError), () => {
       signal?.removeEventListener('abort', cancel);
       call.on('error', () => undefined);
       // Ended both ways, or given up: either way nothing more is to come.
       call.end();
       setImmediate(() => call.cancel());
     });
+    // A member of an earlier version knows no lanes.
+    if (lane !== '') await this.useLane(stream, memberId, lane);
+    return stream;
+  }
+
+  private async useLane(stream: FrameStream, memberId: number, token: string): Promise<void> {
+    const { host, port } = parseListenAddress(this.directory.get(memberId).address);
+    const { certificate, key, cluster } = this.directory.tls();
+    const options = { host, port, cert: certificate, key, ca: cluster, checkServerIdentity: () => undefined };
+    try {
+      await stream.receiveOver((listener) => LaneReader.open(options, token, listener));
+    } catch (error) {
+      stream.on('error', () => undefined);
+      stream.destroy(error as Error);
+      throw error;
+    }
   }
 
   override handle(name: string, handler: PeerHandler): void {

@@ -7,7 +7,9 @@ import { ChangeFeed, Database } from '#platform/database';
 import { HttpServer } from '#platform/http';
 import { toServiceError } from '#platform/rpc';
 import type { PeerCaller } from '#ports';
+import { ByteLanes, laneProtocol } from './byte-lanes.js';
 import { FrameStream } from './frame-stream.js';
+import { LaneWriter } from './lane-writer.js';
 import { MemberPeers } from './member-peers.js';
 import { maxMessageBytes, membersService, type CallRequest, type Frame, type WireCaller } from './protocol.js';
 
@@ -17,6 +19,7 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
   private readonly server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': maxMessageBytes, 'grpc.keepalive_time_ms': 5000, 'grpc.keepalive_timeout_ms': 3000 });
   private readonly injector;
   private readonly sockets = new Set<TLSSocket>();
+  private readonly lanes = new ByteLanes();
   private stops: readonly (() => void)[] = [];
   private readonly strangers = new Set<(caller: { readonly memberId: number; readonly incarnation: string }) => void>();
 
@@ -39,7 +42,7 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   onApplicationBootstrap(): void {
-    this.http.memberConnections = (socket) => this.accept(socket);
+    this.http.memberConnections = new Map([['h2', (socket) => this.accept(socket, () => this.injector.injectConnection(socket))], [laneProtocol, (socket) => this.accept(socket, () => this.lanes.accept(socket))]]);
     // Not in the feed's own turn: who is trusted is learnt there as well.
     const look = (): void => void setImmediate(() => this.dropStrangers());
     this.stops = [this.feed.subscribe(['nodes'], look), this.feed.onReset(look)];
@@ -47,7 +50,7 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
 
   onApplicationShutdown(): void {
     for (const stop of this.stops) stop();
-    this.http.memberConnections = null;
+    this.http.memberConnections = new Map();
     this.injector.destroy();
     this.server.forceShutdown();
     for (const socket of this.sockets) socket.destroy();
@@ -58,11 +61,11 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
     for (const socket of this.sockets) if (this.authenticator.identify(socket).memberId === undefined) socket.destroy();
   }
 
-  private accept(socket: TLSSocket): void {
+  private accept(socket: TLSSocket, take: () => void): void {
     this.sockets.add(socket);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.sockets.delete(socket));
-    this.injector.injectConnection(socket);
+    take();
   }
 
   private take(call: ServerUnaryCall<CallRequest, object>, done: sendUnaryData<object>): void {
@@ -101,7 +104,11 @@ export class MembersServer implements OnApplicationBootstrap, OnApplicationShutd
           destroy(error, finished);
         };
         stream.on('error', () => undefined);
-        call.write({ opened: true });
+        if (open.bulk === true) {
+          const lane = this.lanes.expect();
+          stream.sendOver(new LaneWriter(lane));
+          call.write({ opened: true, lane: lane.token });
+        } else call.write({ opened: true });
         handler(JSON.parse(open.request) as never, stream, { ...caller, signal: abort.signal }).catch((error: Error) => stream.destroy(error));
         return {};
       }).catch(fail);

@@ -32,7 +32,7 @@ export class PeersModule implements OnApplicationBootstrap {
     this.cluster.useSnapshots(async () => {
       const source = this.peers.others().find(({ id }) => this.peers.isOnline(id));
       if (!source) throw unavailable('No other member is there to fetch the database from');
-      return this.peers.openStream(source.id, 'database.snapshot', {});
+      return this.peers.openStream(source.id, 'database.snapshot', {}, { bulk: true });
     });
     // A member that stands alone has nobody to wait for or to send requests to.
     this.cluster.onConnection((connection) => {

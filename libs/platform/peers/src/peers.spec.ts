@@ -1,15 +1,20 @@
 import { request as httpRequest } from 'node:http';
 import { connect as connectH2 } from 'node:http2';
+import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { Controller } from '@nestjs/common';
 import { WebSocket } from 'ws';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { conflict, internalContext, LocalMember, type RequestContext } from '#kernel';
-import { ClusterCertificates } from '#platform/auth';
+import { ClusterCertificates, ServerCertificates } from '#platform/auth';
 import { Database, TransactionRunner } from '#platform/database';
 import { Ctx, Get, Post, RawBody, RequestRouter, Streaming, WebSocketRouter, type RawRequestBody } from '#platform/http';
+import { laneProtocol } from './byte-lanes.js';
+import { FrameStream } from './frame-stream.js';
+import { LaneReader } from './lane-reader.js';
 import { SilentGate, TlsMember, type ClusterPair } from './testing/index.js';
 
 @Controller()
@@ -35,6 +40,14 @@ class Member extends TlsMember {
       socket.on('message', (data) => socket.send(`${this.local.name} ${ctx.requestor.protocol} ${String(data)}`));
     });
   }
+}
+
+function* slices(bytes: Buffer, size: number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+function* endless(): Generator<Buffer> {
+  for (;;) yield Buffer.alloc(65536);
 }
 
 interface Answer {
@@ -138,6 +151,129 @@ describe('members among each other', () => {
 
     await expect(buffer(stream)).rejects.toMatchObject({ kind: 'conflict', message: 'It went wrong' });
     await expect(a.peers.openStream(2, 'thing.unknown', {})).rejects.toMatchObject({ kind: 'not-found' });
+  });
+
+  describe('when much is to come, over a connection of its own,', () => {
+    const bulk = { bulk: true };
+    /** How many bytes came over calls, not over lanes. */
+    const framesOf = async (work: () => Promise<void>): Promise<number> => {
+      const seen = vi.spyOn(FrameStream.prototype, 'push');
+      const before = laneBytes();
+      await work();
+      const pieces = seen.mock.calls.filter(([part]) => part !== null).reduce((sum, [part]) => sum + (part as Buffer).length, 0);
+      seen.mockRestore();
+      return pieces - (laneBytes() - before);
+    };
+    const open = LaneReader.open.bind(LaneReader);
+    let lanes: LaneReader[] = [];
+    const laneBytes = (): number => lanes.reduce((sum, { received }) => sum + received, 0);
+    beforeEach(() => {
+      lanes = [];
+      vi.spyOn(LaneReader, 'open').mockImplementation(async (...args) => {
+        const lane = await open(...args);
+        lanes.push(lane);
+        return lane;
+      });
+    });
+    afterEach(() => void vi.restoreAllMocks());
+
+    it('stream all of it, in order, while the other direction stays with the call', async () => {
+      const words = Buffer.from(new Uint32Array(6_000_000).map((_, i) => i).buffer);
+      a.peers.handleStream('thing.words', async (_request, stream) => {
+        const asked = await buffer(stream.iterator({ destroyOnReturn: false }));
+        await pipeline(Readable.from(slices(words, Number(asked.toString()))), stream);
+      });
+      let got = Buffer.alloc(0);
+
+      const framed = await framesOf(async () => {
+        const stream = await b.peers.openStream(1, 'thing.words', {}, bulk);
+        stream.end('100003');
+        got = await buffer(stream);
+      });
+
+      expect(got.equals(words)).toBe(true);
+      expect({ lanes: lanes.length, framed }).toEqual({ lanes: 1, framed: '100003'.length });
+    });
+
+    it('end with nothing when nothing was sent', async () => {
+      a.peers.handleStream('thing.nothing', async (_request, stream) => void stream.end());
+      const stream = await b.peers.openStream(1, 'thing.nothing', {}, bulk);
+      stream.end();
+
+      expect(await buffer(stream)).toHaveLength(0);
+    });
+
+    it('hold a sender back that nobody reads from, and go on', async () => {
+      let written = 0;
+      a.peers.handleStream('thing.flood', async (_request, stream) => {
+        const chunk = Buffer.alloc(1024 * 1024);
+        for (; written < 60 && !stream.destroyed; written++) await new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
+        stream.end();
+      });
+      const stream = await b.peers.openStream(1, 'thing.flood', {}, bulk);
+      stream.end();
+      await expect.poll(() => written, { interval: 200 }).toBeGreaterThan(0);
+      for (let seen = -1; seen !== written; await sleep(200)) seen = written;
+
+      expect(written).toBeLessThan(40);
+      expect(await buffer(stream)).toHaveLength(60 * 1024 * 1024);
+    });
+
+    it('tell the reader why the other side gave up', async () => {
+      a.peers.handleStream('thing.fail', async (_request, stream) => {
+        await new Promise<void>((resolve) => stream.write('begun', () => resolve()));
+        throw conflict('It went wrong');
+      });
+      const stream = await b.peers.openStream(1, 'thing.fail', {}, bulk);
+      stream.end();
+
+      await expect(buffer(stream)).rejects.toMatchObject({ kind: 'conflict', message: 'It went wrong' });
+    });
+
+    it('tell the sender that nobody wants more', async () => {
+      const ended = Promise.withResolvers<boolean>();
+      a.peers.handleStream('thing.endless', async (_request, stream, { signal }) => {
+        signal.addEventListener('abort', () => ended.resolve(true));
+        await pipeline(Readable.from(endless()), stream).catch(() => undefined);
+      });
+      const stream = await b.peers.openStream(1, 'thing.endless', {}, bulk);
+      stream.once('data', () => stream.destroy());
+
+      expect(await ended.promise).toBe(true);
+    });
+
+    it('never take a part for the whole when the connection breaks', async () => {
+      a.peers.handleStream('thing.endless', async (_request, stream) => void pipeline(Readable.from(endless()), stream).catch(() => undefined));
+      const stream = await b.peers.openStream(1, 'thing.endless', {}, bulk);
+      stream.end();
+      const failed = expect(buffer(stream)).rejects.toMatchObject({ kind: 'unavailable' });
+
+      await expect.poll(() => laneBytes()).toBeGreaterThan(0);
+      lanes[0]!.destroy();
+
+      await failed;
+    });
+
+    it('come to nobody but the member that was told of them', async () => {
+      a.peers.handleStream('thing.secret', async (_request, stream) => void stream.end('secret'));
+      const [host, port] = a.address.split(':');
+      const { certificate, key } = b.app.get(ServerCertificates).current;
+      const heard = (token: string, options: object): Promise<string> => new Promise((resolve) => {
+        let said = '';
+        const socket = connectTls({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: [laneProtocol], ...options }, () => socket.write(token));
+        socket.on('data', (chunk) => (said += String(chunk))).on('error', () => undefined).once('close', () => resolve(said));
+      });
+      let others: string[] = [];
+      vi.mocked(LaneReader.open).mockImplementationOnce(async (options, token, listener) => {
+        others = [await heard(token, {}), await heard('0'.repeat(token.length), { cert: certificate, key })];
+        return open(options, token, listener);
+      });
+      const stream = await b.peers.openStream(1, 'thing.secret', {}, bulk);
+      stream.end();
+
+      expect(await text(stream)).toBe('secret');
+      expect(others).toEqual(['', '']);
+    });
   });
 
   it('send requests on, with who asked and bodies of any size', async () => {

@@ -14,6 +14,7 @@ export interface CallRequest {
   readonly caller: WireCaller | null;
   readonly name: string;
   readonly request: string;
+  readonly bulk?: boolean;
 }
 
 export interface Frame {
@@ -21,6 +22,8 @@ export interface Frame {
   readonly opened?: boolean;
   readonly data?: Buffer;
   readonly end?: boolean;
+  readonly lane?: string;
+  readonly sent?: number;
 }
 
 let loaded: GrpcObject | undefined;

@@ -47,7 +47,7 @@ export class DatabaseCopies implements OnModuleInit {
     this.peers.handle('database.contradictions', async () => ({ tables: await this.database.contradictions() }));
     this.peers.handle('database.replace', async (request: object) => {
       const { from, reason } = replaceRequest.parse(request);
-      await this.log.refetch(reason, () => this.peers.openStream(from, 'database.snapshot', {}));
+      await this.log.refetch(reason, () => this.peers.openStream(from, 'database.snapshot', {}, { bulk: true }));
     });
   }
 

@@ -39,7 +39,7 @@ export class VolumePull {
     const { id, snapshot, snapshots, fence, sizeBytes, refreshToken, name } = request;
     await this.streams.fetch({ volume, snapshots, sizeBytes, refreshToken, name, formats: offer.formats }, (format) => {
       const order: SendInstanceVolume = { id, snapshot, snapshots: [...snapshots], format, fence };
-      return this.peers.openStream(request.memberId, 'instances.send-volume', order, { timeoutMs: 0, signal: watch.signal });
+      return this.peers.openStream(request.memberId, 'instances.send-volume', order, { timeoutMs: 0, signal: watch.signal, bulk: true });
     }, watch);
   }
 }

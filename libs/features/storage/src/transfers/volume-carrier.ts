@@ -1,9 +1,11 @@
-import { Transform, type Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
+import { Writable, type Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
 import { AppError, internal } from '#kernel';
 import { VolumeTransfer, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat } from '#ports';
 import { openReader, openWriter } from '#platform/agent-client';
+import { IntakeStream, recycle } from '#platform/bytes';
 import { byteCounter } from './byte-counter.js';
 
 type Endpoint = 'endpointUid' | 'endpointGid';
@@ -35,7 +37,7 @@ export class VolumeCarrier {
     stream.once('close', giveUp);
     const { sessionId, path } = await this.transfers.sendVolume({ ...request, ...own });
     try {
-      const reader = await openReader(path);
+      const reader = await IntakeStream.open((onread) => openReader(path, onread));
       const pumped = pipeline(reader, stream, { end: false });
       pumped.catch(giveUp);
       await Promise.all([pumped, this.transfers.waitTransfer(sessionId, abort.signal)]);
@@ -66,7 +68,7 @@ export class VolumeCarrier {
     const giveUp = (): void => abort.abort();
     watch.signal.addEventListener('abort', giveUp, { once: true });
     try {
-      const pumped = pipeline(stream, counter(name, watch), await openWriter(path), { signal: abort.signal });
+      const pumped = pipeline(stream, counting(await openWriter(path), name, watch), { signal: abort.signal });
       const received = this.transfers.waitTransfer(sessionId, abort.signal);
       // Whichever end fails first says why; the other only hears that it is over.
       pumped.catch(giveUp);
@@ -82,14 +84,26 @@ export class VolumeCarrier {
   }
 }
 
-/** Passes bytes on and says how many and how fast. */
-function counter(name: string, watch: TransferWatch): Transform {
+/** Passes bytes on, gives back the memory they came in, and says how many they are and how fast. */
+function counting(target: Socket, name: string, watch: TransferWatch): Writable {
   const count = byteCounter((text) => watch.progress({ fs_progress: `${name}: ${text}` }));
-  return new Transform({
+  const counted = new Writable({
     highWaterMark: 1024 * 1024,
-    transform(chunk: Buffer, _encoding, done) {
+    write(chunk: Buffer, _encoding, done) {
       count(chunk.length);
-      done(null, chunk);
+      target.write(chunk, (error) => {
+        recycle(chunk);
+        done(error);
+      });
+    },
+    final(done) {
+      target.end(() => done());
+    },
+    destroy(error, done) {
+      target.destroy();
+      done(error);
     },
   });
+  target.on('error', (error) => counted.destroy(error));
+  return counted;
 }

@@ -44,7 +44,7 @@ export class VolumeFetch {
     const snapshots = params.snapshots.map(({ name }) => name);
     const { formats } = await this.peers.call<{ formats: TransferFormat[] }>(source.memberId, 'storage.offer-custom-volume', source);
     await this.streams.fetch({ volume, snapshots, sizeBytes, refreshToken, name: params.name, formats },
-      (format) => this.peers.openStream(source.memberId, 'storage.send-custom-volume', { ...source, snapshot, snapshots, format }, { timeoutMs: 0, signal: watch.signal }), watch);
+      (format) => this.peers.openStream(source.memberId, 'storage.send-custom-volume', { ...source, snapshot, snapshots, format }, { timeoutMs: 0, signal: watch.signal, bulk: true }), watch);
   }
 
   private async local(volume: VolumeParams): Promise<VolumeSpec> {

@@ -1,0 +1,3 @@
+export { ByteIntake } from './byte-intake.js';
+export { IntakeStream } from './intake-stream.js';
+export { recycle } from './slabs.js';
