@@ -18,7 +18,7 @@ export class PoolUsers {
 
   /** URLs of a project's custom volumes, in all pools, without their snapshots. */
   customVolumesOf(sql: Sql, project: string): string[] {
-    return this.volumes.customKeysOf(sql, project).filter(({ name }) => !name.includes('/')).map((volume) => this.volumeUrl(volume));
+    return this.volumes.customKeysOf(sql, project).map((volume) => this.volumeUrl(volume));
   }
 
   /** What keeps the pool from being deleted: all but images, which are only copies. */

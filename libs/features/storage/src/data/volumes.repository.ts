@@ -84,13 +84,11 @@ export class VolumesRepository {
       ORDER BY type, name, project, location`, pool, pool);
   }
 
-  /** A project's custom volumes with their snapshots, in all pools and on all members. */
+  /** A project's custom volumes without their snapshots, in all pools and on all members. */
   customKeysOf(sql: Sql, project: string): ListedVolume[] {
-    const columns = 'j.name AS project, v.type, v.node_id AS memberId, n.name AS location, p.name AS pool';
-    const joined = "JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id WHERE v.type = 'custom' AND j.name = ?";
-    return sql.all<ListedVolume>(`SELECT ${columns}, v.name AS name FROM storage_volumes v ${joined}
-      UNION ALL SELECT ${columns}, v.name || '/' || s.name AS name FROM storage_volumes_snapshots s JOIN storage_volumes v ON v.id = s.storage_volume_id ${joined}
-      ORDER BY pool, name, location`, project, project);
+    return sql.all<ListedVolume>(`SELECT j.name AS project, v.type, v.node_id AS memberId, n.name AS location, p.name AS pool, v.name FROM storage_volumes v
+      JOIN storage_pools p ON p.id = v.storage_pool_id JOIN projects j ON j.id = v.project_id JOIN nodes n ON n.id = v.node_id
+      WHERE v.type = 'custom' AND j.name = ? ORDER BY p.name, v.name, n.name`, project);
   }
 
   /** A member's custom volumes of which snapshots are taken by a schedule. */
