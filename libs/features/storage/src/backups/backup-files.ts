@@ -1,11 +1,13 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
-import { Logger, messageOf, Mutex, newUuid, StateDirectory } from '#kernel';
+import { Logger, messageOf, Mutex, newUuid, StateDirectory, unavailable } from '#kernel';
 
 const importPrefix = 'import-';
+/** An upload of which nothing comes for this long is not waited for. */
+const uploadPatienceMs = 10_000;
 /** Chunks of a pipe are small; written together they cost less. */
 const batchBytes = 1024 * 1024;
 
@@ -15,10 +17,17 @@ export interface BackupFile {
   readonly modifiedAt: Date;
 }
 
-/** Many write at a time, or one moves all that is there and nobody writes. */
+/** What a client sends: whether anything still comes is up to the client. */
+interface Upload {
+  readonly file: WriteStream;
+  readonly abort: AbortController;
+}
+
+/** Many write or remove at a time, or one moves all that is there and nobody does. */
 class Writing {
   private readonly turns = new Mutex();
   private readonly ends = new Set<Promise<unknown>>();
+  private readonly uploads = new Set<Upload>();
 
   async write<T>(work: () => Promise<T>): Promise<T> {
     const release = await this.turns.acquire();
@@ -29,11 +38,37 @@ class Writing {
     return written;
   }
 
-  move<T>(work: () => Promise<T>): Promise<T> {
+  move<T>(work: () => Promise<T>, stallMs: number): Promise<T> {
     return this.turns.run(async () => {
+      const endStalled = this.watchUploads(stallMs);
       await Promise.all(this.ends);
+      endStalled();
       return work();
     });
+  }
+
+  /** Part of what is written. @throws `unavailable` when it stalls and somebody waits to move. */
+  async upload(stream: Readable, file: WriteStream): Promise<void> {
+    const upload: Upload = { file, abort: new AbortController() };
+    this.uploads.add(upload);
+    try {
+      await pipeline(stream, file, { signal: upload.abort.signal });
+    } catch (error) {
+      throw upload.abort.signal.aborted ? upload.abort.signal.reason : error;
+    } finally {
+      this.uploads.delete(upload);
+    }
+  }
+
+  private watchUploads(stallMs: number): () => void {
+    const written = new Map([...this.uploads].map((upload) => [upload, upload.file.bytesWritten]));
+    const timer = setInterval(() => {
+      for (const [upload, bytes] of written) {
+        if (upload.file.bytesWritten === bytes) upload.abort.abort(unavailable('The upload has stalled, and backups are to be kept in another place'));
+        written.set(upload, upload.file.bytesWritten);
+      }
+    }, stallMs);
+    return () => clearInterval(timer);
   }
 }
 
@@ -66,11 +101,17 @@ export class BackupFolder {
 
   /** Absent is success. */
   async remove(id: number): Promise<void> {
-    for (const path of [`${this.path(id)}.new`, this.path(id)]) await rm(path, { force: true });
+    await this.writing.write(async () => {
+      for (const path of [`${this.path(id)}.new`, this.path(id)]) await rm(path, { force: true });
+    });
   }
 
   /** Files that no row names. Whoever writes one has its row already. */
-  async removeOrphans(known: () => readonly number[]): Promise<void> {
+  removeOrphans(known: () => readonly number[]): Promise<void> {
+    return this.writing.write(() => this.removeOrphansNow(known));
+  }
+
+  private async removeOrphansNow(known: () => readonly number[]): Promise<void> {
     const files = await names(this.directory);
     if (files.length === 0) return;
     const kept = new Set(known().flatMap((id) => [String(id), `${id}.new`]));
@@ -92,15 +133,17 @@ export class BackupFiles {
   readonly custom: BackupFolder;
 
   private readonly writing = new Writing();
+  /** Paths of imports that are this process's. */
+  private readonly importing = new Set<string>();
 
   constructor(private readonly state: StateDirectory, private readonly logger: Logger) {
     this.instances = new BackupFolder(`${state.backups}/instances`, this.writing, logger);
     this.custom = new BackupFolder(`${state.backups}/custom`, this.writing, logger);
   }
 
-  /** Lets who writes finish, and everybody else wait until `work` is done. */
-  moving<T>(work: () => Promise<T>): Promise<T> {
-    return this.writing.move(work);
+  /** Lets who writes finish, but for uploads of which nothing comes for `stallMs`; everybody else waits until `work` is done. */
+  moving<T>(work: () => Promise<T>, stallMs = uploadPatienceMs): Promise<T> {
+    return this.writing.move(work, stallMs);
   }
 
   /** Takes an archive that is to be imported; `forget` it in any case. */
@@ -111,22 +154,31 @@ export class BackupFiles {
   private async receiveNow(stream: Readable): Promise<string> {
     await mkdir(this.state.backups, { recursive: true, mode: 0o700 });
     const path = `${this.state.backups}/${importPrefix}${newUuid()}`;
+    this.importing.add(path);
     try {
-      await pipeline(stream, createWriteStream(path, { mode: 0o600, flags: 'wx', highWaterMark: batchBytes }));
+      await this.writing.upload(stream, createWriteStream(path, { mode: 0o600, flags: 'wx', highWaterMark: batchBytes }));
       return path;
     } catch (error) {
-      await this.forget(path);
+      await this.forgetNow(path);
       throw error;
     }
   }
 
   async forget(path: string): Promise<void> {
-    await rm(path, { force: true }).catch((error: unknown) => this.logger.warn('Failed to remove an imported archive', { path, error: messageOf(error) }));
+    await this.writing.write(() => this.forgetNow(path));
   }
 
-  /** Before operations go on: no import outlives its daemon. */
+  /** Before operations go on: no import outlives its daemon. Those of this one, which may have begun by now, stay. */
   async removeImports(): Promise<void> {
-    for (const name of await names(this.state.backups)) if (name.startsWith(importPrefix)) await this.forget(`${this.state.backups}/${name}`);
+    await this.writing.write(async () => {
+      const found = (await names(this.state.backups)).filter((name) => name.startsWith(importPrefix)).map((name) => `${this.state.backups}/${name}`);
+      for (const path of found) if (!this.importing.has(path)) await this.forgetNow(path);
+    });
+  }
+
+  private async forgetNow(path: string): Promise<void> {
+    this.importing.delete(path);
+    await rm(path, { force: true }).catch((error: unknown) => this.logger.warn('Failed to remove an imported archive', { path, error: messageOf(error) }));
   }
 }
 
