@@ -5,7 +5,7 @@ import { Database, type Sql } from '#platform/database';
 import { ServerConfig } from '#features/server';
 import { BackupFiles } from './backups/backup-files.js';
 import { CustomVolumeHost } from './custom/custom-volume-host.js';
-import { serverUrl, VolumeUsers } from './custom/volume-users.service.js';
+import { VolumeUsers } from './custom/volume-users.service.js';
 import { VolumeSnapshotsRepository } from './data/volume-snapshots.repository.js';
 import { VolumesRepository, type VolumeKey, type VolumeRow } from './data/volumes.repository.js';
 import { PoolsService } from './pools.service.js';
@@ -37,7 +37,7 @@ export class ServerVolumes {
       this.config.registerCheck(keys[directory], (value) => this.check(directory, value));
       this.config.registerApplier(keys[directory], (value) => this.place(directory, value));
     }
-    this.usage.registerVolumeUsers((_sql, volume) => (this.isUsed(volume) ? [{ url: serverUrl, direct: true, running: false }] : []));
+    this.usage.registerOwn((volume) => this.isUsed(volume));
   }
 
   /** For the daemon's start, once pools are mounted: finishes or takes back what was cut short. */

@@ -67,6 +67,22 @@ describe('volumes of the server itself', () => {
     expect(places()).toEqual({});
   });
 
+  it('are told from others without asking anybody else who may use them', async () => {
+    let asked = 0;
+    member.get(VolumeUsage).registerVolumeUsers(() => {
+      asked++;
+      return [];
+    });
+    const check = (source: string): void => member.get(AttachedVolumes).check(member.database.read, { project: 'default', memberId: 1, pool: 'p1', source, path: '/x' });
+
+    check('v1');
+    expect(asked).toBe(0);
+    await backups('p1/v1');
+    asked = 0;
+    expect(() => check('v1')).toThrow('Volumes used by LXD itself cannot be used by instances');
+    expect(asked).toBe(0);
+  });
+
   it('are not used when the host refuses, and are settled with the next start', async () => {
     member.faults.fail('directories.placeDirectory');
     await expect(backups('p1/v1')).rejects.toThrow('directories.placeDirectory');

@@ -45,7 +45,7 @@ export class AttachedVolumes {
     if (this.pools.find(sql, disk.pool) === undefined) throw internal(`Failed to get storage pool "${disk.pool}": Storage pool not found`);
     const row = this.find(sql, disk);
     if (row === undefined) throw internal('Failed loading custom volume: Storage volume not found');
-    this.users.refuseOwn(sql, row, 'Volumes used by LXD itself cannot be used by instances');
+    this.users.refuseOwn(row, 'Volumes used by LXD itself cannot be used by instances');
     if (row.contentType === 'block') throw internal('Custom block volumes cannot be used on containers');
     if (disk.path === '') throw internal('Custom filesystem volumes require a path to be defined');
   }

@@ -102,7 +102,7 @@ export class CustomVolumes {
       resources: {},
       reserve: (tx) => {
         const current = this.get(tx.sql, key);
-        this.users.refuseOwn(tx.sql, current, 'Volume is used by LXD itself and cannot be renamed');
+        this.users.refuseOwn(current, 'Volume is used by LXD itself and cannot be renamed');
         this.users.refuseRunning(tx.sql, current, 'Volume is still in use by running instances');
         this.reserve(tx, { ...paramsOf(current), name: newName }, current);
       },

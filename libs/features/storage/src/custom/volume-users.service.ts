@@ -7,9 +7,6 @@ import { VolumesRepository, type VolumeKey } from '../data/volumes.repository.js
 import { ownerUrl } from '../pool-users.service.js';
 import { VolumeUsage } from '../volume-usage.registry.js';
 
-/** How the server itself is shown among those who use a volume. */
-export const serverUrl = '/1.0';
-
 type Devices = Record<string, Record<string, string>>;
 
 /** Who uses a volume: its instance or image, or the instances and profiles with a disk device that names a custom one. */
@@ -43,8 +40,8 @@ export class VolumeUsers {
   }
 
   /** @throws `invalid` with this text where the server itself does. */
-  refuseOwn(sql: Sql, volume: VolumeKey, message: string): void {
-    if (this.usage.volumeUsers(sql, volume).some(({ url }) => url === serverUrl)) throw invalid(message);
+  refuseOwn(volume: VolumeKey, message: string): void {
+    if (this.usage.isOwn(volume)) throw invalid(message);
   }
 
   /** Devices that name the volume name it by its new name, or pool, from now on. */

@@ -73,7 +73,7 @@ export class CustomVolumeCopies {
     const decide = (sql: Sql): RefreshVolumeParams => {
       const row = this.volumes.get(sql, key);
       this.users.refuseRunning(sql, row, 'Cannot refresh custom volume used by running instances');
-      this.users.refuseOwn(sql, row, 'The storage volume is still in use');
+      this.users.refuseOwn(row, 'The storage volume is still in use');
       const params = this.params(sql, paramsOf(row), from, source, { config: row.config, move: false });
       if (params.source.contentType !== row.contentType) throw conflict('The volumes are of different content types');
       const own = this.snapshots.list(sql, row.id).map((snapshot) => snapshot.name);
@@ -91,7 +91,7 @@ export class CustomVolumeCopies {
     const decide = (sql: Sql): CopyVolumeParams => {
       const { volume } = this.origin(sql, key, source);
       this.users.refuseRunning(sql, volume, 'Volume is still in use by running instances');
-      this.users.refuseOwn(sql, volume, 'The storage volume is still in use');
+      this.users.refuseOwn(volume, 'The storage volume is still in use');
       if (to.project !== volume.project) this.users.refuseUsed(sql, volume);
       return this.params(sql, { ...paramsOf(volume), ...to }, key, source, { config: volume.config, move: true });
     };

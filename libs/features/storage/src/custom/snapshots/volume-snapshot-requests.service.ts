@@ -43,7 +43,7 @@ export class VolumeSnapshotRequests {
   async create(ctx: RequestContext, key: VolumeKey, request: NewVolumeSnapshotRequest, pattern = ''): Promise<OperationHandle> {
     const asked = requestedExpiry(request.expiresAt);
     const volume = this.volume(this.database.read, key);
-    this.users.refuseOwn(this.database.read, volume, 'Volumes used by LXD itself cannot have snapshots');
+    this.users.refuseOwn(volume, 'Volumes used by LXD itself cannot have snapshots');
     const taken = this.snapshots.list(this.database.read, volume.id).map(({ name }) => name);
     const now = new Date();
     const snapshot = request.name || nextSnapshotName(pattern, taken, now);
