@@ -7,6 +7,7 @@ import { CommandRunner } from '#host';
 import type { PoolSpec, VolumeSpec } from '#ports';
 import { LocalServerDirectories } from '#drivers/server-directories';
 import { DirStorageDriver } from '#drivers/storage-dir';
+import { movableDirectories } from '../../apps/agent/src/state-preparation.js';
 import { RoutingStorageDriver } from '../../apps/agent/src/routing-storage.driver.js';
 
 let root: string;
@@ -23,7 +24,7 @@ beforeEach(async () => {
   storage = new RoutingStorageDriver(new Map([['dir', new DirStorageDriver({ state, command, logger: new SilentLogger() })]]));
   pool = await storage.createPool({ name: 'p', driver: 'dir', config: {} });
   for (const name of ['default_v1', 'default_v2']) await storage.createVolume({ volume: volume(name), imageFingerprint: '', sizeBytes: 0 });
-  directories = new LocalServerDirectories({ state, command, storage, imagesLock: new Mutex() });
+  directories = new LocalServerDirectories({ state, command, storage, imagesLock: new Mutex(), empty: movableDirectories({ uid: 0, gid: 0 }) });
   mkdirSync(`${state.backups}/instances`, { mode: 0o700 });
   writeFileSync(`${state.backups}/instances/1`, 'one', { mode: 0o640 });
 });
@@ -87,6 +88,16 @@ describe('a directory of the server', () => {
     writeFileSync(`${place('default_v1')}/left`, '');
     await directories.placeDirectory('backups', null);
     expectIn(null);
+  });
+
+  it.each([null, 'default_v2'])('begins anew in %s when its volume is gone', async (name) => {
+    await directories.placeDirectory('backups', volume('default_v1'));
+    await storage.destroyVolume(volume('default_v1'));
+
+    await directories.placeDirectory('backups', name === null ? null : volume(name));
+
+    expect([held(state.backups), statSync(state.backups).mode & 0o777, lstatSync(state.backups).isSymbolicLink()]).toEqual([[], 0o700, name !== null]);
+    expect(existsSync(`${state.backups}.next`)).toBe(false);
   });
 
   it('never empties the volume that is in use', async () => {

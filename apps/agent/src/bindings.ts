@@ -14,7 +14,7 @@ import type { ExecSessions, HostInfo, ImageStore, InstanceCheckpoints, InstanceD
 import { RoutingStorageDriver } from './routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from './routing-volume-snapshots.js';
 import { VolumeTransferSessions } from './volume-transfer-sessions.js';
-import type { DaemonUser } from './state-preparation.js';
+import { movableDirectories, type DaemonUser } from './state-preparation.js';
 
 /** Root's own word on what a daemon may ask for (hazards E4); absent means the default. */
 const policyFile = '/etc/roost/policy.json';
@@ -69,7 +69,7 @@ export async function bindDrivers(options: BindingOptions): Promise<BoundDrivers
     transfers,
     migrations,
     archives: new LocalVolumeArchives({ state, command, storage, drivers: streams, startSending: (endpoint, work) => transfers.startSending(endpoint, work) }),
-    directories: new LocalServerDirectories({ state, command, storage, imagesLock: images.lock }),
+    directories: new LocalServerDirectories({ state, command, storage, imagesLock: images.lock, empty: movableDirectories(options.daemon) }),
     images,
     network: new BridgeNetworkDriver({ ip: new Ip(command), dnsmasq: new Dnsmasq(command), firewall, state, stateId, logger }),
     instances: containers.instances,

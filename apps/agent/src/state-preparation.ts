@@ -1,10 +1,16 @@
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { invalid, randomHex, type StateDirectory } from '#kernel';
+import type { ServerDirectory } from '#ports';
 
 /** The user the daemon runs as; 0 and 0 when it stays root. */
 export interface DaemonUser {
   readonly uid: number;
   readonly gid: number;
+}
+
+/** Whose the directories are that may lie in a volume, and who may look into them, where they are made. */
+export function movableDirectories(daemon: DaemonUser): Readonly<Record<ServerDirectory, DaemonUser & { readonly mode: number }>> {
+  return { images: { uid: 0, gid: daemon.gid, mode: 0o750 }, backups: { ...daemon, mode: 0o700 } };
 }
 
 /**
@@ -13,7 +19,8 @@ export interface DaemonUser {
  */
 export function prepareStateDirectory(state: StateDirectory, daemon: DaemonUser): string {
   ownDirectory(state.root, 0o711, 0, 0);
-  ownMovableDirectory(state.images, 0o750, 0, daemon.gid);
+  const movable = movableDirectories(daemon);
+  ownMovableDirectory(state.images, movable.images);
   for (const path of [state.devices, state.disks, state.networks, state.shmounts, state.storagePools, `${state.root}/containers`, `${state.root}/virtual-machines`]) {
     ownDirectory(path, 0o711, 0, 0);
   }
@@ -22,7 +29,7 @@ export function prepareStateDirectory(state: StateDirectory, daemon: DaemonUser)
   ownDirectory(state.run, 0o711, 0, 0);
   ownDirectory(state.agentRun, 0o750, 0, daemon.gid);
   for (const path of [state.database, state.uploads]) ownDirectory(path, 0o700, daemon.uid, daemon.gid);
-  ownMovableDirectory(state.backups, 0o700, daemon.uid, daemon.gid);
+  ownMovableDirectory(state.backups, movable.backups);
   ownDirectory(state.daemonRun, 0o711, daemon.uid, daemon.gid);
   ownDirectory(state.devlxd, 0o755, 0, 0);
   if (daemon.uid !== 0) linkDaemonFiles(state);
@@ -54,7 +61,7 @@ function ownDirectory(path: string, mode: number, uid: number, gid: number): voi
 }
 
 /** One that may lie in a volume: a link then, which only root can make here. Its pool need not be mounted yet. */
-function ownMovableDirectory(path: string, mode: number, uid: number, gid: number): void {
+function ownMovableDirectory(path: string, { mode, uid, gid }: DaemonUser & { readonly mode: number }): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) ownDirectory(path, mode, uid, gid);
 }
 

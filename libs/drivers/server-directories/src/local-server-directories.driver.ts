@@ -9,6 +9,8 @@ export interface LocalServerDirectoriesOptions {
   readonly storage: StorageDriver;
   /** Image files come and go under it. */
   readonly imagesLock: Mutex;
+  /** Whose each directory is where there is none to take after. */
+  readonly empty: Readonly<Record<ServerDirectory, { readonly uid: number; readonly gid: number; readonly mode: number }>>;
 }
 
 /** Of a new file system. */
@@ -43,10 +45,10 @@ export class LocalServerDirectories extends ServerDirectories {
     const wanted = volume === null ? null : await this.placeOf(volume);
     await this.drop(next, path);
     const isLink = (await lstat(path)).isSymbolicLink();
-    if (wanted === null ? !isLink : isLink && (await realpath(path)) === (await realpath(wanted))) return;
+    if (wanted === null ? !isLink : isLink && (await realpath(path).catch(() => '')) === (await realpath(wanted))) return;
     if (wanted !== null && (await content(wanted)).length > 0) throw conflict(`"${wanted}" is not empty`);
     try {
-      await this.fill(path, next, wanted);
+      await this.fill(directory, next, wanted);
       exchangeNames(next, path);
     } catch (error) {
       await this.drop(next, path);
@@ -55,11 +57,14 @@ export class LocalServerDirectories extends ServerDirectories {
     await this.drop(next, path);
   }
 
-  private async fill(path: string, next: string, volume: string | null): Promise<void> {
+  private async fill(directory: ServerDirectory, next: string, volume: string | null): Promise<void> {
+    const path = this.options.state[directory];
+    // A link to a volume that is no more: there is nothing to bring, and that must keep nobody from having a directory again.
+    const here = await exists(path);
     if (volume === null) await mkdir(next, { mode: 0o700 });
     else await symlink(volume, next);
-    for (const name of await content(path)) await this.trees.copy(`${path}/${name}`, `${next}/${name}`);
-    const { uid, gid, mode } = await stat(path);
+    for (const name of here ? await content(path) : []) await this.trees.copy(`${path}/${name}`, `${next}/${name}`);
+    const { uid, gid, mode } = here ? await stat(path) : this.options.empty[directory];
     await chown(next, uid, gid);
     await chmod(next, mode & 0o7777);
     // What is removed afterwards must not be the only copy that has reached the disk.
