@@ -1,6 +1,7 @@
 /*
  * Programs that talk with strangers about one directory: they see it as `/volume`, the system's programs and libraries read-only, and nothing
- * else of this host. Names in what they are sent cannot lead anywhere.
+ * else of this host. Names in what they are sent cannot lead anywhere. They are root with the capabilities over files, and with those for nodes and trusted
+ * attributes, which reach further: so devices open nowhere in what they see, and the calls that would lead out of it are refused (confined-filter.c).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -112,7 +113,7 @@ int run_confined(const char *access, const char *directory, char **command)
 	volume = copy_mount(directory, false);
 	protect(volume, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | (strcmp(access, "ro") == 0 ? MOUNT_ATTR_RDONLY : 0), false);
 	/* Any directory will do: nobody sees this name space but us. */
-	if (mount("none", "/proc", "tmpfs", NOSUID, "mode=0755,size=1m") < 0 || chdir("/proc") < 0)
+	if (mount("none", "/proc", "tmpfs", NOSUID | NODEV | NOEXEC, "mode=0755,size=1m") < 0 || chdir("/proc") < 0)
 		fail("Cannot make a root");
 	umask(0);
 	if (mkdir("volume", 0700) < 0 || mkdir("dev", 0755) < 0 || mkdir("tmp", 01777) < 0)
@@ -127,6 +128,7 @@ int run_confined(const char *access, const char *directory, char **command)
 		fail("Cannot enter a root");
 	umask(022);
 	keep_file_capabilities();
+	refuse_system_calls();
 	execvp(command[0], command);
 	fail("%s", command[0]);
 }

@@ -22,5 +22,7 @@ int shift_tree(const char *path, const char *from, const char *to);
 int print_uevents(void);
 /* Runs a command that sees `directory` as /volume and little else; `access` is `ro` or `rw`. Returns only when that cannot be. */
 int run_confined(const char *access, const char *directory, char **command);
+/* From now on, and for what it runs, the calls that lead to more than files are refused. */
+void refuse_system_calls(void);
 /* Passes bytes from `input` to standard output and from standard input to `output`, all pipes, until `input` ends. */
 int relay(int input, int output);

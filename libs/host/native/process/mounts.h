@@ -9,3 +9,5 @@ int umount2(const char *target, int flags);
 #define RECURSIVE 0x4000
 #define PRIVATE 0x40000
 #define NOSUID 2
+#define NODEV 4
+#define NOEXEC 8

@@ -1,0 +1,86 @@
+/*
+ * The system calls a confined program does not have. Restoring files takes capabilities that reach beyond files, of mounts and devices above all; nothing that
+ * works on files needs these calls.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "roost-helper.h"
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "The audit number of this architecture is missing"
+#endif
+
+static const int refused[] = {
+	/* Another view of this host. */
+	SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_move_mount, SYS_open_tree, SYS_mount_setattr, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick,
+	SYS_setns, SYS_unshare, SYS_name_to_handle_at, SYS_open_by_handle_at,
+	/* Other processes, and the kernel. */
+	SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
+	SYS_io_uring_register, SYS_fanotify_init, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load,
+	SYS_kexec_file_load, SYS_syslog,
+	/* What administrators do. */
+	SYS_quotactl, SYS_swapon, SYS_swapoff, SYS_acct, SYS_reboot, SYS_sethostname, SYS_setdomainname,
+};
+
+#define REFUSED (sizeof(refused) / sizeof(refused[0]))
+#define NAMESPACES (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+/* Calls of the other ABI of x86-64 have this bit. */
+#define OTHER_ABI 0x40000000
+
+/* The next one is only for this call. */
+#define ONLY_FOR(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1)
+#define ANSWER(what) BPF_STMT(BPF_RET | BPF_K, what)
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, field)
+
+void refuse_system_calls(void)
+{
+	static const struct sock_filter first[] = {
+		LOAD(offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
+		ANSWER(SECCOMP_RET_KILL_PROCESS),
+		LOAD(offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, OTHER_ABI, 0, 1),
+		ANSWER(SECCOMP_RET_ERRNO | ENOSYS),
+		/* Its flags lie in memory; C libraries do without. */
+		ONLY_FOR(SYS_clone3),
+		ANSWER(SECCOMP_RET_ERRNO | ENOSYS),
+		/* Of file systems and devices; a terminal is none. */
+		ONLY_FOR(SYS_ioctl),
+		ANSWER(SECCOMP_RET_ERRNO | ENOTTY),
+	};
+	static const struct sock_filter last[] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+		LOAD(offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1),
+		ANSWER(SECCOMP_RET_ERRNO | EPERM),
+		ANSWER(SECCOMP_RET_ALLOW),
+	};
+	enum { FIRST = sizeof(first) / sizeof(first[0]), LAST = sizeof(last) / sizeof(last[0]) };
+	struct sock_filter steps[FIRST + 2 * REFUSED + LAST];
+	struct sock_fprog filter = {.len = FIRST + 2 * REFUSED + LAST, .filter = steps};
+	size_t count = 0;
+
+	for (size_t i = 0; i < FIRST; i++)
+		steps[count++] = first[i];
+	for (size_t i = 0; i < REFUSED; i++) {
+		steps[count++] = (struct sock_filter)ONLY_FOR(refused[i]);
+		steps[count++] = (struct sock_filter)ANSWER(SECCOMP_RET_ERRNO | EPERM);
+	}
+	for (size_t i = 0; i < LAST; i++)
+		steps[count++] = last[i];
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
+		fail("Cannot refuse system calls");
+}
