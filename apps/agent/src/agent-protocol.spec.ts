@@ -56,7 +56,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['updatePool', [pool, { size: '6GiB' }], undefined], ['describePool', [pool], { usedBytes: 1, totalBytes: 2, usedInodes: 3, totalInodes: 4 }],
     ['createVolume', [{ volume, imageFingerprint: 'abc', sizeBytes: 5 }], undefined], ['destroyVolume', [volume], undefined],
     ['renameVolume', [volume, 'new'], undefined], ['resizeVolume', [volume, 9], undefined], ['describeVolume', [volume], { usedBytes: -1, totalBytes: 6 }],
-    ['listVolumes', [pool], [volume]],
+    ['listVolumes', [pool, 'image'], [volume]],
   ],
   snapshots: [
     ['createSnapshot', [volume, 's0'], undefined], ['destroySnapshot', [volume, 's0'], undefined], ['renameSnapshot', [volume, 's0', 's1'], undefined],

@@ -23,7 +23,7 @@ export class RoutingStorageDriver extends StorageDriver {
   override renameVolume(volume: VolumeSpec, newName: string): Promise<void> { return this.of(volume.pool).renameVolume(volume, newName); }
   override resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void> { return this.of(volume.pool).resizeVolume(volume, sizeBytes); }
   override describeVolume(volume: VolumeSpec): Promise<VolumeUsage> { return this.of(volume.pool).describeVolume(volume); }
-  override listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> { return this.of(pool).listVolumes(pool); }
+  override listVolumes(pool: PoolSpec, kind?: VolumeSpec['kind']): Promise<VolumeSpec[]> { return this.of(pool).listVolumes(pool, kind); }
 
   private of(pool: PoolSpec): StorageDriver {
     const driver = this.drivers.get(pool.driver);

@@ -84,8 +84,8 @@ export abstract class StorageDriver {
   /** A block volume can only grow: `invalid`. */
   abstract resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void>;
   abstract describeVolume(volume: VolumeSpec): Promise<VolumeUsage>;
-  /** What really lies in the pool; for reconcilers. */
-  abstract listVolumes(pool: PoolSpec): Promise<VolumeSpec[]>;
+  /** What really lies in the pool, or what of one kind does; for reconcilers. */
+  abstract listVolumes(pool: PoolSpec, kind?: VolumeSpec['kind']): Promise<VolumeSpec[]>;
 }
 
 export interface ImageInspection {

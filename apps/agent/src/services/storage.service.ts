@@ -37,7 +37,7 @@ export function storageService({ storage, snapshots, transfers, migrations, arch
       renameVolume: ({ volume, newName }: Volume & { newName: string }) => done(storage.renameVolume(volume, newName)),
       resizeVolume: ({ volume, sizeBytes }: Volume & { sizeBytes: number }) => done(storage.resizeVolume(volume, sizeBytes)),
       describeVolume: ({ volume }: Volume) => storage.describeVolume(volume),
-      listVolumes: async ({ pool }: Pool) => ({ volumes: await storage.listVolumes(pool) }),
+      listVolumes: async ({ pool, kind }: Pool & { kind?: VolumeSpec['kind'] }) => ({ volumes: await storage.listVolumes(pool, kind) }),
       createSnapshot: ({ volume, snapshot }: Snapshot) => done(snapshots.createSnapshot(volume, snapshot)),
       destroySnapshot: ({ volume, snapshot }: Snapshot) => done(snapshots.destroySnapshot(volume, snapshot)),
       renameSnapshot: ({ volume, snapshot, newName }: Snapshot & { newName: string }) => done(snapshots.renameSnapshot(volume, snapshot, newName)),

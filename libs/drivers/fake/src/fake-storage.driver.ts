@@ -143,9 +143,9 @@ export class FakeStorageDriver extends StorageDriver {
     return pool.spec.driver === 'dir' ? { usedBytes: -1, totalBytes: 0 } : { usedBytes: volumeBytes, totalBytes: found.sizeBytes };
   }
 
-  override async listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> {
+  override async listVolumes(pool: PoolSpec, only?: VolumeSpec['kind']): Promise<VolumeSpec[]> {
     await this.faults.enter('storage.listVolumes');
-    return [...this.pool(pool.name).volumes.values()].map(({ kind, name, block }) => ({ pool, kind, name, ...(block ? { block } : {}) }));
+    return [...this.pool(pool.name).volumes.values()].filter(({ kind }) => only === undefined || kind === only).map(({ kind, name, block }) => ({ pool, kind, name, ...(block ? { block } : {}) }));
   }
 
   /** A volume with this content, unless it is there. */

@@ -93,8 +93,8 @@ export class BtrfsStorageDriver extends StorageDriver {
     return this.volumes.describe(volume);
   }
 
-  override async listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> {
+  override async listVolumes(pool: PoolSpec, kind?: VolumeSpec['kind']): Promise<VolumeSpec[]> {
     await this.ensurePoolMounted(pool);
-    return this.volumes.list(pool);
+    return this.volumes.list(pool, kind);
   }
 }

@@ -126,8 +126,8 @@ export class BtrfsVolumes {
     }
   }
 
-  async list(pool: PoolSpec): Promise<VolumeSpec[]> {
-    return (await this.directories(pool).volumes()).map((volume) => ({ ...volume, pool, kind: volume.kind as VolumeSpec['kind'] }));
+  async list(pool: PoolSpec, kind?: VolumeSpec['kind']): Promise<VolumeSpec[]> {
+    return (await this.directories(pool).volumes(kind)).map((volume) => ({ ...volume, pool, kind: volume.kind as VolumeSpec['kind'] }));
   }
 
   /** Runs `use` with the unpacked image, which nobody removes meanwhile. Requests for the same image wait for the first. */

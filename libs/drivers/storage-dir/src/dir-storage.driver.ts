@@ -174,9 +174,9 @@ export class DirStorageDriver extends StorageDriver {
     return { usedBytes: -1, totalBytes: 0 };
   }
 
-  override async listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> {
+  override async listVolumes(pool: PoolSpec, kind?: VolumeSpec['kind']): Promise<VolumeSpec[]> {
     await this.ensurePoolMounted(pool);
-    const found = await new PoolDirectories(this.state.pool(pool.name)).volumes();
+    const found = await new PoolDirectories(this.state.pool(pool.name)).volumes(kind);
     return found.map((volume) => ({ ...volume, pool, kind: volume.kind as VolumeSpec['kind'] }));
   }
 

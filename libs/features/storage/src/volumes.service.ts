@@ -151,14 +151,14 @@ export class VolumesService implements OnModuleInit {
   }
 
   private async forgetIfAbsent(pool: PoolSpec, key: VolumeKey): Promise<void> {
-    const there = await this.driver.listVolumes(pool).catch(() => undefined);
-    if (there === undefined || there.some(({ kind, name }) => kind === 'image' && name === key.name)) return;
+    const there = await this.driver.listVolumes(pool, 'image').catch(() => undefined);
+    if (there === undefined || there.some(({ name }) => name === key.name)) return;
     await this.runner.run(internalContext(), (tx) => this.volumes.delete(tx, key));
   }
 
   /** Rows and unpacked images of a pool agree again: rows without a volume go, and so do copies of images that are no more. */
   private async settleImageVolumes(pool: PoolSpec): Promise<void> {
-    const there = new Set((await this.driver.listVolumes(pool)).filter(({ kind }) => kind === 'image').map(({ name }) => name));
+    const there = new Set((await this.driver.listVolumes(pool, 'image')).map(({ name }) => name));
     const recorded = new Set(this.volumes.imagesInPool(this.database.read, pool.name));
     const lost = [...recorded].filter((name) => !there.has(name));
     const unrecorded = [...there].filter((name) => !recorded.has(name));

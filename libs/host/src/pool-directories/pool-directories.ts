@@ -125,9 +125,11 @@ export class PoolDirectories {
     return `${dirname(path)}/${scratchPrefix}old-${name}`;
   }
 
-  async volumes(): Promise<ListedVolume[]> {
+  /** All there are, or those of one kind. Each custom one is looked into. */
+  async volumes(only?: string): Promise<ListedVolume[]> {
     const found: ListedVolume[] = [];
     for (const [kind, directory] of Object.entries(volumeKinds)) {
+      if (only !== undefined && kind !== only) continue;
       for (const name of await entries(`${this.path}/${directory}`)) {
         if (name.startsWith('.')) continue;
         const block = kind === 'custom' && (await exists(blockFile(`${this.path}/${directory}/${name}`)));

@@ -29,8 +29,8 @@ export class RemoteStorageDriver extends StorageDriver {
   override async resizeVolume(volume: VolumeSpec, sizeBytes: number): Promise<void> { await this.call('resizeVolume', { volume, sizeBytes }); }
   override async describeVolume(volume: VolumeSpec): Promise<VolumeUsage> { return this.call('describeVolume', { volume }); }
 
-  override async listVolumes(pool: PoolSpec): Promise<VolumeSpec[]> {
-    return (await this.call<{ volumes: VolumeSpec[] }>('listVolumes', { pool })).volumes;
+  override async listVolumes(pool: PoolSpec, kind?: VolumeSpec['kind']): Promise<VolumeSpec[]> {
+    return (await this.call<{ volumes: VolumeSpec[] }>('listVolumes', { pool, kind })).volumes;
   }
 
   private call<Reply>(method: string, request: object): Promise<Reply> { return this.agent.call<Reply>('Storage', method, request); }

@@ -39,6 +39,18 @@ export function describeStorageDriver(title: string, makeFixture: () => Promise<
     const kindOf = async (work: Promise<unknown>): Promise<string> =>
       work.then(() => 'no error', (error: unknown) => (error instanceof AppError ? error.kind : String(error)));
 
+    describe('what lies in a pool', () => {
+      it('is listed as a whole or by its kind', async () => {
+        pool = await driver.createPool(fixture.pool);
+        await make('c1');
+        await driver.createVolume({ volume: { pool, kind: 'custom', name: 'v1' }, imageFingerprint: '', sizeBytes: 0 });
+        const listed = async (kind?: VolumeSpec['kind']): Promise<string[]> => (await driver.listVolumes(pool, kind)).map(({ name }) => name).sort();
+
+        expect([await listed('container'), await listed('custom'), await listed('image')]).toEqual([['c1'], ['v1'], (await clones()) ? [fixture.imageFingerprint] : []]);
+        expect(await listed()).toEqual([...(await listed('image')), 'c1', 'v1'].sort());
+      });
+    });
+
     describe('pools', () => {
       it('names its driver among the capabilities', async () => {
         expect((await driver.capabilities()).map((one) => one.driver)).toContain(fixture.pool.driver);
