@@ -1,13 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { splitWords } from '../../apps/cli/src/aliases.js';
 import { tree } from '../../apps/cli/src/commands/tree.js';
 import type { Command } from '../../apps/cli/src/grammar/command.js';
-import { runCommandLine } from '../../apps/cli/src/run.js';
-import { Terminal, type Streams } from '../../apps/cli/src/terminal/terminal.js';
+import { runInProcess } from '../../apps/cli/src/testing/in-process.js';
 import { mask } from '../support/compare.js';
 import { must } from '../support/pair.js';
 import { Target, type TargetKind } from '../support/target.js';
@@ -53,16 +51,7 @@ async function sayTheirs(target: Target, line: string): Promise<Said> {
 }
 
 /** In this process: there are two thousand lines. */
-async function sayOurs(line: string): Promise<Said> {
-  const streams = [new PassThrough(), new PassThrough(), new PassThrough()] as const;
-  streams[0].end();
-  const texts = ['', ''];
-  [streams[1], streams[2]].forEach((stream, index) => stream.on('data', (data: Buffer) => { texts[index] += data.toString('utf8'); }));
-  const terminal = new Terminal({ stdin: streams[0], stdout: streams[1], stderr: streams[2] } as unknown as Streams);
-  const code = await runCommandLine(tree, ['lxc', ...splitWords(line)], terminal);
-  await new Promise((done) => setImmediate(done));
-  return { code, out: texts[0]!, err: texts[1]! };
-}
+const sayOurs = (line: string): Promise<Said> => runInProcess('lxc', ...splitWords(line));
 
 /** Every command with wrong arguments and missing objects: what is said, where, and the exit code are those of `lxc`. */
 describe('every command at its edges', () => {

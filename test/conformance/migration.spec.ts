@@ -8,8 +8,8 @@ import { instanceMasks } from '../support/lines.js';
 import { Target, type CommandResult, type TargetKind } from '../support/target.js';
 
 /**
- * Copies and moves between two servers, by the client: from LXD to Roost, back, and between two of ours, come to the same as between two of LXD. Each direction runs the same lines, in
- * which `src:` and `dst:` are the servers; what LXD makes of them is the measure.
+ * Copies and moves between two servers, by either client: from LXD to Roost, back, and between two of ours, come to the same as between two of LXD. Each direction runs the same lines, in
+ * which `src:` and `dst:` are the servers; what LXD and its client make of them is the measure.
  */
 const top = resolve(import.meta.dirname, '../..');
 const root = mkdtempSync(join(tmpdir(), 'rt-migration-'));
@@ -17,8 +17,8 @@ const servers = { 'lxd-a': '127.31.41.1:8443', 'lxd-b': '127.31.42.1:8443', 'roo
 const targets = Object.keys(servers).map((name) => ({ name, target: new Target(name.split('-')[0] as TargetKind) }));
 const client = targets[0]!.target;
 
-function run(line: string): CommandResult {
-  return client.run(line, { LXD_CONF: root });
+function run(line: string, environment: NodeJS.ProcessEnv = {}): CommandResult {
+  return client.run(line, { LXD_CONF: root, ...environment });
 }
 
 function must(line: string): void {
@@ -69,11 +69,21 @@ const lines = `
   lxc copy src:c1 dst:d6 -c nope=1
   lxc copy src:c1/nope dst:d6
   lxc delete src:c1/s0 && lxc snapshot src:c1 s2 && echo third | lxc file push - src:c1/root/mark
-  lxc copy src:c1 dst:c1 --refresh
-  ${show('c1')}
+  lxc config set dst:c1 user.own=1 && lxc copy src:c1 dst:c1 --refresh -c user.y=2
+  (${show('c1')}) | sed 's/apply_template": "create/apply_template": "copy/'
   ${content('c1')}
   lxc restore dst:c1 s1 && ${content('c1')}
-  lxc move src:c1 dst:m1
+  lxc move src:c1 src:c8 -c user.x=1
+  lxc move src:c1/s2 src:c1/s3 --no-profiles
+  lxc move src:c1 -p default 2>&1 | tail -1
+  lxc copy src:c1 dst:c1 --refresh --no-profiles
+  lxc copy src:c1/s2 dst:x1 --refresh
+  lxc move src:c1 src:x1 --target m1
+  lxc move src:c1 dst:x1 --target m1
+  lxc move src:c1/s2 dst:x1 --mode=push
+  lxc query src:/1.0/instances/c1/snapshots && ${content('x1')} && lxc delete dst:x1
+  lxc start src:c1 2>/dev/null >&2 && lxc copy src:c1 dst:x1 --stateless --instance-only && lxc list src:c1 -f csv -c ns && lxc list dst:x1 -f csv -c ns && lxc delete dst:x1
+  lxc move src:c1 dst:m1 --stateless && lxc list dst:m1 -f csv -c ns && lxc stop -f dst:m1
   ${show('m1')}
   lxc list src: -f csv -c ns
   lxc list dst: -f csv -c nsS
@@ -95,17 +105,20 @@ const options = { normalise: (text: string): string => instanceMasks.normalise!(
 describe.skipIf(Target.whyNotBoth() !== '')('copies and moves between servers', () => {
   const reference = new Map<string, string>();
   const directions: [TargetKind, TargetKind][] = [['lxd', 'lxd'], ['lxd', 'roost'], ['roost', 'lxd'], ['roost', 'roost']];
-  for (const [from, to] of directions) {
-    describe(`from ${from} to ${to}`, () => {
-      for (const [index, line] of lines.entries()) {
-        it(line, () => {
-          const result = shown(run(line.replaceAll('src:', `${from}-a:`).replaceAll('dst:', `${to}-b:`)), options);
+  const clients = [['lxc', {}], ['roost', { PATH: `${top}/deploy/compat:${process.env['PATH']}` }]] as const;
+  for (const [program, environment] of clients) {
+    for (const [from, to] of directions) {
+      describe(`by ${program} from ${from} to ${to}`, () => {
+        for (const [index, line] of lines.entries()) {
+          it(line, () => {
+            const result = shown(run(line.replaceAll('src:', `${from}-a:`).replaceAll('dst:', `${to}-b:`), environment), options);
 
-          const key = `${index}`;
-          if (from === 'lxd' && to === 'lxd') reference.set(key, result);
-          expect(result, line).toBe(reference.get(key));
-        });
-      }
-    });
+            const key = `${index}`;
+            if (program === 'lxc' && from === 'lxd' && to === 'lxd') reference.set(key, result);
+            expect(result, line).toBe(reference.get(key));
+          });
+        }
+      });
+    }
   }
 });

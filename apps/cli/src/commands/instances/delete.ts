@@ -17,8 +17,16 @@ interface Doomed {
 export const remove: Run = async (invocation) => {
   const doomed: Doomed[] = [];
   for (const text of invocation.args) doomed.push(await find(invocation, text));
-  for (const one of doomed) await removeOne(invocation, one);
+  for (const one of doomed) {
+    if (invocation.flags.bool('interactive')) await mustConfirm(invocation.terminal, `Remove ${one.name} (yes/no): `, 'User aborted delete operation');
+    await removeOne(invocation, one, invocation.flags.bool('force'));
+  }
 };
+
+/** Deletes an instance, which is stopped for it, or a snapshot. */
+export async function removeForcibly(invocation: Invocation, text: string): Promise<void> {
+  await removeOne(invocation, await find(invocation, text), true);
+}
 
 async function find(invocation: Invocation, text: string): Promise<Doomed> {
   const { remote, name } = invocation.parse(text);
@@ -34,11 +42,9 @@ async function find(invocation: Invocation, text: string): Promise<Doomed> {
   return { server, name, path, instance };
 }
 
-async function removeOne(invocation: Invocation, { server, name, path, instance }: Doomed): Promise<void> {
-  const { flags, terminal } = invocation;
-  if (flags.bool('interactive')) await mustConfirm(terminal, `Remove ${name} (yes/no): `, 'User aborted delete operation');
+async function removeOne(invocation: Invocation, { server, name, path, instance }: Doomed, force: boolean): Promise<void> {
   if (instance !== undefined && ![0, 102, 112].includes(instance.status_code)) {
-    if (!flags.bool('force')) throw invalid(`The instance is currently ${instance.status.toLowerCase()}, stop it first or pass --force`);
+    if (!force) throw invalid(`The instance is currently ${instance.status.toLowerCase()}, stop it first or pass --force`);
     await invocation.run(server, 'PUT', url(['instances', name, 'state']), { action: 'stop', timeout: -1, force: true, stateful: false })
       .catch((error: unknown) => { throw wrap(error, 'Stopping the instance failed'); });
     // It deletes itself.

@@ -1,4 +1,5 @@
 import type { Operation } from '#api-types';
+import type { ApiAnswer } from '#client';
 import { internal, invalid, messageOf } from '#kernel';
 import type { Invocation } from '../../invocation.js';
 import { url, type Server } from '../../server.js';
@@ -23,14 +24,23 @@ export interface Migration {
   readonly mode: string;
   /** Shown while it lasts. */
   readonly what: string;
+  /** Begins the complaint when it cannot be pulled. */
+  readonly failure: string;
+}
+
+/** Address, and what went wrong with it. */
+type Failure = readonly [address: string, reason: string];
+
+function failureOf(what: string, failures: readonly Failure[]): Error {
+  return internal(failures.length === 1 ? `${what}: ${failures[0]![1]}` : `${what}:\n${failures.map(([address, reason]) => ` - ${address}: ${reason}`).join('\n')}`);
 }
 
 type Secrets = Readonly<Record<string, string>>;
 
 const idOf = (path: string): string => path.split('?')[0]!;
 
-/** Moves data between two servers: who connects to whom is `mode`. Every address is tried, and every failure told. */
-export async function migrate(invocation: Invocation, migration: Migration): Promise<void> {
+/** Moves data between two servers: who connects to whom is `mode`. Every address is tried, and every failure told. Returns the target's operation. */
+export async function migrate(invocation: Invocation, migration: Migration): Promise<Operation> {
   const { mode } = migration;
   if (mode === 'pull') return pull(invocation, migration);
   if (mode === 'push') return push(invocation, migration);
@@ -38,48 +48,57 @@ export async function migrate(invocation: Invocation, migration: Migration): Pro
   throw invalid(`The requested mode is not supported: ${mode}`);
 }
 
-async function pull(invocation: Invocation, migration: Migration): Promise<void> {
+async function pull(invocation: Invocation, migration: Migration): Promise<Operation> {
   const { from, to, fromRemote, targetPath, targetBody, targetSource, what } = migration;
   const offer = await from.api.call<Operation>('POST', migration.sourcePath, { body: migration.sourceBody });
-  const failures: string[] = [];
+  const failures: Failure[] = [];
   for (const address of addressesOf(invocation, from, fromRemote)) {
     const source = { ...targetSource, type: 'migration', mode: 'pull', operation: `${address}${idOf(offer.operation)}`, certificate: from.info.environment?.certificate ?? '', secrets: offer.metadata.metadata as Secrets };
     try {
-      return void await invocation.wait(to, await to.api.call('POST', targetPath, { body: { ...targetBody, source } }), what);
+      return await invocation.wait(to, await to.api.call('POST', targetPath, { body: { ...targetBody, source } }), what);
     } catch (error) {
-      failures.push(`${address}: ${messageOf(error)}`);
+      failures.push([address, messageOf(error)]);
     }
   }
-  await from.api.call('DELETE', idOf(offer.operation)).catch(() => undefined);
-  throw internal(failures.length === 1 ? failures[0]! : `Failed instance creation:\n${failures.map((one) => ` - ${one}`).join('\n')}`);
+  await giveUp(from, offer);
+  throw failureOf(migration.failure, failures);
 }
 
-async function push(invocation: Invocation, migration: Migration): Promise<void> {
+async function push(invocation: Invocation, migration: Migration): Promise<Operation> {
   const { from, to, toRemote, targetPath, targetBody, targetSource, what } = migration;
   const offer = await to.api.call<Operation>('POST', targetPath, { body: { ...targetBody, source: { ...targetSource, type: 'migration', mode: 'push' } } });
-  const failures: string[] = [];
+  const failures: Failure[] = [];
   for (const address of addressesOf(invocation, to, toRemote)) {
     const target = { operation: `${address}${idOf(offer.operation)}`, secrets: offer.metadata.metadata as Secrets, certificate: to.info.environment?.certificate ?? '' };
     try {
       await invocation.wait(from, await from.api.call('POST', migration.sourcePath, { body: { ...migration.sourceBody, target } }), what);
-      return void await invocation.wait(to, offer, what);
+      return await invocation.wait(to, offer, what);
     } catch (error) {
-      failures.push(`${address}: ${messageOf(error)}`);
+      failures.push([address, messageOf(error)]);
     }
   }
-  await to.api.call('DELETE', idOf(offer.operation)).catch(() => undefined);
-  throw internal(failures.length === 1 ? failures[0]! : `Failed instance migration:\n${failures.map((one) => ` - ${one}`).join('\n')}`);
+  await giveUp(to, offer);
+  throw failureOf('Failed instance migration', failures);
 }
 
-async function relay(invocation: Invocation, migration: Migration): Promise<void> {
+async function relay(invocation: Invocation, migration: Migration): Promise<Operation> {
   const { from, to, targetPath, targetBody, targetSource, what } = migration;
   const target = await to.api.call<Operation>('POST', targetPath, { body: { ...targetBody, source: { ...targetSource, type: 'migration', mode: 'push' } } });
-  const source = await from.api.call<Operation>('POST', migration.sourcePath, { body: migration.sourceBody });
+  const source = await from.api.call<Operation>('POST', migration.sourcePath, { body: migration.sourceBody }).catch(async (error: unknown) => {
+    await giveUp(to, target);
+    throw error;
+  });
   const connections = relayOperations(
     { api: from.api, path: idOf(source.operation), secrets: source.metadata.metadata as Secrets }, { api: to.api, path: idOf(target.operation), secrets: target.metadata.metadata as Secrets },
   );
   // Whichever side fails first says why.
-  await Promise.race([connections.failed, Promise.all([invocation.wait(from, source, what), invocation.wait(to, target, what)])]).finally(() => connections.close());
+  const [, made] = await Promise.race([connections.failed, Promise.all([invocation.wait(from, source, what), invocation.wait(to, target, what)])]).finally(() => connections.close());
+  return made;
+}
+
+/** Ends what was offered and nobody came for: it would keep its name until it is tired of waiting. */
+async function giveUp(server: Server, offer: ApiAnswer<Operation>): Promise<void> {
+  await server.api.call('DELETE', idOf(offer.operation)).catch(() => undefined);
 }
 
 /** Of a configuration what goes along: `volatile.` keys tell of the place where it was. */

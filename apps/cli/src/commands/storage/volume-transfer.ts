@@ -1,8 +1,8 @@
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { invalid, wrap } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import { nameOf, url } from '../../server.js';
-import { receiveFile, sendCounted } from '../../terminal/transfers.js';
+import { contentOf, lengthHeader, receiveFile, sendCounted } from '../../terminal/transfers.js';
 import { migrate } from '../instances/transfer.js';
 import { parseVolume, poolOf, volumeUrl } from './volume-names.js';
 import type { VolumeView } from './volume.js';
@@ -50,7 +50,7 @@ async function transfer(invocation: Invocation, moving: boolean): Promise<void> 
     await migrate(invocation, {
       from, to, fromRemote: source.remote, toRemote: destination.remote, sourcePath: url(['storage-pools', source.pool, 'volumes', 'custom', name, ...(snapshot === '' ? [] : ['snapshots', snapshot])], { target }),
       sourceBody: { name, migration: true, volume_only: flags.bool('volume-only') }, targetPath: url(['storage-pools', destination.pool, 'volumes', 'custom'], { target: destinationTarget, project }),
-      targetBody: body, targetSource: { ...common, name, pool: source.pool }, mode: flags.text('mode'), what,
+      targetBody: body, targetSource: { ...common, name, pool: source.pool }, mode: flags.text('mode'), what, failure: 'Failed storage volume creation',
     });
     if (moving) await invocation.run(from, 'DELETE', url(['storage-pools', source.pool, 'volumes', 'custom', name], { target }));
   }
@@ -67,7 +67,7 @@ export const exportVolume: Run = async (invocation) => {
   const backup = nameOf((operation.resources?.['backups'] ?? [''])[0]!);
   const file = invocation.arg(2) === '' ? 'backup.tar.gz' : invocation.arg(2);
   try {
-    const answer = await server.api.download(volumeUrl(invocation, pool, volume, ['backups', backup, 'export']));
+    const answer = await server.download(volumeUrl(invocation, pool, volume, ['backups', backup, 'export']));
     await receiveFile(invocation, 'Exporting the backup', Number(answer.headers['content-length'] ?? 0), answer, file);
   } finally {
     await invocation.run(server, 'DELETE', volumeUrl(invocation, pool, volume, ['backups', backup])).catch(() => undefined);
@@ -79,9 +79,9 @@ export const importVolume: Run = async (invocation) => {
   const { server, pool } = await poolOf(invocation);
   const [, file = '', name = ''] = invocation.args;
   if (!existsSync(file)) throw invalid(`open ${file}: no such file or directory`);
-  const length = statSync(file).size;
-  const headers: Record<string, string> = { 'content-type': 'application/octet-stream', 'content-length': String(length), ...(name === '' ? {} : { 'x-lxd-name': name }) };
+  const { body: content, length } = contentOf(file);
+  const headers: Record<string, string> = { 'content-type': 'application/octet-stream', ...lengthHeader(length), ...(name === '' ? {} : { 'x-lxd-name': name }) };
   const path = url(['storage-pools', pool, 'volumes', 'custom'], { target: invocation.flags.text('target') });
-  const answer = await sendCounted(invocation, 'Importing custom volume', length, createReadStream(file), (body) => server.api.call('POST', path, { body, headers }));
+  const answer = await sendCounted(invocation, 'Importing custom volume', length, content, (body) => server.api.call('POST', path, { body, headers }));
   await invocation.wait(server, answer, 'Importing custom volume');
 };
