@@ -101,7 +101,7 @@ export class Invocation {
     const endpoint = this.config.endpoint(remote);
     const project = this.projectOf(remote);
     const connect = (to = endpoint): Promise<Server> => {
-      const api = this.apiOf(to, project);
+      const api = this.apiAt(to, project);
       return Server.connect(remote, api, project).catch((error: unknown) => {
         api.close();
         throw error;
@@ -122,10 +122,11 @@ export class Invocation {
 
   /** A connection to a remote of protocol `lxd`, nothing asked yet. */
   api(remote: string, project = this.projectOf(remote)): ApiClient {
-    return this.apiOf(this.config.endpoint(remote), project);
+    return this.apiAt(this.config.endpoint(remote), project);
   }
 
-  private apiOf(endpoint: ApiEndpoint, project: string): ApiClient {
+  /** A connection to a server that no remote names. */
+  apiAt(endpoint: ApiEndpoint, project = ''): ApiClient {
     return new ApiClient(endpoint, { project, userAgent: `${this.program} ${version}`, trace: this.trace, idleTimeoutMs: timeouts() });
   }
 

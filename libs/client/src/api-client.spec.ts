@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, createServer as createSocketServer, type AddressInfo } from 'node:net';
+import { X509Certificate } from 'node:crypto';
+import { connect, createServer as createSocketServer, type AddressInfo, type Socket } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
@@ -8,7 +9,7 @@ import { WebSocketServer } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateServerCertificate } from '#platform/auth';
 import { HttpTransport } from './http-transport.js';
-import { ApiClient, proxyFor, readText } from './index.js';
+import { ApiClient, fingerprintOf, proxyFor, readText, shownCertificate } from './index.js';
 
 const folder = mkdtempSync(`${tmpdir()}/roost-client-`);
 const socketPath = `${folder}/unix.socket`;
@@ -143,8 +144,7 @@ describe('TLS', () => {
     const proxy = createServer().listen(0, '127.0.0.1');
     proxy.on('connect', (request, client) => {
       targets.push(request.url ?? '');
-      const [host, port] = (request.url ?? '').split(':');
-      const upstream = connect(Number(port), host, () => {
+      const upstream = connect(Number((request.url ?? '').split(':')[1]), '127.0.0.1', () => {
         client.write('HTTP/1.1 200 OK\r\n\r\n');
         client.pipe(upstream).pipe(client);
       });
@@ -152,10 +152,12 @@ describe('TLS', () => {
     });
     await new Promise((done) => proxy.once('listening', done));
     const settings = { http: '', https: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, ignoreHosts: '' };
-    const client = new ApiClient({ url: url(), certificate: server.certificate, proxy: settings });
+    const far = url().replace('127.0.0.1', 'server.test');
+    const client = new ApiClient({ url: far, certificate: server.certificate, proxy: settings });
 
     expect(await client.get('/1.0')).toEqual({ hello: 'world' });
-    expect(targets).toEqual([url().slice('https://'.length)]);
+    expect(fingerprintOf(await shownCertificate(far.slice('https://'.length), settings))).toBe(fingerprintOf(new X509Certificate(server.certificate)));
+    expect(targets).toEqual(Array.from({ length: 2 }, () => far.slice('https://'.length)));
     client.close();
     proxy.closeAllConnections();
     proxy.close();
@@ -174,11 +176,32 @@ describe('HttpTransport', () => {
 });
 
 describe('proxyFor', () => {
-  const proxy = { http: 'http://p:3128', https: 'p:3129', ignoreHosts: 'localhost, .example.com,10.0.0.1' };
+  const proxy = { http: 'http://p:3128', https: 'p:3129', ignoreHosts: 'Plain, .example.com,10.0.0.1, 10.2.0.0/16,fd00::/8,[fe80::1]:8443,port.org:1,10.3.0.0/99' };
 
   it.each([
-    ['http:', 'a.org', 'http://p:3128/'], ['https:', 'a.org', 'http://p:3129/'], ['https:', 'www.example.com', undefined], ['https:', 'localhost', undefined], ['http:', '10.0.0.1', undefined],
+    ['http:', 'a.org', 'http://p:3128/'], ['https:', 'a.org', 'http://p:3129/'], ['https:', 'www.example.com', undefined], ['http:', '10.0.0.1', undefined], ['https:', '10.0.0.2', 'http://p:3129/'],
+    // This machine is never behind a proxy; names are so in any case, and ports say nothing.
+    ['https:', 'localhost', undefined], ['https:', '127.8.0.1', undefined], ['https:', '[::1]', undefined], ['https:', 'PLAIN', undefined], ['https:', 'in.plain', undefined], ['https:', 'port.org', undefined],
+    ['https:', '10.2.3.4', undefined], ['https:', '10.3.0.0', 'http://p:3129/'], ['https:', '[fd12::1]', undefined], ['https:', '[fe80::1]', undefined], ['https:', '[fc00::1]', 'http://p:3129/'],
   ])('%s %s', (scheme, host, expected) => {
     expect(proxyFor(scheme, host, proxy)?.href).toBe(expected);
+  });
+
+  it('refuses an address that is none', () => {
+    expect(() => proxyFor('https:', 'a.org', { ...proxy, https: '::bad' })).toThrow('invalid proxy address "::bad"');
+  });
+});
+
+describe('ApiClient.upgrade', () => {
+  it('gives up when nothing comes', async () => {
+    const path = `${folder}/silent.socket`;
+    const sockets: Socket[] = [];
+    const silent = createSocketServer((socket) => sockets.push(socket)).listen(path);
+    await new Promise((done) => silent.once('listening', done));
+    const client = new ApiClient({ socketPath: path }, { idleTimeoutMs: { read: 50, write: 50 } });
+    await expect(client.upgrade('/1.0/instances/c1/sftp', 'sftp')).rejects.toMatchObject({ kind: 'unavailable', message: expect.stringContaining('no data for 0.05 seconds') as string });
+    client.close();
+    for (const socket of sockets) socket.destroy();
+    await new Promise((done) => silent.close(done));
   });
 });

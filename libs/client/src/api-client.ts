@@ -63,7 +63,7 @@ export class ApiClient extends BaseApiClient {
   /** A connection handed over to another protocol (`Upgrade:`), as SFTP is. */
   async upgrade(path: string, protocol: string): Promise<Duplex> {
     const transport = await this.transport();
-    return transport.upgrade(`${this.base}${this.withProject(path)}`, protocol, async (answer) => { throw await refusal(answer, path); });
+    return transport.upgrade(`${this.base}${this.withProject(path)}`, protocol, async (answer) => { throw await refusal(answer, path); }, this.options.idleTimeoutMs?.read);
   }
 
   /** The answer as it comes, whatever its status: for who shows it instead of reading it. */

@@ -165,8 +165,11 @@ export class ClientConfig {
       return { socketPath: path === '' ? this.options.socketPath : path };
     }
     const pinned = this.serverCertificate(name);
-    return { url: addr, certificate: pinned ?? '', client: this.clientCertificate(), proxy: this.options.proxy };
+    return { url: addr, certificate: pinned ?? '', client: this.clientCertificate(), proxy: this.proxy };
   }
+
+  /** Between this user and servers on the network. */
+  get proxy(): ProxySettings | undefined { return this.options.proxy; }
 
   /** PEM of the certificate somebody accepted for a remote. */
   serverCertificate(name: string): string | undefined { return readIfThere(this.certificateFile(name)); }

@@ -110,7 +110,7 @@ function addressOf(proxy: URL): { host: string; port: number } {
 }
 
 /** A connection to `host:port` through the proxy's CONNECT. */
-function tunnelThrough(proxy: URL, host: string, port: number): Promise<Socket> {
+export function tunnelThrough(proxy: URL, host: string, port: number): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const target = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   const authorization = proxyAuthorization(proxy);

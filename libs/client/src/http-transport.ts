@@ -43,15 +43,17 @@ export class HttpTransport {
     }
   }
 
-  /** Asks for another protocol on the connection; an answer that is none goes to `refused`. */
-  async upgrade(text: string, protocol: string, refused: (answer: IncomingMessage) => Promise<never>): Promise<Duplex> {
+  /** Asks for another protocol on the connection; an answer that is none goes to `refused`. Gives up when none comes in `timeoutMs`. */
+  async upgrade(text: string, protocol: string, refused: (answer: IncomingMessage) => Promise<never>, timeoutMs?: number): Promise<Duplex> {
     const url = parseUrl(text);
     const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
     const request = httpRequest({
       protocol: url.protocol, host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: url.port === '' ? undefined : Number(url.port),
       agent: this.pools[url.protocol], method: 'GET', path: this.target(url), headers: this.headers(url, { connection: 'Upgrade', upgrade: protocol }),
     });
+    if (timeoutMs !== undefined) request.setTimeout(timeoutMs, () => request.destroy(unavailable(`no data for ${timeoutMs / 1000} seconds`)));
     request.once('upgrade', (_answer, socket, head) => {
+      socket.setTimeout(0);
       if (head.length > 0) socket.unshift(head);
       resolve(socket);
     });

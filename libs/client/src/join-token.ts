@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { internal, invalid, messageOf, unavailable } from '#kernel';
 import { crypto, tls } from './late-modules.js';
+import { proxyFor, type ProxySettings } from './proxies.js';
 
 const connectMs = 10_000;
 const defaultPort = 8443;
@@ -38,12 +39,15 @@ export function fingerprintOf(certificate: X509Certificate): string {
 }
 
 /** The certificate a listener shows, unchecked: for somebody who knows its fingerprint. */
-export function shownCertificate(address: string): Promise<X509Certificate> {
+export async function shownCertificate(address: string, proxy?: ProxySettings): Promise<X509Certificate> {
   const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(address);
   const host = match?.[1] ?? match?.[2] ?? address;
+  const port = Number(match?.[3] ?? defaultPort);
+  const via = proxy === undefined ? null : proxyFor('https:', host, proxy);
+  const tunnel = via === null ? {} : { socket: await (await import('./connections.js')).tunnelThrough(via, host, port) };
   const { promise, resolve, reject } = Promise.withResolvers<X509Certificate>();
   const socket = tls().connect({
-    host, port: Number(match?.[3] ?? defaultPort), servername: isIP(host) === 0 ? host : undefined, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'],
+    ...tunnel, host, port, servername: isIP(host) === 0 ? host : undefined, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2', timeout: connectMs,
   });
   socket.once('secureConnect', () => {

@@ -2,6 +2,7 @@ import { readText } from '#client';
 import { HttpTransport } from '#client/http';
 import { messageOf, unavailable } from '#kernel';
 import type { Invocation } from '../../invocation.js';
+import { version } from '../../version-number.js';
 import type { ImageView } from './image-source.js';
 
 interface StreamItem { readonly ftype: string; readonly size: number; readonly path: string; readonly sha256?: string; readonly combined_sha256?: string; readonly combined_rootxz_sha256?: string; readonly combined_squashfs_sha256?: string; readonly 'combined_disk-kvm-img_sha256'?: string; readonly 'combined_disk1-img_sha256'?: string }
@@ -22,7 +23,7 @@ const ownArchitecture = ({ x64: 'amd64', arm64: 'arm64' } as Record<string, stri
 /** All images of a simplestreams server: its index, and every file of products that it names. Read-only, as these servers are. */
 export async function streamImages(invocation: Invocation, remote: string): Promise<StreamImageView[]> {
   const base = invocation.config.remote(remote).addr.replace(/\/+$/, '');
-  const transport = new HttpTransport({ certificate: invocation.config.serverCertificate(remote) }, `${invocation.program} 5.0.2`);
+  const transport = new HttpTransport({ certificate: invocation.config.serverCertificate(remote), proxy: invocation.config.proxy }, `${invocation.program} ${version}`);
   try {
     const index = await fetchJson<{ index: Record<string, { path: string; datatype?: string }> }>(transport, `${base}/streams/v1/index.json`);
     const images: StreamImageView[] = [];

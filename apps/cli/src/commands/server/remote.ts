@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
-import { ApiClient, ClientConfig, fingerprintOf, remote as makeRemote, shownCertificate, type Remote } from '#client';
+import { ClientConfig, fingerprintOf, remote as makeRemote, shownCertificate, type ApiClient, type ProxySettings, type Remote } from '#client';
 import { AppError, forbidden, internal, invalid, messageOf, notFound } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import { sortRows } from '../../output/render.js';
@@ -61,8 +61,9 @@ async function ensureCertificate(invocation: Invocation): Promise<void> {
 async function addByAddress(invocation: Invocation, name: string, addr: string): Promise<void> {
   const { flags, config } = invocation;
   if (!flags.bool('public')) await ensureCertificate(invocation);
-  const certificate = await certificateOf(addr);
-  const trustedByAuthority = await new ApiClient({ url: addr, client: config.clientCertificate() }).get('/1.0', { signal: AbortSignal.timeout(10_000) }).then(() => true, () => false);
+  const certificate = await certificateOf(addr, config.proxy);
+  const unpinned = invocation.apiAt({ url: addr, client: config.clientCertificate(), proxy: config.proxy });
+  const trustedByAuthority = await unpinned.get('/1.0', { signal: AbortSignal.timeout(10_000) }).then(() => true, () => false).finally(() => unpinned.close());
   if (!trustedByAuthority) {
     const fingerprint = fingerprintOf(certificate);
     if (!flags.bool('accept-certificate')) await confirmFingerprint(invocation, fingerprint);
@@ -77,9 +78,9 @@ async function addByAddress(invocation: Invocation, name: string, addr: string):
   }
 }
 
-async function certificateOf(addr: string): Promise<X509Certificate> {
+async function certificateOf(addr: string, proxy: ProxySettings | undefined): Promise<X509Certificate> {
   try {
-    return await shownCertificate(addr.slice('https://'.length));
+    return await shownCertificate(addr.slice('https://'.length), proxy);
   } catch (error) {
     const host = addr.slice('https://'.length);
     const { code } = error as NodeJS.ErrnoException;
@@ -101,17 +102,17 @@ async function confirmFingerprint(invocation: Invocation, fingerprint: string): 
 
 async function logIn(invocation: Invocation, name: string, addr: string): Promise<Remote> {
   const { flags, config } = invocation;
-  const connect = (): ApiClient => new ApiClient({ url: addr, certificate: config.serverCertificate(name) ?? '', client: config.clientCertificate() });
+  const connect = (): ApiClient => invocation.apiAt({ url: addr, certificate: config.serverCertificate(name) ?? '', client: config.clientCertificate(), proxy: config.proxy });
   let api = connect();
   try {
-    const info = await api.get<ServerInfo>('/1.0', { signal: AbortSignal.timeout(30_000) });
+    const info = await api.get<ServerInfo>('/1.0');
     if (flags.bool('public')) return makeRemote({ addr, public: true });
     const authType = flags.text('auth-type') || 'tls';
     if (info.auth_methods !== undefined && !info.auth_methods.includes(authType)) throw invalid(`Authentication type '${authType}' not supported by server`);
     if (info.auth !== 'trusted') {
       const password = flags.text('password') || await invocation.terminal.askSecret(`Admin password (or token) for ${name}: `);
       if (flags.text('password') === '' && !invocation.terminal.inputIsTerminal) invocation.print('');
-      await api.post('/1.0/certificates', { name: '', type: 'client', restricted: false, projects: null, certificate: '', password, token: false }, { signal: AbortSignal.timeout(30_000) });
+      await api.post('/1.0/certificates', { name: '', type: 'client', restricted: false, projects: null, certificate: '', password, token: false });
       // What a connection was trusted with when it began it keeps.
       api.close();
       api = connect();
@@ -144,11 +145,11 @@ async function addByToken(invocation: Invocation, name: string, text: string, to
   for (const address of token.addresses) {
     const addr = `https://${address}`;
     try {
-      const certificate = await shownCertificate(address);
+      const certificate = await shownCertificate(address, config.proxy);
       if (fingerprintOf(certificate) !== token.fingerprint) throw invalid(`Certificate fingerprint mismatch between certificate token and server "${addr}"`);
-      const api = new ApiClient({ url: addr, certificate: certificate.toString(), client: config.clientCertificate() });
+      const api = invocation.apiAt({ url: addr, certificate: certificate.toString(), client: config.clientCertificate(), proxy: config.proxy });
       try {
-        await api.post('/1.0/certificates', { name: '', type: 'client', restricted: false, projects: null, certificate: '', password: text, token: false }, { signal: AbortSignal.timeout(30_000) });
+        await api.post('/1.0/certificates', { name: '', type: 'client', restricted: false, projects: null, certificate: '', password: text, token: false });
         config.pinServerCertificate(name, certificate.toString());
         save(config, name, makeRemote({ addr, authType: 'tls', protocol: 'lxd', project: flags.text('project') || await projectAt(invocation, api) }));
       } finally {
