@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, copyFileSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
@@ -17,6 +17,7 @@ describe('the start of roost', () => {
     mkdirSync(env.ROOST_CONF);
     writeFileSync(`${env.ROOST_CONF}/config.yml`, 'default-remote: local\nremotes:\n  local:\n    addr: unix://\n    public: false\naliases: {}\n');
     server = createServer((request, response) => {
+      if (request.url?.includes('/files') === true) return void response.writeHead(200, { 'content-length': '1000', 'x-lxd-type': 'file', 'x-lxd-mode': '0644' }).write('half');
       const metadata = request.url?.includes('long') === true ? long : { api_extensions: [], auth: 'trusted', environment: { server_version: '9' } };
       response.end(JSON.stringify({ type: 'sync', metadata }));
     });
@@ -86,6 +87,18 @@ describe('the start of roost', () => {
     } finally {
       closeSync(descriptor);
     }
+  });
+
+  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('leaves nothing of a file when it is interrupted by %s', async (signal, expected) => {
+    writeFileSync(`${directory}/old`, 'as it was');
+    const child = spawn(`${top}/deploy/bin/roost`, ['file', 'pull', 'c1/x', `${directory}/old`], { env, stdio: 'ignore' });
+    const code = new Promise((done) => child.once('exit', done));
+    const there = (): string[] => readdirSync(directory).filter((name) => name.startsWith('old'));
+    // What has come is in a file beside it.
+    await expect.poll(() => there().map((name) => readFileSync(`${directory}/${name}`, 'utf8')).sort(), { timeout: 20_000 }).toEqual(['as it was', 'half']);
+    child.kill(signal);
+    expect(await code).toBe(expected);
+    expect(there()).toEqual(['old']);
   });
 
   it('says nothing when nobody reads on', async () => {

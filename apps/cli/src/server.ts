@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import type { ApiClient } from '#client';
+import { unavailable } from '#kernel';
 import { requireExtension } from './extensions.js';
 
 /** `GET /1.0`, as far as commands look at it. */
@@ -33,6 +35,15 @@ export class Server {
   async fetch<T>(path: string): Promise<{ readonly value: T; readonly etag: string }> {
     const answer = await this.api.call<T>('GET', path);
     return { value: answer.metadata, etag: answer.etag };
+  }
+
+  /** What is to become a file, as a stream. Throws `unavailable` for an answer that is meant to be read. */
+  async download(path: string): Promise<IncomingMessage> {
+    const answer = await this.api.download(path);
+    const type = answer.headers['content-type'] ?? '';
+    if (!/^(application\/json|text\/html)\b/.test(type)) return answer;
+    answer.destroy();
+    throw unavailable(`The answer to "${path}" is no file but ${type}`);
   }
 
   close(): void { this.api.close(); }

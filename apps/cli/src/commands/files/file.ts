@@ -1,11 +1,11 @@
-import { createReadStream, existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, chmodSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, chmodSync, rmSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
 import { readText } from '#client';
 import { invalid } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import type { Server } from '../../server.js';
 import { editText } from '../../terminal/edit.js';
-import { receiveFile, sendCounted } from '../../terminal/transfers.js';
+import { contentOf, lengthHeader, receiveFile, sendCounted } from '../../terminal/transfers.js';
 import { deleteFile, entriesOf, getFile, instancePath, makeDirectories, putFile, type FileAttributes, type InstancePath, type RemoteFile } from './instance-path.js';
 
 export const remove: Run = async (invocation) => {
@@ -78,8 +78,7 @@ async function writeLocal(invocation: Invocation, file: RemoteFile, path: string
     rmSync(target, { force: true });
     return symlinkSync(link, target);
   }
-  await receiveFile(invocation, `Pulling ${path}`, file.size, file.answer, target);
-  if (target !== '-') chmodSync(target, file.mode);
+  await receiveFile(invocation, `Pulling ${path}`, file.size, file.answer, target, file.mode);
 }
 
 export const push: Run = async (invocation) => {
@@ -113,7 +112,8 @@ async function pushFile(invocation: Invocation, { server, instance }: InstancePa
   const stat = statSync(source);
   const given = { mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid, ...attributes };
   if (stat.isDirectory()) throw invalid(`Post "${path}": read ${source}: is a directory`);
-  await sendCounted(invocation, `Pushing ${source} to ${path}`, stat.size, createReadStream(source), (body) => putFile(server, instance, path, given, { body, headers: { 'content-length': String(stat.size) } }));
+  const { body: content, length } = contentOf(source);
+  await sendCounted(invocation, `Pushing ${source} to ${path}`, length, content, (body) => putFile(server, instance, path, given, { body, headers: lengthHeader(length) }));
 }
 
 async function pushTree(invocation: Invocation, place: InstancePath, source: string, path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import { readText } from '#client';
-import { AppError } from '#kernel';
+import { AppError, unavailable } from '#kernel';
 import type { Invocation } from '../../invocation.js';
 import { url, type Server } from '../../server.js';
 
@@ -38,8 +38,13 @@ export async function getFile(server: Server, instance: string, path: string): P
   const answer = await server.api.download(fileUrl(instance, path));
   const header = (name: string): string => String(answer.headers[`x-lxd-${name}`] ?? '');
   const type = header('type');
+  if (type === '') {
+    answer.destroy();
+    throw unavailable(`The answer to "${fileUrl(instance, path)}" does not say what is there`);
+  }
+  const mode = parseInt(header('mode'), 8);
   return {
-    type: type === 'directory' ? 'directory' : type === 'symlink' ? 'symlink' : 'file', mode: parseInt(header('mode'), 8), uid: Number(header('uid')), gid: Number(header('gid')),
+    type: type === 'directory' ? 'directory' : type === 'symlink' ? 'symlink' : 'file', mode: Number.isNaN(mode) ? 0o600 : mode, uid: Number(header('uid')), gid: Number(header('gid')),
     size: Number(answer.headers['content-length'] ?? 0), answer,
   };
 }

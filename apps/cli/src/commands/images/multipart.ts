@@ -1,14 +1,16 @@
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { unavailable } from '#kernel';
+import { lengthOf } from '../../terminal/transfers.js';
 
-/** Files as one body of `multipart/form-data`, its length known beforehand. */
-export function multipart(files: readonly (readonly [string, string])[]): { readonly body: Readable; readonly length: number; readonly type: string } {
+/** Files as one body of `multipart/form-data`, its length known beforehand unless one is a pipe. */
+export function multipart(files: readonly (readonly [string, string])[]): { readonly body: Readable; readonly length: number | undefined; readonly type: string } {
   const boundary = randomBytes(24).toString('hex');
   const heads = files.map(([field, file]) => `--${boundary}\r\nContent-Disposition: form-data; name="${field}"; filename="${file.split('/').at(-1)!.replaceAll('"', '')}"\r\nContent-Type: application/octet-stream\r\n\r\n`);
   const tail = `--${boundary}--\r\n`;
-  const length = files.reduce((sum, [, file], index) => sum + Buffer.byteLength(heads[index]!) + statSync(file).size + 2, Buffer.byteLength(tail));
+  const lengths = files.map(([, file]) => lengthOf(file));
+  const length = lengths.reduce((sum, size, index) => (sum === undefined || size === undefined ? undefined : sum + Buffer.byteLength(heads[index]!) + size + 2), Buffer.byteLength(tail) as number | undefined);
   async function* content(): AsyncGenerator<Buffer> {
     for (const [index, [, file]] of files.entries()) {
       yield Buffer.from(heads[index]!);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,7 +9,7 @@ import { internal, invalid, notFound, unavailable, wrap } from '#kernel';
 import type { Invocation, Run } from '../../invocation.js';
 import { url, type Server } from '../../server.js';
 import { runInForeground } from '../../terminal/processes.js';
-import { receiveFile, sendCounted } from '../../terminal/transfers.js';
+import { contentOf, lengthHeader, receiveFile, sendCounted } from '../../terminal/transfers.js';
 import { addressesOf, imageServer, remoteCandidates, resolveImage, waitForCreation, type ImageView } from './image-source.js';
 import { multipart, readMultipart } from './multipart.js';
 
@@ -69,9 +69,9 @@ async function upload(invocation: Invocation, server: Server, meta: string, root
   const headers: Record<string, string> = { 'x-lxd-public': invocation.flags.bool('public') ? 'true' : 'false' };
   const encoded = new URLSearchParams(properties).toString();
   if (encoded !== '') headers['x-lxd-properties'] = encoded;
-  const { body, length, type } = rootfs === '' ? { body: createReadStream(meta), length: statSync(meta).size, type: 'application/octet-stream' } : multipart([['metadata', meta], [rootfs.endsWith('.img') || rootfs.endsWith('.qcow2') ? 'rootfs.img' : 'rootfs', rootfs]]);
+  const { body, length, type } = rootfs === '' ? { ...contentOf(meta), type: 'application/octet-stream' } : multipart([['metadata', meta], [rootfs.endsWith('.img') || rootfs.endsWith('.qcow2') ? 'rootfs.img' : 'rootfs', rootfs]]);
   if (rootfs === '') headers['x-lxd-filename'] = meta.split('/').at(-1)!;
-  const answer = await sendCounted(invocation, 'Transferring image', length, body, (stream) => server.api.call('POST', url(['images']), { body: stream, headers: { ...headers, 'content-type': type, 'content-length': String(length) } }));
+  const answer = await sendCounted(invocation, 'Transferring image', length, body, (stream) => server.api.call('POST', url(['images']), { body: stream, headers: { ...headers, 'content-type': type, ...lengthHeader(length) } }));
   return invocation.wait(server, answer, 'Transferring image');
 }
 
@@ -81,7 +81,7 @@ export const exportImage: Run = async (invocation) => {
   if (invocation.config.remote(remote).protocol === 'simplestreams') return exportFromStream(invocation, remote, name, target);
   const server = await imageServer(invocation, remote);
   const fingerprint = (await server.get<ImageView>(url(['images', await resolveImage(server, name)]))).fingerprint;
-  const answer = await server.api.download(url(['images', fingerprint, 'export']));
+  const answer = await server.download(url(['images', fingerprint, 'export']));
   const isDirectory = existsSync(target) && statSync(target).isDirectory();
   const partType = /^multipart\/form-data;\s*boundary="?([^";]+)"?/.exec(answer.headers['content-type'] ?? '')?.[1];
   const quiet = invocation.flags.bool('quiet');
@@ -124,7 +124,7 @@ async function exportFromStream(invocation: Invocation, remote: string, name: st
   const image = chooseStreamImage(await streamImages(invocation, remote), name, invocation.flags.bool('vm') ? 'virtual-machine' : 'container');
   if (image === undefined) throw notFound("The requested image couldn't be found");
   const base = invocation.config.remote(remote).addr.replace(/\/+$/, '');
-  const transport = new HttpTransport({ certificate: invocation.config.serverCertificate(remote) });
+  const transport = new HttpTransport({ certificate: invocation.config.serverCertificate(remote), proxy: invocation.config.proxy });
   try {
     for (const [index, path] of image.paths.entries()) {
       if (path === '') continue;
@@ -191,7 +191,7 @@ async function pushImage(invocation: Invocation, from: Server, to: Server, remot
 async function relayImage(invocation: Invocation, from: Server, to: Server, image: ImageView, path: string): Promise<void> {
   const directory = mkdtempSync(`${tmpdir()}/roost-relay-`);
   try {
-    const answer = await from.api.download(url(['images', image.fingerprint, 'export']));
+    const answer = await from.download(url(['images', image.fingerprint, 'export']));
     const boundary = /^multipart\/form-data;\s*boundary="?([^";]+)"?/.exec(answer.headers['content-type'] ?? '')?.[1];
     const files: string[] = [];
     if (boundary === undefined) {
@@ -203,8 +203,8 @@ async function relayImage(invocation: Invocation, from: Server, to: Server, imag
         await pipeline(content, createWriteStream(files.at(-1)!));
       });
     }
-    const { body, length, type } = files.length === 1 ? { body: createReadStream(files[0]!), length: statSync(files[0]!).size, type: 'application/octet-stream' } : multipart([['metadata', files[0]!], [image.type === 'virtual-machine' ? 'rootfs.img' : 'rootfs', files[1]!]]);
-    const headers = { 'content-type': type, 'content-length': String(length), 'x-lxd-public': String(invocation.flags.bool('public')), 'x-lxd-filename': image.filename };
+    const { body, length, type } = files.length === 1 ? { ...contentOf(files[0]!), type: 'application/octet-stream' } : multipart([['metadata', files[0]!], [image.type === 'virtual-machine' ? 'rootfs.img' : 'rootfs', files[1]!]]);
+    const headers = { 'content-type': type, ...lengthHeader(length), 'x-lxd-public': String(invocation.flags.bool('public')), 'x-lxd-filename': image.filename };
     const sent = await sendCounted(invocation, 'Copying the image', length, body, (stream) => to.api.call('POST', path, { body: stream, headers }));
     await invocation.wait(to, sent, 'Copying the image');
   } finally {

@@ -1,8 +1,8 @@
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Run } from '../../invocation.js';
 import { invalid, wrap } from '#kernel';
 import { nameOf, url } from '../../server.js';
-import { receiveFile, sendCounted } from '../../terminal/transfers.js';
+import { contentOf, lengthHeader, receiveFile, sendCounted } from '../../terminal/transfers.js';
 
 export const exportInstance: Run = async (invocation) => {
   const { flags } = invocation;
@@ -15,7 +15,7 @@ export const exportInstance: Run = async (invocation) => {
   const where = url(['instances', name, 'backups', backup]);
   const target = invocation.arg(1) === '' ? 'backup.tar.gz' : invocation.arg(1);
   try {
-    const content = await server.api.download(`${where}/export`);
+    const content = await server.download(`${where}/export`);
     await receiveFile(invocation, 'Exporting the backup', Number(content.headers['content-length'] ?? 0), content, target);
   } finally {
     // It was made for this only.
@@ -29,13 +29,11 @@ export const importInstance: Run = async (invocation) => {
   const remote = args[0]!.endsWith(':') ? invocation.parse(args[0]!).remote : invocation.config.defaultRemote;
   const [file = '', name = ''] = args[0]!.endsWith(':') ? args.slice(1) : args;
   const server = await invocation.server(remote);
-  const stdin = file === '-';
-  if (!stdin && !existsSync(file)) throw invalid(`open ${file}: no such file or directory`);
-  const length = stdin ? 0 : statSync(file).size;
-  const stream = stdin ? invocation.terminal.stdin : createReadStream(file);
-  const headers: Record<string, string> = { 'content-type': 'application/octet-stream', ...(stdin ? {} : { 'content-length': String(length) }) };
+  if (file !== '-' && !existsSync(file)) throw invalid(`open ${file}: no such file or directory`);
+  const { body: content, length } = file === '-' ? { body: invocation.terminal.stdin, length: undefined } : contentOf(file);
+  const headers: Record<string, string> = { 'content-type': 'application/octet-stream', ...lengthHeader(length) };
   if (flags.text('storage') !== '') headers['x-lxd-pool'] = flags.text('storage');
   if (name !== '') headers['x-lxd-name'] = name;
-  const answer = await sendCounted(invocation, 'Importing instance', length, stream, (body) => server.api.call('POST', url(['instances']), { body, headers }));
+  const answer = await sendCounted(invocation, 'Importing instance', length, content, (body) => server.api.call('POST', url(['instances']), { body, headers }));
   await invocation.wait(server, answer, 'Importing instance');
 };
