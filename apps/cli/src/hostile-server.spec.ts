@@ -1,14 +1,12 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttp, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
 import { createServer as createTls } from 'node:https';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { PassThrough } from 'node:stream';
+import { WebSocketServer } from 'ws';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { generateClientCertificate } from '#client';
-import { tree } from './commands/tree.js';
-import { runCommandLine } from './run.js';
-import { Terminal, type Streams } from './terminal/terminal.js';
+import { runInProcess, type Said } from './testing/in-process.js';
 
 /** Whatever a server does, a command ends in time with an error that says what was wrong, and leaves no half file. */
 let directory: string;
@@ -29,15 +27,7 @@ afterEach(async () => {
   for (const key of ['ROOST_CONF', 'ROOST_SOCKET', 'ROOST_TIMEOUT']) if (before[key] === undefined) delete process.env[key]; else process.env[key] = before[key];
 });
 
-async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const streams = [new PassThrough(), new PassThrough(), new PassThrough()] as const;
-  streams[0].end();
-  const text = ['', ''];
-  [streams[1], streams[2]].forEach((stream, index) => stream.on('data', (data: Buffer) => { text[index] += data.toString('utf8'); }));
-  const code = await runCommandLine(tree, ['roost', ...words], new Terminal({ stdin: streams[0], stdout: streams[1], stderr: streams[2] } as unknown as Streams));
-  await new Promise((resolve) => setImmediate(resolve));
-  return { code, out: text[0]!, err: text[1]! };
-}
+const run = (...words: string[]): Promise<Said> => runInProcess('roost', ...words);
 
 /** A server that does this with each connection. */
 async function raw(onConnection: (socket: Socket) => void): Promise<void> {
@@ -134,6 +124,59 @@ describe('a server that', () => {
     expect(result).toMatchObject({ code: 1, err: 'Error: Invalid file name "../../passwd"\n' });
     expect(existsSync(`${directory}/passwd`)).toBe(false);
   });
+
+  it('ends its stream of events, in which there was rubbish', async () => {
+    await http(() => undefined);
+    const events = new WebSocketServer({ server: open.at(-1) as HttpServer, path: '/1.0/events' });
+    events.on('connection', (socket) => {
+      for (const text of ['rubbish', '5', 'null', '{"type":"lifecycle","metadata":{"action":"a"}}']) socket.send(text);
+      socket.close();
+    });
+    expect(await run('monitor')).toEqual({ code: 1, out: 'metadata:\n  action: a\ntype: lifecycle\n\n\n', err: 'Error: The server has ended the stream of events\n' });
+    expect((await run('monitor', '--pretty')).code).toBe(1);
+  });
+
+  /** What takes more than one answer: files, streams, operations, two servers. `@` is a directory. */
+  const long = [
+    'export c1 @/file', 'export c1 -', 'image export img @/file', 'storage volume export p v @/file', 'file pull c1/etc/passwd @/file', 'file pull -r c1/etc @/file', 'file push @/config.yml c1/x', 'file push -r @ c1/x', 'import @/config.yml',
+    'image import @/config.yml', 'storage volume import p @/config.yml', 'publish c1 --force', 'exec c1 -- true', 'exec c1 -t -- true', 'console c1', 'console c1 --show-log', 'monitor', 'file mount c1/x @', 'copy c1 c2', 'copy c1 again:c2 --mode pull',
+    'copy c1 again:c2 --mode push', 'copy c1 again:c2 --mode relay', 'move c1 again:c2 --stateless', 'storage volume copy p/v again:p/v --mode relay', 'image copy img again:', 'image copy img again: --mode push', 'image copy img again: --mode relay', 'init again:img c1',
+    'snapshot c1', 'restore c1 s1', 'info c1 --resources', 'config show c1 --expanded', 'config set c1 a=b', 'profile device list p', 'network list-leases n', 'storage volume list p', 'cluster list', 'warning list', 'operation list', 'list --all-projects', 'top --once', 'history c1', 'explain c1',
+    'wait c1 --timeout 1', 'query /1.0/x',
+  ];
+  const runAll = async (): Promise<void> => {
+    writeFileSync(`${directory}/config.yml`, `default-remote: local\nremotes:\n  again:\n    addr: unix://${directory}/socket\n    public: false\n  local:\n    addr: unix://\n    public: false\naliases: {}\n`);
+    const before = readdirSync(directory).sort();
+    const said = await Promise.all(long.map(async (line) => [line, await run(...line.replaceAll('@', directory).split(' '))] as const));
+    for (const [line, { err }] of said) {
+      expect(err, line).not.toMatch(/ {4}at |\[object/);
+      expect(err.split('\n').filter((text) => text.startsWith('Error: ')).length, `${line}: ${err}`).toBeLessThanOrEqual(1);
+    }
+    expect(readdirSync(directory).sort()).toEqual(before);
+    const silent = said.filter(([, { code, err }]) => code !== 0 && !/^Error: .+/m.test(err)).map(([line]) => line);
+    expect(silent).toEqual([]);
+  };
+
+  it.each([[null], [5], ['text'], [{}], [[]], [[null]], [{ metadata: { fds: {} } }]])('sends %j whatever it is asked for', async (metadata) => {
+    await http((request, response) => {
+      request.resume();
+      send(response, { type: request.method === 'GET' ? 'sync' : 'async', operation: '/1.0/operations/1', metadata }, request.method === 'GET' ? 200 : 202);
+    });
+    await runAll();
+  }, 60_000);
+
+  it.each([
+    ['says no more', (): void => undefined], ['goes away', (_request: IncomingMessage, response: ServerResponse): void => void response.destroy()],
+    ['sends what is no JSON', (request: IncomingMessage, response: ServerResponse): void => void (request.resume(), response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'))],
+    ['sends half of what it announces', (request: IncomingMessage, response: ServerResponse): void => {
+      request.resume();
+      response.writeHead(200, { 'content-length': '100', 'x-lxd-type': 'file' }).write('{"type"');
+      setTimeout(() => response.destroy(), 20);
+    }],
+  ])('says who it is and then %s', async (_what, answer) => {
+    await http(answer);
+    await runAll();
+  }, 60_000);
 
   it('shows another certificate than the one it was known by', async () => {
     const [mine, other] = [generateClientCertificate('mine'), generateClientCertificate('other')];

@@ -25,7 +25,7 @@ export async function runCommandLine(root: Command, argv: readonly string[], ter
     return 0;
   } catch (error) {
     if (error instanceof ExitCode) return error.code;
-    terminal.err(`Error: ${messageOf(error)}\n${adviceFor(error)}`);
+    terminal.err(`Error: ${complaintOf(error)}\n${adviceFor(error)}`);
     if (process.env['ROOST_TRACE'] !== undefined && error instanceof Error) terminal.err(`${error.stack}\n`);
     return 1;
   } finally {
@@ -104,6 +104,11 @@ function unknownCommand(word: string, command: Command, path: readonly string[])
   const text = `unknown command ${JSON.stringify(word)} for ${JSON.stringify(path.join(' '))}`;
   const near = path.length > 1 ? [] : suggestions(word, command.commands.filter((one) => !one.hidden && !(one.beyond && path[0] === 'lxc')).map((one) => one.name));
   return near.length === 0 ? text : `${text}\n\nDid you mean this?\n${near.map((name) => `\t${name}\n`).join('')}`;
+}
+
+/** A command goes by what servers are known to answer: one that answers otherwise makes it stumble. */
+function complaintOf(error: unknown): string {
+  return error instanceof TypeError ? `The server's answer is not what was expected, or this is a mistake of the program's: ${error.message}` : messageOf(error);
 }
 
 /** What to do next, where that is clear; on lines of its own, after the complaint. */

@@ -124,10 +124,13 @@ export abstract class BaseApiClient {
     return operation;
   }
 
-  /** Opens the event stream; resolves once it is open. `close()` ends it. */
+  /** Opens the event stream; resolves once it is open. `close()` ends it. What is no event is passed over, as LXD's client does. */
   events(options: { readonly types?: readonly string[]; readonly allProjects?: boolean }, onEvent: (event: EventMessage) => void): Promise<EventStream> {
     const query = [options.types === undefined ? '' : `type=${options.types.join(',')}`, options.allProjects === true ? 'all-projects=true' : ''];
-    return this.listen(`/1.0/events?${query.filter((q) => q !== '').join('&')}`, (text) => onEvent(JSON.parse(text) as EventMessage));
+    return this.listen(`/1.0/events?${query.filter((q) => q !== '').join('&')}`, (text) => {
+      const event = parseEvent(text);
+      if (event !== undefined) onEvent(event);
+    });
   }
 
   /** What is sent: the body as JSON unless it is `raw`, the project in the path. Asks the guard. */
@@ -166,11 +169,27 @@ export abstract class BaseApiClient {
 
 /** The envelope around every answer. Throws `unavailable` for a text that is none. */
 export function parseEnvelope(text: string, status: number, path: string): Envelope {
+  let value: unknown;
   try {
-    return JSON.parse(text) as Envelope;
+    value = JSON.parse(text);
   } catch (error) {
     throw unavailable(`The answer to "${path}" is not JSON (HTTP status ${status})`, { cause: error });
   }
+  if (!isObject(value)) throw unavailable(`The answer to "${path}" is no answer of this API (HTTP status ${status})`);
+  return value;
+}
+
+function parseEvent(text: string): EventMessage | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value as unknown as EventMessage : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What an error answer says, with the kind that fits its code. */

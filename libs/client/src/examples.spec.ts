@@ -17,6 +17,8 @@ const socketPath = `${directory}/socket`;
 const certificate = client.generateClientCertificate('server');
 const seen: string[] = [];
 let looks = 0;
+/** Resolved when the example has printed something: an operation lasts until then. */
+let spoken = Promise.withResolvers<void>();
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const path = request.url!.split('?')[0]!;
@@ -25,7 +27,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   const operation = { id: '1', status: 'Running', status_code: 103, metadata: { create_progress: `${++looks}%` }, err: '' };
   if (path.endsWith('/files') && request.method === 'GET') return void response.end('c1\n');
   if (path === '/1.0/instances' && request.method === 'POST') return send({ type: 'async', operation: '/1.0/operations/1', metadata: { ...operation, metadata: null } }, 202);
-  if (path === '/1.0/operations/1/wait') return void setTimeout(() => send({ type: 'sync', metadata: { ...operation, status: 'Success', status_code: 200 } }), 120);
+  if (path === '/1.0/operations/1/wait') return void spoken.promise.then(() => send({ type: 'sync', metadata: { ...operation, status: 'Success', status_code: 200 } }));
   if (path === '/1.0/operations/1') return send({ type: 'sync', metadata: operation });
   send({ type: 'sync', metadata: path === '/1.0/instances' ? ['/1.0/instances/c1'] : { config: {}, description: '' } });
 }
@@ -69,7 +71,12 @@ describe('README.md', () => {
 
   it.each(examples)('%s', async (title, code) => {
     const printed: unknown[] = [];
-    const names = { ...client, socketPath, directory, parse, serverUrl: `https://127.0.0.1:${(tls.address() as AddressInfo).port}`, serverCertificate: certificate.certificate, print: (value: unknown) => printed.push(value) };
+    spoken = Promise.withResolvers();
+    const print = (value: unknown): void => {
+      printed.push(value);
+      spoken.resolve();
+    };
+    const names = { ...client, socketPath, directory, parse, serverUrl: `https://127.0.0.1:${(tls.address() as AddressInfo).port}`, serverCertificate: certificate.certificate, print };
     const body = stripTypeScriptTypes(`async function example() {\n${code}\n}`, { mode: 'strip' });
     // oxlint-disable-next-line no-new-func
     await (new Function(...Object.keys(names), `${body}\nreturn example();`) as (...values: unknown[]) => Promise<void>)(...Object.values(names));

@@ -30,7 +30,7 @@ export async function followOperation(api: BaseApiClient, answer: ApiAnswer<unkn
     for (;;) {
       const operation = await api.get<Operation>(`${path}/wait?timeout=${roundSeconds}${query}`, { signal: options.signal, idleTimeoutMs: stallMs + roundSeconds * 1000 });
       if (operation.status_code < 200) continue;
-      if (operation.status_code !== 200) throw internal(operation.err === '' ? 'Operation was cancelled' : operation.err, { details: { operation } });
+      if (operation.status_code !== 200) throw internal(operation.err || (operation.status_code === 401 ? 'Operation was cancelled' : `The server does not say how operation "${path}" has ended`), { details: { operation } });
       return operation;
     }
   } finally {

@@ -1,4 +1,4 @@
-import { invalid } from '#kernel';
+import { invalid, unavailable } from '#kernel';
 import type { Run } from '../../invocation.js';
 import { toJson, withSortedKeys } from '../../output/json.js';
 import { toYaml } from '../../output/yaml.js';
@@ -23,8 +23,16 @@ export const monitor: Run = async (invocation) => {
     const line = pretty(event, least);
     if (line !== undefined) invocation.terminal.out(`${line}\n`);
   };
-  const events = await server.api.events({ ...(types.length === 0 ? {} : { types }), allProjects: flags.bool('all-projects') }, (event) => show(event as unknown as Raw));
-  await events.closed;
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  const events = await server.api.events({ ...(types.length === 0 ? {} : { types }), allProjects: flags.bool('all-projects') }, (event) => {
+    try {
+      show(event as unknown as Raw);
+    } catch (error) {
+      reject(error as Error);
+    }
+  });
+  await Promise.race([failed, events.closed]);
+  throw unavailable('The server has ended the stream of events');
 };
 
 /** `time=… level=… msg="…" key=value`, as logs are written. */
