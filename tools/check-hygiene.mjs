@@ -34,6 +34,13 @@ for (const row of readFileSync('docs/hazards.md', 'utf8').split('\n').filter((li
   for (const title of titles) if (!tests.includes(title)) complain('docs/hazards.md', `no test is called "${title}"`);
 }
 
+// What a newcomer is sent to must be there.
+for (const file of files.filter((f) => f.endsWith('.md'))) {
+  for (const [path] of readFileSync(file, 'utf8').matchAll(/\b(?:apps|deploy|docs|libs|proto|test|tools)\/[\w./-]+\.(?:c|cjs|h|js|md|mjs|proto|ts)\b/g)) {
+    if (!existsSync(path)) complain(file, `there is no ${path}`);
+  }
+}
+
 if (problems.length > 0) {
   console.error(problems.join('\n'));
   process.exit(1);
