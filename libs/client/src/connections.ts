@@ -1,5 +1,6 @@
 import { Agent, request as httpRequest, type ClientRequestArgs } from 'node:http';
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { unavailable } from '#kernel';
 import { connectionError } from './connection-errors.js';
@@ -24,6 +25,7 @@ type Done = (error: Error | null, socket?: Socket) => void;
 export class ConnectionPool extends Agent {
   readonly protocol: string;
   readonly defaultPort: number;
+  private ended = false;
 
   constructor(scheme: 'http:' | 'https:', private readonly settings: ConnectionSettings) {
     super({ keepAlive: true, maxSockets: 64 });
@@ -36,6 +38,16 @@ export class ConnectionPool extends Agent {
     const port = Number(options.port ?? this.defaultPort);
     void this.open(host, port).then((socket) => done?.(null, socket), (error: Error) => (done as Done | undefined)?.(error));
     return null;
+  }
+
+  override destroy(): void {
+    this.ended = true;
+    super.destroy();
+  }
+
+  /** A connection that was under way when its request was given up comes when nobody will ask for it any more. */
+  override keepSocketAlive(socket: Duplex): boolean {
+    return !this.ended && (super.keepSocketAlive(socket) as unknown as boolean);
   }
 
   private async open(host: string, port: number): Promise<Socket> {

@@ -39,9 +39,9 @@ export class ControlChannel {
     await this.frames.send(encodeControl({ success: true, message: '' }), true);
   }
 
-  /** The other side may have gone: then nobody needs to be told. */
-  async fail(error: unknown): Promise<void> {
-    await this.frames.send(encodeControl({ success: false, message: messageOf(error) }), true).catch(() => undefined);
+  /** The other side may have gone, or read no more: nobody waits for it to be told. */
+  fail(error: unknown): void {
+    this.frames.send(encodeControl({ success: false, message: messageOf(error) }), true).catch(() => undefined);
   }
 
   private async take(): Promise<Buffer> {

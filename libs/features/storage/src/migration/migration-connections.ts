@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws';
 import { ApiClient, type ProxySettings } from '#client';
 import { AppError, internal, invalid, messageOf, randomHex, unavailable } from '#kernel';
+import { untilAborted } from './until-aborted.js';
 
 /** The two websockets of a migration: messages, and files. */
 export interface MigrationConnections {
@@ -37,17 +38,13 @@ export class AwaitedConnections {
 
   /** @throws `internal` when nobody comes. */
   async wait(signal: AbortSignal): Promise<MigrationConnections> {
-    const { promise: never, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(internal('Timed out waiting for websockets to connect')), patienceMs);
-    const abort = (): void => reject(unavailable('The migration was given up'));
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(internal('Timed out waiting for migration connections')), patienceMs);
     try {
-      await Promise.race([this.complete.promise, never]);
+      await untilAborted(this.complete.promise, AbortSignal.any([signal, late.signal]));
       return { control: this.sockets.get('control')!, fs: this.sockets.get('fs')! };
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
     }
   }
 
@@ -84,17 +81,17 @@ export class DialledConnections {
   private readonly client: ApiClient;
   private readonly path: string;
   private readonly opened: WebSocket[] = [];
+  private closed = false;
 
-  constructor(private readonly address: MigrationAddress, proxy: ProxySettings, userAgent: string) {
+  constructor(private readonly address: MigrationAddress, proxy: ProxySettings, userAgent: string, timeoutMs = patienceMs) {
     const url = new URL(address.operation);
     this.path = url.pathname;
-    this.client = new ApiClient({ url: url.origin, certificate: address.certificate, proxy }, { userAgent });
+    this.client = new ApiClient({ url: url.origin, certificate: address.certificate, proxy }, { userAgent, idleTimeoutMs: { read: timeoutMs, write: timeoutMs } });
   }
 
   async wait(signal: AbortSignal): Promise<MigrationConnections> {
-    signal.throwIfAborted();
     try {
-      const [control, fs] = [await this.open('control'), await this.open('fs')];
+      const [control, fs] = [await untilAborted(this.open('control'), signal), await untilAborted(this.open('fs'), signal)];
       return { control, fs };
     } catch (error) {
       this.close();
@@ -103,14 +100,16 @@ export class DialledConnections {
   }
 
   close(): void {
+    this.closed = true;
     for (const socket of this.opened) endSocket(socket);
     this.client.close();
   }
 
   private open(name: string): Promise<WebSocket> {
     return this.client.webSocket(`${this.path}/websocket?secret=${encodeURIComponent(this.address.secrets[name]!)}`, (socket) => {
-      this.opened.push(socket);
       socket.on('error', () => {});
+      if (this.closed) return socket.terminate();
+      this.opened.push(socket);
       socket.once('open', () => socket.pause());
     });
   }

@@ -1,4 +1,4 @@
-import { AppError } from '#kernel';
+import { AppError, unavailable } from '#kernel';
 
 /** What a promise resolves to, unless the signal comes first. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -12,6 +12,25 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
   } finally {
     signal.removeEventListener('abort', abort);
   }
+}
+
+/** What the other side says, if it says it in time. @throws `unavailable` when it says nothing, and what the signal was aborted with. */
+export async function untilSaid<T>(word: Promise<T>, signal: AbortSignal, patienceMs: number): Promise<T> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(unavailable('The other side says nothing')), patienceMs);
+  try {
+    return await untilAborted(word, AbortSignal.any([signal, late.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What is aborted with the signal says why in words. Call what is returned to let go of the signal. */
+export function abortWith(signal: AbortSignal, abort: AbortController): () => void {
+  const giveUp = (): void => abort.abort(AppError.is(signal.reason) ? signal.reason : unavailable('The migration was given up'));
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
+  return () => signal.removeEventListener('abort', giveUp);
 }
 
 /** Whichever end fails first says why; the others only hear that it is over. */

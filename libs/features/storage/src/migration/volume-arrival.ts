@@ -6,7 +6,8 @@ import { writeIndexAnswer } from './index-header.rules.js';
 import { fsTypes, type MigrationHeader, type WireSnapshot } from './migration-messages.rules.js';
 import { commonFeatures, indexVersion, requireRsync, snapshotsOf } from './negotiation.rules.js';
 import { exchangePiece } from './piece-exchange.js';
-import { reasonOf, untilAborted } from './until-aborted.js';
+import { PeerWatch, peerPatience, type PeerPatience } from './peer-watch.js';
+import { abortWith, reasonOf, untilAborted, untilSaid } from './until-aborted.js';
 import type { ConnectionSource } from './volume-departure.js';
 
 const own = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
@@ -45,11 +46,13 @@ export class VolumeArrival {
   private frames: Frames | undefined;
   private header: MigrationHeader | undefined;
   private accepted: AcceptedVolume | undefined;
+  private peer: PeerWatch | undefined;
 
   constructor(
     private readonly migration: VolumeMigration,
     private readonly connections: ConnectionSource,
     private readonly progress: (metadata: Record<string, unknown>) => void,
+    private readonly patience: PeerPatience = peerPatience,
   ) {}
 
   /** Waits for the other side. */
@@ -57,7 +60,8 @@ export class VolumeArrival {
     const { control, fs } = await this.connections.wait(this.abort.signal);
     this.control = new ControlChannel(control);
     this.frames = new Frames(fs);
-    const header = await untilAborted(this.control.takeHeader(), this.abort.signal);
+    this.peer = new PeerWatch([control, fs], this.patience.silenceMs, (error) => this.abort.abort(error));
+    const header = await untilSaid(this.control.takeHeader(), this.abort.signal, this.patience.wordMs);
     if (header.fs !== fsTypes.rsync && header.rsyncFeatures === undefined) requireRsync(header);
     this.header = header;
     return { header, snapshots: snapshotsOf(header) };
@@ -73,42 +77,43 @@ export class VolumeArrival {
       fs: fsTypes.rsync, idmap: header.idmap, snapshotNames: snapshots.map(({ name }) => name), snapshots, predump: false, rsyncFeatures, refresh, indexHeaderVersion: version,
     };
     requireRsync(answer);
-    await control.sendHeader(answer);
+    await untilAborted(control.sendHeader(answer), this.abort.signal);
     // All it may say from now on is that it cannot go on.
     control.verdict().catch((error: unknown) => this.abort.abort(error));
     if (version === 0) return;
-    await untilAborted(frames.takeText(indexBytesMax), this.abort.signal);
+    await untilSaid(frames.takeText(indexBytesMax), this.abort.signal, this.patience.wordMs);
     await frames.send(writeIndexAnswer(refresh), true);
     await frames.end();
   }
 
   /** The volume is there, whole, when this resolves. */
   async receive({ name, volume, sizeBytes, refreshToken }: ReceivedVolume, signal: AbortSignal): Promise<void> {
-    const giveUp = (): void => this.abort.abort(signal.reason);
-    if (signal.aborted) giveUp();
-    signal.addEventListener('abort', giveUp, { once: true });
     const { abort } = this;
-    const snapshots = (this.accepted?.snapshots ?? []).map((snapshot) => snapshot.name);
-    const sessionId = await this.migration.receivePieces({ volume, snapshots, sizeBytes, refreshToken, ...own });
-    const held = this.migration.waitPieces(sessionId, abort.signal);
-    held.catch((error: unknown) => abort.abort(error));
+    const release = abortWith(signal, abort);
     try {
-      await this.pieces(sessionId, snapshots, name);
-      await this.migration.endPieces(sessionId);
-      await held;
-    } catch (error) {
-      abort.abort(error);
-      await held.catch(() => undefined);
-      throw reasonOf(error, abort.signal);
+      const snapshots = (this.accepted?.snapshots ?? []).map((snapshot) => snapshot.name);
+      const sessionId = await this.migration.receivePieces({ volume, snapshots, sizeBytes, refreshToken, ...own });
+      const held = this.migration.waitPieces(sessionId, abort.signal);
+      held.catch((error: unknown) => abort.abort(error));
+      try {
+        await this.pieces(sessionId, snapshots, name);
+        await this.migration.endPieces(sessionId);
+        await held;
+      } catch (error) {
+        abort.abort(error);
+        await held.catch(() => undefined);
+        throw reasonOf(error, abort.signal);
+      }
     } finally {
-      signal.removeEventListener('abort', giveUp);
+      release();
     }
   }
 
   /** Our last word: success without an error. */
   async end(error?: unknown): Promise<void> {
     if (error === undefined) await this.control?.succeed().catch(() => undefined);
-    else await this.control?.fail(error);
+    else this.control?.fail(error);
+    this.peer?.stop();
     this.abort.abort(error);
     this.connections.close();
   }

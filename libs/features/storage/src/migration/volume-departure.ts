@@ -8,7 +8,8 @@ import { fsTypes, type MigrationHeader, type WireIdmapEntry, type WireSnapshot }
 import { readIndexAnswer, writeIndex } from './index-header.rules.js';
 import { commonFeatures, indexVersion, ownRsync, requireRsync, snapshotsOf } from './negotiation.rules.js';
 import { exchangePiece } from './piece-exchange.js';
-import { reasonOf, untilAborted } from './until-aborted.js';
+import { PeerWatch, peerPatience, type PeerPatience } from './peer-watch.js';
+import { abortWith, reasonOf, untilAborted, untilSaid } from './until-aborted.js';
 
 /** Where connections come from: somebody else's visit, or ours. */
 export interface ConnectionSource {
@@ -42,32 +43,34 @@ export interface DepartingVolume {
 
 /** Sends one volume; resolves when the other side has it. Whatever ends this, connections and programs end too. */
 export class VolumeDeparture {
-  constructor(private readonly migration: VolumeMigration, private readonly connections: ConnectionSource) {}
+  constructor(private readonly migration: VolumeMigration, private readonly connections: ConnectionSource, private readonly patience: PeerPatience = peerPatience) {}
 
   async run(departing: DepartingVolume, watch: TransferWatch): Promise<void> {
     const abort = new AbortController();
-    const giveUp = (): void => abort.abort(watch.signal.reason);
-    if (watch.signal.aborted) giveUp();
-    watch.signal.addEventListener('abort', giveUp, { once: true });
+    const release = abortWith(watch.signal, abort);
     let control: ControlChannel | undefined;
+    let peer: PeerWatch | undefined;
     try {
       const { control: messages, fs } = await this.connections.wait(abort.signal);
       control = new ControlChannel(messages);
-      await control.sendHeader(this.header(departing));
-      const answer = await control.takeHeader();
+      const frames = new Frames(fs);
+      peer = new PeerWatch([messages, fs], this.patience.silenceMs, (error) => abort.abort(error));
+      await untilAborted(control.sendHeader(this.header(departing)), abort.signal);
+      const answer = await untilSaid(control.takeHeader(), abort.signal, this.patience.wordMs);
       requireRsync(answer);
       // Its verdict ends the transfer whenever it comes.
       const verdict = control.verdict();
       verdict.catch((error: unknown) => abort.abort(error));
-      await this.transfer(departing, answer, new Frames(fs), abort, watch).catch((error: unknown) => {
+      await this.transfer(departing, answer, frames, abort, watch).catch((error: unknown) => {
         throw reasonOf(error, abort.signal);
       });
-      await verdict;
+      await untilAborted(verdict, abort.signal);
     } catch (error) {
-      await control?.fail(error);
+      control?.fail(error);
       throw error;
     } finally {
-      watch.signal.removeEventListener('abort', giveUp);
+      peer?.stop();
+      release();
       this.connections.close();
     }
   }
@@ -83,7 +86,7 @@ export class VolumeDeparture {
     // Of a refresh the other side takes what it lacks.
     const wanted = new Set(snapshotsOf({ ...answer, snapshots: [...departing.snapshots] }).map(({ name }) => name));
     const snapshots = departing.snapshots.filter(({ name }) => wanted.has(name)).map(({ name }) => name);
-    if ((answer.indexHeaderVersion ?? 0) >= indexVersion) await this.describe(departing, frames);
+    if ((answer.indexHeaderVersion ?? 0) >= indexVersion) await this.describe(departing, frames, abort.signal);
     const { volume, sourceSnapshot, compress, bandwidth, inconsistent } = departing;
     const features = commonFeatures(answer.rsyncFeatures, { ...ownRsync, compress });
     const sessionId = await this.migration.sendPieces({ volume, snapshots, sourceSnapshot, ...own });
@@ -104,9 +107,9 @@ export class VolumeDeparture {
     }
   }
 
-  private async describe({ index }: DepartingVolume, frames: Frames): Promise<void> {
-    await frames.send(writeIndex(index), true);
-    await frames.end();
-    readIndexAnswer(await frames.takeText(answerBytesMax));
+  private async describe({ index }: DepartingVolume, frames: Frames, signal: AbortSignal): Promise<void> {
+    await untilAborted(frames.send(writeIndex(index), true), signal);
+    await untilAborted(frames.end(), signal);
+    readIndexAnswer(await untilSaid(frames.takeText(answerBytesMax), signal, this.patience.wordMs));
   }
 }
