@@ -29,6 +29,8 @@ export interface PieceSessionOptions {
 export class PieceSession {
   readonly abort = new AbortController();
   private current: OpenPiece | undefined;
+  /** Of the piece that was opened last: it may have failed before anybody waits for it. */
+  private latest: OpenPiece | undefined;
   private ended = false;
   private failure: unknown;
   private pieces = 0;
@@ -70,16 +72,15 @@ export class PieceSession {
     });
     const done = Promise.withResolvers<void>();
     done.promise.catch(() => undefined);
-    this.current = { piece, directory, keepers, done, input: openSync(input, constants.O_RDONLY), output: openSync(output, constants.O_WRONLY), signal: this.abort.signal };
+    this.current = this.latest = { piece, directory, keepers, done, input: openSync(input, constants.O_RDONLY), output: openSync(output, constants.O_WRONLY), signal: this.abort.signal };
     this.wake();
     return { input, output };
   }
 
   async wait(): Promise<void> {
-    const piece = this.current;
-    if (piece === undefined) return this.refuseEnded();
-    this.letGo(piece);
-    await piece.done.promise;
+    if (this.latest === undefined) return this.refuseEnded();
+    this.letGo(this.latest);
+    await this.latest.done.promise;
   }
 
   end(): void {

@@ -23,6 +23,8 @@ export interface RsyncEnds {
 
 /** rsync's word for files that were gone when it came to them. */
 const vanished = 24;
+/** Its words for another end that does not talk any more: that one knows why. */
+const otherEndGone: readonly (number | null)[] = [10, 12];
 /** A transfer must not starve the disk of etcd and of running instances (hazards F6). */
 const lowPriority = ['ionice', '-c', '2', '-n', '7'];
 
@@ -57,7 +59,7 @@ export class RsyncStream {
       const { exitCode, signal: killedBy, stderrTail } = await child.exited;
       if (signal.aborted) throw unavailable('The transfer was given up');
       if (exitCode === null || !okExitCodes.includes(exitCode)) {
-        throw internal(`rsync: ${stderrTail.split('\n').findLast((line) => line !== '') ?? 'failed'}`, { cause: new CommandFailedError(options.argv, exitCode, killedBy, stderrTail) });
+        throw (otherEndGone.includes(exitCode) ? unavailable : internal)(reasonIn(stderrTail), { cause: new CommandFailedError(options.argv, exitCode, killedBy, stderrTail) });
       }
     } finally {
       signal.removeEventListener('abort', stop);
@@ -65,6 +67,12 @@ export class RsyncStream {
       stop();
     }
   }
+}
+
+/** Of what rsync says the first complaint is the reason; what follows is what came of it. */
+function reasonIn(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line !== '');
+  return lines.find((line) => line.startsWith('rsync: ')) ?? `rsync: ${lines.at(-1) ?? 'failed'}`;
 }
 
 function featureArguments({ xattrs, delete: deletes, compress }: RsyncOptions): string[] {

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { internal, messageOf } from '#kernel';
+import { internal, messageOf, unavailable } from '#kernel';
 import { Frames } from './frames.js';
 import { decodeControl, decodeHeader, encodeControl, encodeHeader, type MigrationHeader } from './migration-messages.rules.js';
 
@@ -19,7 +19,7 @@ export class ControlChannel {
     await this.frames.send(encodeHeader(header), true);
   }
 
-  /** @throws `internal` with what the other side says instead, or when it goes. */
+  /** @throws `internal` with what the other side says instead, `unavailable` when it goes. */
   async takeHeader(): Promise<MigrationHeader> {
     const data = await this.take();
     try {
@@ -29,7 +29,7 @@ export class ControlChannel {
     }
   }
 
-  /** Resolves when the other side says that it has everything. @throws `internal` with what it says instead, or when it goes. */
+  /** Resolves when the other side says that it has everything. @throws `internal` with what it says instead, `unavailable` when it goes. */
   async verdict(): Promise<void> {
     const { success, message = '' } = decodeControl(await this.take());
     if (!success) throw internal(message.slice(0, textBytesMax) || 'The other side has failed');
@@ -46,7 +46,7 @@ export class ControlChannel {
 
   private async take(): Promise<Buffer> {
     const frame = await this.frames.take();
-    if (frame === null) throw internal('The other side has hung up');
+    if (frame === null) throw unavailable('The other side has hung up');
     if (!frame.binary || frame.data.length > messageBytesMax) throw internal('Expected a message of the migration');
     return frame.data;
   }

@@ -2,7 +2,7 @@ import { getEventListeners, once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { internal } from '#kernel';
+import { internal, unavailable } from '#kernel';
 import type { VolumeSpec } from '#ports';
 import { FakeFaults, FakeStorageDriver, FakeVolumeMigration } from '#drivers/fake';
 import { Frames } from './frames.js';
@@ -105,6 +105,25 @@ describe('a conversation with another server', () => {
     await offered;
 
     await expect(arrival.accept({ snapshots: [], refresh: false })).rejects.toThrow('The other side says nothing');
+  });
+
+  it('ends with what the other side says of its end, where ours only sees that it has gone', async () => {
+    faults.fail('migration.received', 1, unavailable('rsync: connection unexpectedly closed'));
+    const sent = expect(new VolumeDeparture(migration, source).run(departing, { signal: new AbortController().signal, progress: () => {} })).rejects.toThrow('No space left on device');
+    await untilSilent['its verdict']!();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+
+    told.fail(internal('No space left on device'));
+
+    await sent;
+  });
+
+  it('ends with our reason where the other side gives none', async () => {
+    faults.fail('migration.received', 1, unavailable('rsync: connection unexpectedly closed'));
+    const sent = expect(new VolumeDeparture(migration, source).run(departing, { signal: new AbortController().signal, progress: () => {} })).rejects.toThrow('rsync: connection unexpectedly closed');
+    await untilSilent['its verdict']!();
+
+    await sent;
   });
 
   it('leaves nothing with the operation it was part of', async () => {

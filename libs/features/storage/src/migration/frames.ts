@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { internal } from '#kernel';
+import { internal, unavailable } from '#kernel';
 
 export interface Frame {
   readonly data: Buffer;
@@ -50,13 +50,13 @@ export class Frames {
     }
   }
 
-  /** Everything up to the next text message. @throws `internal` for more than `maxBytes`, or when the other side goes before. */
+  /** Everything up to the next text message. @throws `internal` for more than `maxBytes`, `unavailable` when the other side goes before. */
   async takeText(maxBytes: number): Promise<string> {
     const chunks: Buffer[] = [];
     let bytes = 0;
     for (;;) {
       const frame = await this.take();
-      if (frame === null) throw internal('The other side has hung up');
+      if (frame === null) throw unavailable('The other side has hung up');
       if (!frame.binary) return Buffer.concat(chunks).toString('utf8');
       bytes += frame.data.length;
       if (bytes > maxBytes) throw internal('The other side says more than anybody could want to know');
@@ -67,7 +67,7 @@ export class Frames {
   /** Resolves when more may be sent. */
   async send(data: Uint8Array | string, binary: boolean): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.socket.send(data, { binary, compress: false }, (error) => (error ? reject(internal('The other side has hung up', { cause: error })) : resolve()));
+    this.socket.send(data, { binary, compress: false }, (error) => (error ? reject(unavailable('The other side has hung up', { cause: error })) : resolve()));
     if (binary && this.socket.bufferedAmount < bufferedBytesMax) {
       promise.catch(() => {});
       return;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type net from 'node:net';
 import { VolumeMigration, type MigrationPiece } from '#ports';
 import { openReader, openWriter } from '#platform/agent-client';
-import { internal } from '#kernel';
+import { messageOf, unavailable } from '#kernel';
 import type { Frames } from './frames.js';
 
 /**
@@ -11,10 +11,15 @@ import type { Frames } from './frames.js';
  */
 export async function exchangePiece(migration: VolumeMigration, sessionId: string, piece: MigrationPiece, frames: Frames, count: (bytes: number) => void): Promise<void> {
   const { input, output } = await migration.openPiece(sessionId, piece);
-  const reader = await openReader(output);
+  // A program that has failed takes its pipes along: why it has is what matters.
+  const gone = async (error: unknown): Promise<never> => {
+    if (messageOf(error).includes('ENOENT')) await migration.waitPiece(sessionId);
+    throw error;
+  };
+  const reader = await openReader(output).catch(gone);
   const writer = await openWriter(input).catch((error: unknown) => {
     reader.destroy();
-    throw error;
+    return gone(error);
   });
   // How the program ended is told by the agent; a pipe that breaks only says that it has.
   reader.on('error', () => undefined);
@@ -38,7 +43,7 @@ async function give(reader: net.Socket, frames: Frames, count: (bytes: number) =
 async function take(frames: Frames, writer: net.Socket, count: (bytes: number) => void): Promise<void> {
   for (;;) {
     const frame = await frames.take();
-    if (frame === null) throw internal('The other side has hung up');
+    if (frame === null) throw unavailable('The other side has hung up');
     if (!frame.binary) break;
     count(frame.data.length);
     // A program that has ended reads no more; what still comes leads to the end of the stream.

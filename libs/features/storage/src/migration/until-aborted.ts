@@ -33,6 +33,19 @@ export function abortWith(signal: AbortSignal, abort: AbortController): () => vo
   return () => signal.removeEventListener('abort', giveUp);
 }
 
+/** How long who only saw the other side go waits for its word, in milliseconds. */
+const lastWordMs = 2000;
+
+/** The more telling of two reasons: the other side's word on why it went, where ours is no more than that it has gone. */
+export async function tellingReason(error: unknown, word: Promise<unknown>): Promise<unknown> {
+  if (!AppError.is(error, 'unavailable')) return error;
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, lastWordMs);
+  const said = await Promise.race([word, late]).then(() => error, (reason: unknown) => reason);
+  clearTimeout(timer);
+  return AppError.is(said, 'unavailable') ? error : said;
+}
+
 /** Whichever end fails first says why; the others only hear that it is over. */
 export function reasonOf(error: unknown, signal: AbortSignal): unknown {
   return signal.aborted && AppError.is(signal.reason) ? signal.reason : error;

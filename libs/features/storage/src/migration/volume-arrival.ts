@@ -7,7 +7,7 @@ import { fsTypes, type MigrationHeader, type WireSnapshot } from './migration-me
 import { commonFeatures, indexVersion, requireRsync, snapshotsOf } from './negotiation.rules.js';
 import { exchangePiece } from './piece-exchange.js';
 import { PeerWatch, peerPatience, type PeerPatience } from './peer-watch.js';
-import { abortWith, reasonOf, untilAborted, untilSaid } from './until-aborted.js';
+import { abortWith, reasonOf, tellingReason, untilAborted, untilSaid } from './until-aborted.js';
 import type { ConnectionSource } from './volume-departure.js';
 
 const own = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
@@ -47,6 +47,7 @@ export class VolumeArrival {
   private header: MigrationHeader | undefined;
   private accepted: AcceptedVolume | undefined;
   private peer: PeerWatch | undefined;
+  private word: Promise<void> | undefined;
 
   constructor(
     private readonly migration: VolumeMigration,
@@ -79,7 +80,8 @@ export class VolumeArrival {
     requireRsync(answer);
     await untilAborted(control.sendHeader(answer), this.abort.signal);
     // All it may say from now on is that it cannot go on.
-    control.verdict().catch((error: unknown) => this.abort.abort(error));
+    this.word = control.verdict();
+    this.word.catch((error: unknown) => this.abort.abort(error));
     if (version === 0) return;
     await untilSaid(frames.takeText(indexBytesMax), this.abort.signal, this.patience.wordMs);
     await frames.send(writeIndexAnswer(refresh), true);
@@ -102,7 +104,8 @@ export class VolumeArrival {
       } catch (error) {
         abort.abort(error);
         await held.catch(() => undefined);
-        throw reasonOf(error, abort.signal);
+        const reason = reasonOf(error, abort.signal);
+        throw signal.aborted || this.word === undefined ? reason : await tellingReason(reason, this.word);
       }
     } finally {
       release();

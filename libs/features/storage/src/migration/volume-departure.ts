@@ -9,7 +9,7 @@ import { readIndexAnswer, writeIndex } from './index-header.rules.js';
 import { commonFeatures, indexVersion, ownRsync, requireRsync, snapshotsOf } from './negotiation.rules.js';
 import { exchangePiece } from './piece-exchange.js';
 import { PeerWatch, peerPatience, type PeerPatience } from './peer-watch.js';
-import { abortWith, reasonOf, untilAborted, untilSaid } from './until-aborted.js';
+import { abortWith, reasonOf, tellingReason, untilAborted, untilSaid } from './until-aborted.js';
 
 /** Where connections come from: somebody else's visit, or ours. */
 export interface ConnectionSource {
@@ -61,8 +61,9 @@ export class VolumeDeparture {
       // Its verdict ends the transfer whenever it comes.
       const verdict = control.verdict();
       verdict.catch((error: unknown) => abort.abort(error));
-      await this.transfer(departing, answer, frames, abort, watch).catch((error: unknown) => {
-        throw reasonOf(error, abort.signal);
+      await this.transfer(departing, answer, frames, abort, watch).catch(async (error: unknown) => {
+        const reason = reasonOf(error, abort.signal);
+        throw watch.signal.aborted ? reason : await tellingReason(reason, verdict);
       });
       await untilAborted(verdict, abort.signal);
     } catch (error) {

@@ -1,0 +1,42 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { internal } from '#kernel';
+import { PieceSession } from './piece-session.js';
+
+const piece = { snapshot: '', format: 'rsync' as const, xattrs: true, delete: true, compress: true, bandwidth: '', inconsistent: false };
+
+describe('the pieces of a volume', () => {
+  let root: string;
+  let session: PieceSession;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'roost-session-'));
+    session = new PieceSession({ directory: `${root}/s`, endpointUid: process.getuid!(), endpointGid: process.getgid!() });
+  });
+  afterEach(() => { rmSync(root, { recursive: true, force: true }); });
+
+  it('are waited for when they have failed before, and say why', async () => {
+    const work = session.serve(() => Promise.reject(internal('No space left on device')));
+    const failed = expect(work).rejects.toThrow('No space left on device');
+    session.open(piece);
+    await failed;
+
+    await expect(session.wait()).rejects.toThrow('No space left on device');
+    session.finish(internal('No space left on device'));
+    expect(() => session.open(piece)).toThrow('No space left on device');
+  });
+
+  it('are waited for when they are through', async () => {
+    const work = session.serve(async () => undefined);
+    session.open(piece);
+
+    await session.wait();
+    await session.wait();
+
+    session.end();
+    await work;
+    session.finish(undefined);
+    await expect(session.wait()).resolves.toBeUndefined();
+  });
+});
