@@ -39,6 +39,7 @@ export interface ReceivedVolume {
 
 /**
  * A volume that comes from another server: first what it is, then its files, then our word on it. `end` is called in any case, and ends whatever is still under way.
+ * Nothing is said or taken twice: asked again, each answers as before.
  */
 export class VolumeArrival {
   private readonly abort = new AbortController();
@@ -46,6 +47,9 @@ export class VolumeArrival {
   private frames: Frames | undefined;
   private header: MigrationHeader | undefined;
   private accepted: AcceptedVolume | undefined;
+  private offered: Promise<OfferedVolume> | undefined;
+  private agreed: Promise<void> | undefined;
+  private received: Promise<void> | undefined;
   private peer: PeerWatch | undefined;
   private word: Promise<void> | undefined;
 
@@ -57,7 +61,29 @@ export class VolumeArrival {
   ) {}
 
   /** Waits for the other side. */
-  async offer(): Promise<OfferedVolume> {
+  offer(): Promise<OfferedVolume> {
+    return (this.offered ??= this.takeOffer());
+  }
+
+  accept(accepted: AcceptedVolume): Promise<void> {
+    return (this.agreed ??= this.answer(accepted));
+  }
+
+  /** The volume is there, whole, when this resolves. */
+  receive(received: ReceivedVolume, signal: AbortSignal): Promise<void> {
+    return (this.received ??= this.take(received, signal));
+  }
+
+  /** Our last word: success without an error. */
+  async end(error?: unknown): Promise<void> {
+    if (error === undefined) await this.control?.succeed().catch(() => undefined);
+    else this.control?.fail(error);
+    this.peer?.stop();
+    this.abort.abort(error);
+    this.connections.close();
+  }
+
+  private async takeOffer(): Promise<OfferedVolume> {
     const { control, fs } = await this.connections.wait(this.abort.signal);
     this.control = new ControlChannel(control);
     this.frames = new Frames(fs);
@@ -68,7 +94,7 @@ export class VolumeArrival {
     return { header, snapshots: snapshotsOf(header) };
   }
 
-  async accept(accepted: AcceptedVolume): Promise<void> {
+  private async answer(accepted: AcceptedVolume): Promise<void> {
     const { control, frames, header } = this.begun();
     const { snapshots, refresh } = accepted;
     this.accepted = accepted;
@@ -88,8 +114,7 @@ export class VolumeArrival {
     await frames.end();
   }
 
-  /** The volume is there, whole, when this resolves. */
-  async receive({ name, volume, sizeBytes, refreshToken }: ReceivedVolume, signal: AbortSignal): Promise<void> {
+  private async take({ name, volume, sizeBytes, refreshToken }: ReceivedVolume, signal: AbortSignal): Promise<void> {
     const { abort } = this;
     const release = abortWith(signal, abort);
     try {
@@ -110,15 +135,6 @@ export class VolumeArrival {
     } finally {
       release();
     }
-  }
-
-  /** Our last word: success without an error. */
-  async end(error?: unknown): Promise<void> {
-    if (error === undefined) await this.control?.succeed().catch(() => undefined);
-    else this.control?.fail(error);
-    this.peer?.stop();
-    this.abort.abort(error);
-    this.connections.close();
   }
 
   private async pieces(sessionId: string, snapshots: readonly string[], name: string): Promise<void> {

@@ -53,7 +53,8 @@ export class ReceiveRootVolumeStep extends Step<ReceiveInstanceParams, void> {
     if (row === undefined) throw internal('Instance not found');
     this.repository.update(tx, row.id, { ...row, config: sorted({ ...row.config, [idmapKey]: idmapText(header.idmap) }) });
     const instance = this.catalog.expand(row, tx.sql);
-    for (const wire of snapshots) {
+    const known = new Set(this.snapshots.listByInstance(row.id, tx.sql).map(({ name }) => name));
+    for (const wire of snapshots.filter(({ name }) => !known.has(name))) {
       const snapshot = fromWire(wire, tx.now.toISOString());
       this.snapshots.insert(tx, row.id, { ...snapshot, devices: onPool(snapshot.devices, instance, params.pool) }, 'Created');
       this.volumeSnapshots.reserve(tx, rootVolumeKey(params), snapshot);
