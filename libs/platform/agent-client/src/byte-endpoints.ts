@@ -5,6 +5,9 @@ import { Deadline, wrap } from '#kernel';
 
 const openPatienceMs = 5000;
 
+/** Who may open what the agent makes for this process. */
+export const ownEndpoint = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 } as const;
+
 /**
  * Opens the ends of a command's streams: FIFOs the agent made for this session, or unix sockets. Non-blocking descriptors in the event
  * loop: a thread of the pool per read would starve everything else once a few dozen commands run.

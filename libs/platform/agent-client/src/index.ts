@@ -1,4 +1,4 @@
-export { openGate, openReader, openTerminal, openWriter } from './byte-endpoints.js';
+export { openGate, openReader, openTerminal, openWriter, ownEndpoint } from './byte-endpoints.js';
 export { RemoteHostInfo } from './remote-host-info.driver.js';
 export { RemoteInstanceFiles } from './remote-instance-files.js';
 export { RemoteExecSessions, RemoteInstanceCheckpoints, RemoteInstanceDriver, RemoteInstanceLogs } from './remote-instance.driver.js';

@@ -9,7 +9,7 @@ import type { ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceLifecycleEvents } from '../instance-lifecycle-events.js';
 import { hostName, instanceResources } from '../instance-urls.js';
 import { PowerStates } from '../power-states.js';
-import { openTerminal } from '#platform/agent-client';
+import { openTerminal, ownEndpoint } from '#platform/agent-client';
 import { ExecChannels } from './exec-channels.js';
 import { pumpTerminal } from './websocket-pump.js';
 
@@ -77,7 +77,7 @@ export class InstanceConsole {
     const before = this.attached.get(projectName);
     if (before && (before.leaving || request.force === true)) await before.end();
     const { sessionId, terminalPath } = await this.sessions.startConsole({
-      projectName, width: request.width ?? 0, height: request.height ?? 0, endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
+      projectName, width: request.width ?? 0, height: request.height ?? 0, ...ownEndpoint,
     });
     const terminal = await openTerminal(terminalPath);
     const exit = this.sessions.waitExec(sessionId, new AbortController().signal);

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import type { InstanceExecPost } from '#api-types';
 import { invalid, Logger, StateDirectory, type RequestContext } from '#kernel';
 import { ExecSessions, type ExecRequest } from '#ports';
+import { ownEndpoint } from '#platform/agent-client';
 import { apiUrl } from '#platform/http';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
@@ -46,7 +47,7 @@ export class InstanceExec {
     return {
       projectName: hostName(instance.row), command: request.command ?? [], environment, user, group: request.group ?? 0,
       cwd: execDirectory(request.cwd ?? '', environment), interactive: request.interactive ?? false, ends: 'all',
-      width: request.width ?? 0, height: request.height ?? 0, endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
+      width: request.width ?? 0, height: request.height ?? 0, ...ownEndpoint,
     };
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { AppError } from '#kernel';
+import { ownEndpoint } from '#platform/agent-client';
 import { InstanceFiles, type FileView } from '#ports';
 import type { ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceSpecs } from '../instance-specs.js';
@@ -35,7 +36,7 @@ export class InstanceFileSessions implements OnModuleDestroy {
 
   /** `connect` gets the socket's path. A server that ended just now, for want of use, is asked for again. */
   async open<T>(instance: ExpandedInstance, view: FileView, connect: (path: string) => Promise<T>): Promise<T> {
-    const request = { spec: this.specs.build(instance), view, endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
+    const request = { spec: this.specs.build(instance), view, ...ownEndpoint };
     for (let attempt = 1; ; attempt++) {
       const { path } = await this.files.openFiles(request);
       try {

@@ -10,7 +10,7 @@ import { OperationsService, type OperationHandle, type RunningOperation } from '
 import { ImageIntake, ImagePublishers } from '#features/images';
 import { VolumesService } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
-import { openReader } from '#platform/agent-client';
+import { openReader, ownEndpoint } from '#platform/agent-client';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName } from '../instance-urls.js';
@@ -105,7 +105,7 @@ export class InstancePublishing {
     const config = snapshot === '' ? this.catalog.fullConfig(instance) : this.snapshots.get(instance, snapshot).config;
     return {
       volume, snapshot, metadata, modifiedAt: creationDate(metadata) || now, idmap: idmapFromText(config['volatile.last_state.idmap']),
-      compression: request.compression_algorithm || this.intake.compression(project), endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0,
+      compression: request.compression_algorithm || this.intake.compression(project), ...ownEndpoint,
     };
   }
 

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { compressorOf } from '#config-schema';
 import { internal, messageOf } from '#kernel';
 import { VolumeArchives, VolumeTransfer, type PackBackupRequest } from '#ports';
-import { openReader } from '#platform/agent-client';
+import { openReader, ownEndpoint } from '#platform/agent-client';
 import type { OperationHandle } from '#platform/operations';
 import { ProjectsService } from '#features/projects';
 import { ServerConfig } from '#features/server';
@@ -32,7 +32,7 @@ export class BackupArchives {
 
   /** The archive is whole, in the folder, under its row's id, when this resolves. */
   async pack(request: Omit<PackBackupRequest, 'endpointUid' | 'endpointGid'>, folder: BackupFolder, id: number, watch: TransferWatch): Promise<void> {
-    const { sessionId, path } = await this.archives.packBackup({ ...request, endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 });
+    const { sessionId, path } = await this.archives.packBackup({ ...request, ...ownEndpoint });
     const reader = await openReader(path);
     const sent = this.transfers.waitTransfer(sessionId, watch.signal);
     await folder.write(id, reader, sent, byteCounter((text) => watch.progress({ create_backup_progress: text })));

@@ -1,4 +1,5 @@
 import { VolumeMigration, type VolumeSpec } from '#ports';
+import { ownEndpoint } from '#platform/agent-client';
 import { byteCounter } from '../transfers/byte-counter.js';
 import { ControlChannel } from './control-channel.js';
 import { Frames } from './frames.js';
@@ -10,7 +11,6 @@ import { PeerWatch, peerPatience, type PeerPatience } from './peer-watch.js';
 import { abortWith, reasonOf, tellingReason, untilAborted, untilSaid } from './until-aborted.js';
 import type { ConnectionSource } from './volume-departure.js';
 
-const own = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
 /** The description of thousands of snapshots fits. */
 const indexBytesMax = 64 * 1024 * 1024;
 
@@ -119,7 +119,7 @@ export class VolumeArrival {
     const release = abortWith(signal, abort);
     try {
       const snapshots = (this.accepted?.snapshots ?? []).map((snapshot) => snapshot.name);
-      const sessionId = await this.migration.receivePieces({ volume, snapshots, sizeBytes, refreshToken, ...own });
+      const sessionId = await this.migration.receivePieces({ volume, snapshots, sizeBytes, refreshToken, ...ownEndpoint });
       const held = this.migration.waitPieces(sessionId, abort.signal);
       held.catch((error: unknown) => abort.abort(error));
       try {

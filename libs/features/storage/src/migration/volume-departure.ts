@@ -1,4 +1,5 @@
 import { VolumeMigration, type VolumeSpec } from '#ports';
+import { ownEndpoint } from '#platform/agent-client';
 import type { TransferWatch } from '../transfers/volume-carrier.js';
 import { byteCounter } from '../transfers/byte-counter.js';
 import { ControlChannel } from './control-channel.js';
@@ -17,8 +18,6 @@ export interface ConnectionSource {
   close(): void;
 }
 
-/** The daemon opens what the agent makes for it. */
-const own = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
 const answerBytesMax = 64 * 1024;
 
 /** A volume that is sent to another server. */
@@ -90,7 +89,7 @@ export class VolumeDeparture {
     if ((answer.indexHeaderVersion ?? 0) >= indexVersion) await this.describe(departing, frames, abort.signal);
     const { volume, sourceSnapshot, compress, bandwidth, inconsistent } = departing;
     const features = commonFeatures(answer.rsyncFeatures, { ...ownRsync, compress });
-    const sessionId = await this.migration.sendPieces({ volume, snapshots, sourceSnapshot, ...own });
+    const sessionId = await this.migration.sendPieces({ volume, snapshots, sourceSnapshot, ...ownEndpoint });
     const held = this.migration.waitPieces(sessionId, abort.signal);
     held.catch((error: unknown) => abort.abort(error));
     const count = byteCounter((text) => watch.progress({ fs_progress: `${departing.name}: ${text}` }));

@@ -4,13 +4,11 @@ import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
 import { AppError, internal } from '#kernel';
 import { VolumeTransfer, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat } from '#ports';
-import { openReader, openWriter } from '#platform/agent-client';
+import { openReader, openWriter, ownEndpoint } from '#platform/agent-client';
 import { IntakeStream, recycle } from '#platform/bytes';
 import { byteCounter } from './byte-counter.js';
 
 type Endpoint = 'endpointUid' | 'endpointGid';
-/** The daemon opens what the agent makes for it. */
-const own = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
 
 export interface TransferWatch {
   readonly signal: AbortSignal;
@@ -35,7 +33,7 @@ export class VolumeCarrier {
     const giveUp = (): void => abort.abort();
     signal.addEventListener('abort', giveUp, { once: true });
     stream.once('close', giveUp);
-    const { sessionId, path } = await this.transfers.sendVolume({ ...request, ...own });
+    const { sessionId, path } = await this.transfers.sendVolume({ ...request, ...ownEndpoint });
     try {
       const reader = await IntakeStream.open((onread) => openReader(path, onread));
       const pumped = pipeline(reader, stream, { end: false });
@@ -56,7 +54,7 @@ export class VolumeCarrier {
     // It may fail before anybody reads it; who reads it hears of that all the same.
     stream.on('error', () => undefined);
     stream.end();
-    const { sessionId, path } = await this.transfers.receiveVolume({ ...request, format, ...own }).catch((error: unknown) => {
+    const { sessionId, path } = await this.transfers.receiveVolume({ ...request, format, ...ownEndpoint }).catch((error: unknown) => {
       stream.destroy();
       throw error;
     });
