@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceSource, InstancesPost } from '#api-types';
-import { AppError, internal, newUuid, notImplemented, unavailable, wrap, type RequestContext } from '#kernel';
+import { AppError, internal, newUuid, notFound, notImplemented, unavailable, wrap, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { VolumeMigrations, type OfferedVolume, type VolumeArrival } from '#features/storage';
 import { onPool } from '../copies/instance-copies.service.js';
@@ -72,17 +72,16 @@ export class InstanceArrivals {
   /** A copy that is there becomes what its source is now; what the request says of the configuration has no effect, as in LXD. */
   async refresh(ctx: RequestContext, copy: ExpandedInstance, request: InstancesPost): Promise<OperationHandle> {
     const { row } = copy;
-    if (!this.catalog.isLocal(copy)) throw unavailable(`Instance "${row.name}" is on cluster member "${row.location}"`);
     await this.states.ready();
-    if (this.states.isRunning(hostName(row))) throw internal('Failed getting exclusive access to instance: Instance is running');
+    this.refuse(copy);
     const source = request.source ?? {};
     const alone = source.instance_only === true || source.container_only === true;
     const visit = this.begin(source);
     return this.show(ctx, visit, row, async () => {
       const offered = await visit.arrival.offer();
-      const params = this.plan(copy, offered, alone, visit.session);
       const lock = this.locks.acquire(row.id, 'restore');
       try {
+        const params = this.plan(this.stillThere(row.id), offered, alone, visit.session);
         const names = new Set(params.bring.map(({ name }) => name));
         await visit.arrival.accept({ snapshots: offered.snapshots.filter(({ name }) => names.has(name)), refresh: true });
         await succeeded(await this.operations.schedule(ctx, receiveRefresh.kind, params, { resources: instanceResources(row) }));
@@ -90,6 +89,20 @@ export class InstanceArrivals {
         lock.release();
       }
     });
+  }
+
+  /** It may have become another while the other side was awaited. */
+  private stillThere(id: number): ExpandedInstance {
+    const copy = this.catalog.findById(id);
+    if (copy === undefined) throw notFound('Instance not found');
+    this.refuse(copy);
+    return copy;
+  }
+
+  private refuse(copy: ExpandedInstance): void {
+    const { row } = copy;
+    if (!this.catalog.isLocal(copy)) throw unavailable(`Instance "${row.name}" is on cluster member "${row.location}"`);
+    if (this.states.isRunning(hostName(row))) throw internal('Failed getting exclusive access to instance: Instance is running');
   }
 
   private plan(copy: ExpandedInstance, { header, snapshots }: OfferedVolume, alone: boolean, session: string): ReceiveRefreshParams {

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { InstanceSource } from '#api-types';
 import { ApiClient } from '#client';
 import { internal } from '#kernel';
@@ -7,6 +7,8 @@ import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { InstancePlacement } from '../members/instance-placement.service.js';
 import { InstanceCreation } from '../instance-creation.service.js';
+import { InstancePower } from '../instance-power.service.js';
+import { InstanceLeaving } from '../moves/instance-leaving.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
 import { FakeCluster } from '../testing/fake-cluster.js';
@@ -122,6 +124,30 @@ describe('an instance from another server', () => {
 
     expect([volume('c2')?.content, [...volume('c2')!.snapshots.keys()]]).toEqual(['second', ['s0']]);
     expect(member.get(InstanceSnapshots).list(find('c2')!).map(({ name }) => name)).toEqual(['s0']);
+  });
+
+  it('stays as it was when it was started before its source came', async () => {
+    await both(await depart(), await arrive('c2'));
+    volume('c1')!.content = 'third';
+    const [from, to] = [await depart(), await arrive('c2', { refresh: true })];
+    await member.get(InstancePower).start(member.ctx(), find('c2')!);
+
+    const [, made] = await both(from, to);
+
+    expect([made, volume('c2')?.content]).toEqual(['Failed getting exclusive access to instance: Instance is running', 'second']);
+  });
+
+  it('cannot be started while it is refreshed, also where the lock is forgotten', async () => {
+    await both(await depart(), await arrive('c2'));
+    const [from, to] = [await depart(), await arrive('c2', { refresh: true })];
+    const gate = Promise.withResolvers<void>();
+    member.host.faults.before('migration.received', () => gate.promise);
+
+    await relay(from, to);
+
+    await vi.waitFor(() => expect(() => member.get(InstanceLeaving).refuse(find('c2')!.row)).toThrow('Instance is busy running a "receive-refresh" operation'));
+    gate.resolve();
+    expect((await to.wait()).err).toBe('');
   });
 
   it('is not there when the connections break', async () => {
