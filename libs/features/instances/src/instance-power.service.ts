@@ -86,19 +86,16 @@ export class InstancePower {
 
   /** What runs is written to its volume, and goes on from there with the next start. */
   async stopWithState(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {
-    this.assertUp(instance, 'stop');
-    const lock = this.locks.acquire(instance.row.id, 'stop');
-    try {
-      await this.saved.write(instance, { stop: true });
-      this.host.noteEnd(instance);
-      this.host.rememberStopped(instance);
-      await this.saved.note(ctx, instance);
-      this.permits.noteStop(instance);
-      this.events.send('stopped', instance.row, { requestor: ctx.requestor });
-    } finally {
-      lock.release();
-    }
+    await this.writeDown(ctx, instance, () => this.host.rememberStopped(instance));
     await this.removeEphemeral(instance);
+  }
+
+  /**
+   * The same of one that is to go on at once, here or elsewhere: its stop is no end, and after a crash it is started with its member. `InstanceHostEvents`
+   * must overlook it until then.
+   */
+  async suspend(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {
+    await this.writeDown(ctx, instance, () => this.host.rememberRunning(instance));
   }
 
   async restart(ctx: RequestContext, instance: ExpandedInstance, options: StopOptions): Promise<void> {
@@ -167,6 +164,21 @@ export class InstancePower {
     if (this.isRunning(instance)) return;
     if (this.locks.startsUp(instance.row.id)) this.locks.acquire(instance.row.id, action);
     throw conflict('The instance is already stopped');
+  }
+
+  private async writeDown(ctx: RequestContext, instance: ExpandedInstance, remember: () => void): Promise<void> {
+    this.assertUp(instance, 'stop');
+    const lock = this.locks.acquire(instance.row.id, 'stop');
+    try {
+      await this.saved.write(instance, { stop: true });
+      this.host.noteEnd(instance);
+      remember();
+      await this.saved.note(ctx, instance);
+      this.permits.noteStop(instance);
+      this.events.send('stopped', instance.row, { requestor: ctx.requestor });
+    } finally {
+      lock.release();
+    }
   }
 
   private async stopByForce(ctx: RequestContext, instance: ExpandedInstance): Promise<void> {

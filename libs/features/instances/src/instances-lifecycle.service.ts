@@ -107,7 +107,8 @@ export class InstancesLifecycle implements OnModuleDestroy {
     const current = this.catalog.findById(instance.row.id);
     if (current === undefined || this.power.isRunning(current)) return true;
     try {
-      await this.power.start(internalContext(), current);
+      // One that ran and has a state was cut off on its way elsewhere.
+      await this.power.start(internalContext(), current, { stateful: current.row.stateful && this.host.wasRunning(current) });
       return true;
     } catch (error) {
       this.logger.warn('Failed starting an instance with the daemon', { instance: hostName(instance.row), error: messageOf(error) });

@@ -57,11 +57,6 @@ export class InstanceDepartures {
     }
   }
 
-  /** It was stopped, and is to run again where it goes. */
-  isToRunAgain(instance: ExpandedInstance): void {
-    this.host.rememberRunning(instance);
-  }
-
   /** Of one that does not run (any more). */
   async leave(ctx: RequestContext, instance: ExpandedInstance, { to, origin: home }: Departure): Promise<void> {
     const seen = this.hostEvents.overlook(instance.row.id);

@@ -72,10 +72,7 @@ export class InstanceEvacuation implements Evacuator {
     if (target === null) return;
     this.say(run, `Migrating ${called(instance)} to "${target.name}"`);
     try {
-      if (ran && mode === 'live-migrate') {
-        await this.live.stop(ctx, instance);
-        this.departures.isToRunAgain(instance);
-      }
+      if (ran && mode === 'live-migrate') await this.live.suspend(ctx, instance);
       await this.departures.leave(ctx, instance, { to: target.id, origin: this.self.name });
     } catch (error) {
       throw wrap(error, 'Failed to migrate instance');
@@ -102,7 +99,7 @@ export class InstanceEvacuation implements Evacuator {
 
   private async startHere(ctx: RequestContext, instance: ExpandedInstance, run: EvacuationRun): Promise<void> {
     this.say(run, `Starting ${called(instance)}`);
-    await this.power.start(ctx, instance);
+    await this.power.start(ctx, instance, { stateful: instance.row.stateful });
   }
 
   /** On the member that got it. */

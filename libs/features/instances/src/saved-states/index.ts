@@ -1,8 +1,5 @@
 import { LiveMoves } from './live-moves.service.js';
 import { SavedStates } from './saved-states.service.js';
 
-export { LiveMoves } from './live-moves.service.js';
-export { SavedStates } from './saved-states.service.js';
-
 /** Instances whose running state is kept. */
 export const savedStateProviders = [SavedStates, LiveMoves];

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { InstanceStatePut, Operation } from '#api-types';
 import { internal } from '#kernel';
 import { PoolsService } from '#features/storage';
@@ -9,6 +9,7 @@ import { MoveRequests } from '../moves/move-requests.service.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
 import { FakeMember, settled } from '../testing/fake-member.js';
+import { LiveMoves } from './live-moves.service.js';
 
 let member: FakeMember;
 beforeEach(async () => {
@@ -21,6 +22,7 @@ beforeEach(async () => {
 afterEach(() => member.close());
 
 const c1 = () => member.get(InstanceCatalog).get('default', 'c1');
+const e1 = () => member.get(InstanceCatalog).get('default', 'e1');
 const onHost = () => member.host.instances.instances.get('c1')!;
 const written = () => [...member.host.checkpoints.written];
 const snapshot = async (name: string) => (await member.get(SnapshotRequests).create(member.ctx(), c1(), { name, stateful: true })).wait();
@@ -113,6 +115,30 @@ describe('a live move', () => {
     await settled(await member.get(MoveRequests).withinMember(member.ctx(), c1(), { pool: 'other', migration: true, live: true }));
     expect(onHost()).toMatchObject({ power: 'Running', restored: true, spec: { rootVolume: { pool: { name: 'other' } } } });
     expect((await member.instance('c1')).stateful).toBe(false);
+  });
+
+  it('that is cut off by the end of the daemon goes on with the next one', async () => {
+    const held = Promise.withResolvers<never>();
+    void member.get(LiveMoves).around(member.ctx(), c1(), member.host.member.id, () => held.promise);
+    await vi.waitFor(() => expect(c1().row.stateful).toBe(true));
+    const { host } = member;
+    await member.stop();
+
+    member = await FakeMember.start(host);
+    expect(onHost()).toMatchObject({ power: 'Running', restored: true });
+  });
+
+  it('is no end of one that is ephemeral', async () => {
+    await member.get(PoolsService).create(member.ctx(), { name: 'other', driver: 'dir', description: '', config: {} });
+    await member.create('e1', { ephemeral: true });
+    await settled(await member.get(InstanceStateChanges).change(member.ctx(), e1(), { action: 'start' }));
+
+    member.seen.length = 0;
+    await settled(await member.get(MoveRequests).withinMember(member.ctx(), e1(), { pool: 'other', migration: true, live: true }));
+    expect(member.host.instances.instances.get('e1')).toMatchObject({ power: 'Running', restored: true });
+    expect(member.seen.filter((event) => event.startsWith('instance-s'))).toEqual(['instance-stopped /1.0/instances/e1', 'instance-started /1.0/instances/e1']);
+    await settled(await member.get(InstanceStateChanges).change(member.ctx(), e1(), { action: 'stop', stateful: true }));
+    expect(member.get(InstanceCatalog).find('default', 'e1')).toBeUndefined();
   });
 
   it('is refused without CRIU, in LXD\'s words', async () => {
