@@ -353,6 +353,17 @@ lines('volumes of the server itself', `
   for v in disk snapped packed; do lxc storage volume delete default $v; done
 `);
 
+lines('what stopped containers hold', `
+  lxc init bb h1 -q -s bt && lxc init bb h2 -q -s default
+  lxc config device set h1 root size=50MiB
+  lxc query /1.0/instances/h1/state | sed 's/"usage": [1-9][0-9]*/"usage": n/'
+  lxc query /1.0/instances/h2/state
+  lxc query '/1.0/instances?recursion=2' | sed -n 's/"usage": [1-9][0-9]*/"usage": n/; /"disk"/,/"memory"/p'
+  lxc info h1
+  lxc list -f csv -c nD | sed 's/[0-9.]*KiB/n/'
+  lxc delete h1 h2
+`);
+
 lines('the root disk of a running container', `
   lxc launch bb b1 -q -s bt
   lxc config device set b1 root size=50MiB

@@ -76,13 +76,16 @@ describe('creating an instance', () => {
 });
 
 describe('listing', () => {
-  it('asks the host once for the state of all that run', async () => {
+  it('asks the host once for the state of all', async () => {
     const service = member.get(InstancesService);
     const calls = member.host.faults.callsOf('instance.describeUsage');
     const full = await service.listFull({ project: 'default', type: null, filter: 'config.user.a eq 1' });
 
-    expect(full.map(({ name, state }) => [name, state?.status])).toEqual([['c1', 'Stopped']]);
-    expect(member.host.faults.callsOf('instance.describeUsage')).toBe(calls);
+    // What a stopped one holds is counted where its pool has quotas.
+    expect(full.map(({ name, state }) => [name, state?.status, state?.disk])).toEqual([['c1', 'Stopped', { root: { usage: 16_384 } }]]);
+    expect(member.host.faults.callsOf('instance.describeUsage')).toBe(calls + 1);
+    member.host.faults.fail('instance.describeUsage');
+    expect((await service.listFull({ project: 'default', type: null, filter: 'config.user.a eq 1' }))[0]?.state).toMatchObject({ status: 'Stopped', disk: {} });
   });
 
   it('knows the types and projects', async () => {

@@ -94,6 +94,16 @@ export class SnapshotVolumes {
     return (await this.pools.capabilitiesOf(this.pools.spec(pool).driver))?.ownBackups === true;
   }
 
+  /** Whether somebody counts what volumes of the pool hold. False for one that is not usable now. */
+  async hasQuotas(pool: string): Promise<boolean> {
+    try {
+      return (await this.pools.capabilitiesOf(this.pools.spec(pool).driver))?.quota === true;
+    } catch (error) {
+      if (AppError.is(error)) return false;
+      throw error;
+    }
+  }
+
   /** Bytes each snapshot holds by itself; -1 where the pool does not count, or its host cannot say now: looking at snapshots must not fail for it. */
   async sizes(key: InstanceVolumeKey, names: readonly string[]): Promise<number[]> {
     const unknown = names.map(() => -1);
