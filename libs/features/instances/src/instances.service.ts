@@ -5,6 +5,7 @@ import { apiUrl, filterList, parseRecursion } from '#platform/http';
 import { OperationsService, type OperationHandle } from '#platform/operations';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
 import { InstanceLocks } from './instance-locks.js';
+import { InstanceNeighbors } from './instance-neighbors.js';
 import { InstanceRemoval } from './instance-removal.service.js';
 import { BackupRequests } from './backups/backup-requests.service.js';
 import { InstanceDepartures } from './migrations/instance-departures.service.js';
@@ -47,6 +48,7 @@ export class InstancesService {
     private readonly snapshots: InstanceSnapshots,
     private readonly backups: BackupRequests,
     private readonly locks: InstanceLocks,
+    private readonly neighbors: InstanceNeighbors,
     private readonly departures: InstanceDepartures,
   ) {}
 
@@ -82,6 +84,14 @@ export class InstancesService {
     const instance = await this.find(project, name, tree);
     if (!this.catalog.isLocal(instance)) throw unavailable(`Instance "${name}" is on cluster member "${instance.row.location}"`);
     return instance;
+  }
+
+  /** The same where LXD looks for the project too, and names what it does not find: in log files and in the removal of the console's. */
+  async getNamed(project: string, name: string, tree: InstanceTree): Promise<ExpandedInstance> {
+    checkNameInPath(name);
+    this.neighbors.projectId(project);
+    if (this.catalog.find(project, name) === undefined) throw notFound(`Failed to fetch instance "${name}" in project "${project}": Instance not found`);
+    return this.get(project, name, tree);
   }
 
   /** One of any member, to show. */

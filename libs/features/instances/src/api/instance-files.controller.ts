@@ -43,9 +43,9 @@ export class InstanceFilesController {
     return this.files.remove(await this.instances.get(ctx.project, name, tree), path);
   }
 
+  /** Whatever instance is named: LXD looks for the upgrade first. */
   @Get('sftp')
-  async refuse(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<never> {
-    await this.instances.get(ctx.project, name, tree);
+  refuse(): never {
     throw invalid('Missing or invalid upgrade header');
   }
 }

@@ -20,12 +20,12 @@ export class InstanceLogsController {
 
   @Get('logs/:file')
   async read(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('file') file: string): Promise<ApiResponse> {
-    return this.logs.read(ctx, await this.instances.get(ctx.project, name, tree), file);
+    return this.logs.read(ctx, await this.instances.getNamed(ctx.project, name, tree), file);
   }
 
   @Delete('logs/:file')
   async delete(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string, @Param('file') file: string): Promise<ApiResponse> {
-    await this.logs.remove(ctx, await this.instances.get(ctx.project, name, tree), file);
+    await this.logs.remove(ctx, await this.instances.getNamed(ctx.project, name, tree), file);
     return emptyResponse();
   }
 
@@ -36,7 +36,7 @@ export class InstanceLogsController {
 
   @Delete('console')
   async clearConsole(@Ctx() ctx: RequestContext, @Tree() tree: InstanceTree, @Param('name') name: string): Promise<ApiResponse> {
-    await this.logs.clearConsole(ctx, await this.instances.get(ctx.project, name, tree));
+    await this.logs.clearConsole(ctx, await this.instances.getNamed(ctx.project, name, tree));
     return emptyResponse();
   }
 }
