@@ -15,6 +15,31 @@ beforeAll(async () => {
 });
 afterAll(() => pair.destroy());
 
+/** Whatever else is wrong with it: what a project forbids is said first. */
+lines(pair, 'restrictions come first', `
+  lxc project create qr -c features.images=false
+  lxc profile device add default root disk path=/ pool=default --project qr
+  lxc init --empty z1 -q --project qr
+  lxc project set qr restricted=true
+  lxc init --empty z2 -q --project qr -c security.nesting=true -c nonsense=1
+  lxc init --empty z1 -q --project qr -c security.nesting=true
+  lxc init bb z2 -q --project qr -c security.privileged=true -c limits.memory=foo
+  for d in '"type":"gpu","nonsense":"1"' '"type":"disk","source":"/nowhere"' '"type":"unix-char"' '"type":"nic","nictype":"foo"' '"type":"proxy"' '"type":"usb","mode":"x"' '"type":"foo"' '"type":"nic","network":"nope"'; do lxc query -X PATCH -d '{"devices":{"d":{'"$d"'}}}' '/1.0/instances/z1?project=qr'; lxc query -X PUT -d '{"profiles":["default"],"devices":{"d":{'"$d"'}}}' '/1.0/instances/z1?project=qr'; lxc query -X POST -d '{"name":"z2","source":{"type":"none"},"devices":{"d":{'"$d"'}}}' '/1.0/instances?project=qr'; lxc query -X PATCH -d '{"devices":{"d":{'"$d"'},"root":{"type":"disk","path":"/","pool":"default"}}}' '/1.0/profiles/default?project=qr'; done >/dev/null
+  lxc query -X PATCH -d '{"config":{"security.nesting":"true","limits.memory":"foo"}}' '/1.0/instances/z1?project=qr'
+  lxc query -X PATCH -d '{"config":{"raw.lxc":"x","limits.memory":"foo"}}' '/1.0/instances/z1?project=qr'
+  lxc query -X PATCH -d '{"config":{"raw.idmap":"both 0 0","limits.cpu":"x"}}' '/1.0/instances/z1?project=qr'
+  lxc delete z1 --project qr
+  lxc profile set default security.nesting=true --project qr
+  lxc profile set default raw.lxc=x --project qr
+  lxc profile set default raw.idmap='both 0 0' --project qr
+  lxc profile device add default g gpu --project qr
+  lxc project set qr limits.memory=1GiB
+  lxc init --empty z2 -q --project qr -c limits.memory=foo
+  lxc init --empty z2 -q --project qr -c limits.memory=2GiB -c nonsense=1
+  lxc init --empty z2 -q --project qr -c limits.memory=1MiB -c nonsense=1
+  lxc project delete qr
+`, instanceMasks);
+
 lines(pair, 'limits', `
   lxc project set q1 limits.instances=x
   lxc project set q1 limits.memory=foo

@@ -61,6 +61,11 @@ export class InstanceNeighbors {
     });
   }
 
+  /** The project whose networks count in this one. */
+  networkProject(project: string): string {
+    return this.projects.networkProject(project);
+  }
+
   networkLookup(sql: Sql, project: string): (name: string) => DeviceNetwork | undefined {
     return (name) => {
       try {

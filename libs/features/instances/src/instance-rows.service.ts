@@ -57,6 +57,7 @@ export class InstanceRows {
     const { limits } = this.neighbors;
     limits.checkVolatile(tx.sql, project, fromUser, fromUser.config, {});
     const draft = this.draft(fromUser, project);
+    limits.checkInstance(tx.sql, project, { ...draft, name: fromUser.name, profiles: fromUser.profiles, config: withoutEmpty(draft.config), known: false });
     const network = this.neighbors.networkLookup(tx.sql, project);
     checkDeviceTypes(draft.devices);
     checkOwn({ ...draft, expandedConfig: {}, expandedDevices: {} }, network, createPrefixes);
@@ -78,14 +79,13 @@ export class InstanceRows {
     } catch (error) {
       throw wrap(error, 'Failed initialising instance: Failed loading storage pool');
     }
-    limits.checkNewInstance(tx.sql, project, row.type);
     return this.catalog.expand(this.repository.findById(id, tx.sql)!, tx.sql);
   }
 
   /** The same checks for one that is there already, in another project or pool. */
   checkArriving(sql: Sql, instance: ExpandedInstance): void {
     const { row } = instance;
-    const draft = { type: row.type, project: row.project, config: row.config, devices: row.devices };
+    const draft = { type: row.type, networkProject: this.neighbors.networkProject(row.project), config: row.config, devices: row.devices };
     const network = this.neighbors.networkLookup(sql, row.project);
     checkOwn({ ...draft, expandedConfig: {}, expandedDevices: {} }, network, createPrefixes);
     this.checkNew(draft, instance, network);
@@ -100,8 +100,9 @@ export class InstanceRows {
     const draft: InstanceRow = { ...row, ...wanted, config: sorted(withoutEmpty(wanted.config)), devices };
     const after = this.catalog.expand(draft, tx.sql);
     const network = this.neighbors.networkLookup(tx.sql, row.project);
-    const checked: CheckedInstance = { ...draft, expandedConfig: after.expandedConfig, expandedDevices: after.expandedDevices };
+    const checked: CheckedInstance = { ...draft, networkProject: this.neighbors.networkProject(row.project), expandedConfig: after.expandedConfig, expandedDevices: after.expandedDevices };
     if (byUser) this.neighbors.limits.checkVolatile(tx.sql, row.project, row, draft.config, current);
+    this.neighbors.limits.checkInstance(tx.sql, row.project, { ...draft, known: true });
     // As it was sent: an option that is not known is none without a value either.
     checkOwn({ ...checked, devices: wanted.devices }, network, updatePrefixes);
     if (byUser && dropsIdmapKeys(current, draft.config)) throw internal("Volatile idmap keys can't be deleted by the user");
@@ -116,7 +117,6 @@ export class InstanceRows {
     const separated = separateVolatile(allocateVolatile(config, after.expandedDevices, random, network), known);
     const change: InstanceChange = { ...draft, config: separated.row };
     this.repository.update(tx, row.id, change);
-    this.neighbors.limits.check(tx.sql, row.project, 'instance update');
     return {
       before,
       after: this.catalog.expand({ ...draft, config: separated.row }, tx.sql),
@@ -160,7 +160,7 @@ export class InstanceRows {
   }
 
   private draft(instance: NewInstance, project: string): Omit<CheckedInstance, 'expandedConfig' | 'expandedDevices'> {
-    return { type: instance.type, project, config: instance.config, devices: normalizeDevices(instance.devices) };
+    return { type: instance.type, networkProject: this.neighbors.networkProject(project), config: instance.config, devices: normalizeDevices(instance.devices) };
   }
 
   private checkNew(draft: Omit<CheckedInstance, 'expandedConfig' | 'expandedDevices'>, expanded: ExpandedInstance, network: ReturnType<InstanceNeighbors['networkLookup']>): void {

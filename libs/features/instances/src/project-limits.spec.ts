@@ -4,6 +4,7 @@ import { ProfilesService } from '#features/profiles';
 import { ProjectLimits, ProjectRefusal, ProjectsService } from '#features/projects';
 import { InstanceCatalog } from './data/instance.catalog.js';
 import { InstanceCreation } from './instance-creation.service.js';
+import { InstanceRemoval } from './instance-removal.service.js';
 import { InstanceUpdate } from './instance-update.service.js';
 import { MoveRequests } from './moves/move-requests.service.js';
 import { SnapshotRequests } from './snapshots/snapshot-requests.service.js';
@@ -26,6 +27,28 @@ const setDevice = (name: string, device: Record<string, string>) => member.get(I
 const setProfile = (config: Record<string, string>) => member.get(ProfilesService).update(member.ctx('p'), 'default', { config }, { patch: true, ifMatch: undefined });
 const find = (name: string, project = 'p') => member.get(InstanceCatalog).get(project, name);
 const counted = () => member.get(InstanceCatalog).ofProject('p').length;
+
+describe('what a project forbids', () => {
+  it('is said before what else is wrong, of instances and of profiles', async () => {
+    await create('c1');
+    await setProject({ restricted: 'true' });
+    const forbidden = 'Failed checking if instance update allowed: Invalid device "d" on container "c1" of project "p": GPU devices are forbidden';
+    await expect(setDevice('c1', { type: 'gpu', nonsense: '1' })).rejects.toThrow(forbidden);
+    await expect(setConfig('c1', { 'security.nesting': 'true', nonsense: '1' })).rejects.toThrow('Container nesting is forbidden');
+    for (const name of ['c1', 'c2']) await expect(create(name, { config: { 'security.nesting': 'true', nonsense: '1' } })).rejects.toThrow(`on container "${name}" of project "p": Container nesting is forbidden`);
+    await expect(setProfile({ 'security.nesting': 'true', nonsense: '1' })).rejects.toThrow('on container "c1" of project "p": Container nesting is forbidden');
+    await settled(await member.get(InstanceRemoval).schedule(member.ctx('p'), 'p', 'c1'));
+    await expect(setProfile({ 'security.nesting': 'true' })).rejects.toThrow('Invalid value "true" for config "security.nesting" on  "default" of project "p"');
+    await expect(setProfile({ 'raw.lxc': 'x' })).rejects.toThrow('Use of low-level config "raw.lxc" on profile "default" of project "p" is forbidden');
+    await setProject({});
+  });
+
+  it('looks for networks where the project has them', async () => {
+    await create('n1');
+    await expect(setDevice('n1', { type: 'nic', network: 'nope' })).rejects.toThrow('Failed to load network "nope" for project "default": Network not found');
+    await settled(await member.get(InstanceRemoval).schedule(member.ctx('p'), 'p', 'n1'));
+  });
+});
 
 describe('a project’s limits', () => {
   beforeAll(() => create('c1'));

@@ -109,11 +109,12 @@ export class ProfilesService implements OnModuleInit {
       const before = this.toUpdate(ctx.project, name, patch, tx.sql);
       checkEtag(ifMatch, profileEtag(before));
       const wanted = patch ? merge(before, body) : { description: body.description ?? '', config: body.config ?? {}, devices: body.devices ?? {} };
-      this.validate(tx.sql, ctx.project, wanted);
       const after = { ...before, description: wanted.description, config: withoutEmpty(wanted.config), devices: withoutEmptyOptions(wanted.devices) };
-      this.usage.check(tx, { before, after });
       this.repository.update(tx, before.id, after);
+      // What a project forbids is said before what is wrong, as by LXD.
       this.limits.checkProfile(tx.sql, before.project, 'profile update');
+      this.validate(tx.sql, ctx.project, wanted);
+      this.usage.check(tx, { before, after });
       this.announce(ctx, tx, 'profile-updated', before.project, this.url(before));
       return { before, after };
     });

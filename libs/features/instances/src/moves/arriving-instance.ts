@@ -59,7 +59,7 @@ export class ArrivingInstance {
       if (taken !== undefined && taken.id !== row.id) throw internal('Add instance info to the database: This "instances" entry already exists');
       this.rows.checkArriving(tx.sql, moved);
       this.checkDisks(tx.sql, moved);
-      if (to.project !== row.project) this.checkProject(tx, row, moved);
+      if (to.project !== row.project) this.neighbors.limits.checkInstance(tx.sql, moved.row.project, { ...moved.row, known: false });
     } catch (error) {
       throw wrap(error, 'Failed creating instance record');
     }
@@ -81,17 +81,6 @@ export class ArrivingInstance {
     } catch (error) {
       throw wrap(error, 'Failed initialising instance');
     }
-  }
-
-  /** The limits of its new project, with it in it for as long as they are looked at. */
-  private checkProject(tx: Tx, row: InstanceRow, { row: moved }: ExpandedInstance): void {
-    const write = (one: InstanceRow): void => {
-      this.repository.relocate(tx, row.id, one);
-      this.repository.update(tx, row.id, one);
-    };
-    write(moved);
-    this.neighbors.limits.checkNewInstance(tx.sql, moved.project, moved.type);
-    write(row);
   }
 
   /** The row and those of its snapshots, of which only the ones named go along. Templates are for renames that are nothing else, as in LXD. */

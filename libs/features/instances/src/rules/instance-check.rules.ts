@@ -8,7 +8,8 @@ const deviceTypes = new Set([
 
 export interface CheckedInstance {
   readonly type: InstanceType;
-  readonly project: string;
+  /** Whose networks it may name: its own or `default`. */
+  readonly networkProject: string;
   readonly config: Readonly<ConfigMap>;
   readonly devices: Readonly<DeviceMap>;
   readonly expandedConfig: Readonly<ConfigMap>;
@@ -20,14 +21,14 @@ export type NetworkLookup = DeviceScope['network'];
 /** What a request says, before profiles are applied. Errors in LXD's words. */
 export function checkOwn(instance: CheckedInstance, network: NetworkLookup, prefixes: { config: string; devices: string }): void {
   within(prefixes.config, () => validateInstanceConfig(instance.config, { type: instance.type, profile: false, expanded: false }));
-  within(prefixes.devices, () => validateDevices(instance.devices, { instanceType: instance.type, expanded: false, project: instance.project, network }));
+  within(prefixes.devices, () => validateDevices(instance.devices, { instanceType: instance.type, expanded: false, project: instance.networkProject, network }));
 }
 
 /** The whole, profiles applied; profiles may hold keys of the other kind of instance. */
 export function checkExpanded(instance: CheckedInstance, network: NetworkLookup, prefixes: { config: string; devices: string }): void {
   within(prefixes.config, () => validateInstanceConfig(instance.expandedConfig, { type: 'any', profile: false, expanded: true }));
   within(prefixes.devices, () =>
-    validateDevices(instance.expandedDevices, { instanceType: instance.type, expanded: true, project: instance.project, network }));
+    validateDevices(instance.expandedDevices, { instanceType: instance.type, expanded: true, project: instance.networkProject, network }));
 }
 
 /** A new instance's devices; those of a change are told by the other checks. */

@@ -68,10 +68,12 @@ function total(content: ProjectContent, key: AggregateLimit, prefix: string): nu
 function taken(project: string, { name, config }: LimitedEntity, key: Exclude<AggregateLimit, 'limits.disk'>, prefix: string): number {
   const value = config[key] ?? '';
   if (value === '') throw internal(`${prefix}Instance "${name}" in project "${project}" has no "${key}" config, either directly or via a profile`);
-  // A share of the host, or a set of CPUs, is no amount.
-  const readable = key === 'limits.memory' ? !value.endsWith('%') : /^\d+$/.test(value);
-  if (!readable) throw internal(`${prefix}Failed parsing "${key}" for instance "${name}" in project "${project}"`);
-  return amount(key, value);
+  try {
+    if (key === 'limits.memory' || /^\d+$/.test(value)) return amount(key, value);
+  } catch {
+    // A share of the host, or a set of CPUs, is no amount; nor is what nobody could read.
+  }
+  throw internal(`${prefix}Failed parsing "${key}" for instance "${name}" in project "${project}"`);
 }
 
 function rootSize(project: string, { name, devices }: LimitedEntity, prefix: string): number {

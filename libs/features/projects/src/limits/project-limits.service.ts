@@ -3,7 +3,7 @@ import { validateProjectConfig } from '#config-schema';
 import { AppError, forbidden, internal, messageOf, type RequestContext } from '#kernel';
 import { Database, type Sql } from '#platform/database';
 import { allowedProjectsOf } from '#platform/auth';
-import { ProjectContentRepository, type ConfigText, type LimitedEntity } from './project-content.repository.js';
+import { ProjectContentRepository, type ConfigText, type LimitedEntity, type PlannedInstance, type ProjectContent } from './project-content.repository.js';
 import { checkAggregates, checkCounts, checkNewLimit } from './limits.rules.js';
 import { checkRestrictions, checkVolatile, isRestricted, restriction } from './restrictions.rules.js';
 
@@ -14,8 +14,8 @@ export class ProjectRefusal extends AppError {}
 export type LimitedChange = 'instance creation' | 'instance update' | 'profile creation' | 'profile update' | 'volume creation' | 'volume update';
 
 /**
- * Limits and restrictions of projects (`limits.*`, `restricted.*`). A change is judged in its own transaction, after it was written there, on everything
- * the project holds then; a refusal takes it back with the transaction.
+ * Limits and restrictions of projects (`limits.*`, `restricted.*`). A change is judged in its own transaction on everything the project holds then: instances
+ * before anything of them is looked at or written, like LXD; the others after they were written there, and a refusal takes them back with the transaction.
  */
 @Injectable()
 export class ProjectLimits {
@@ -26,19 +26,14 @@ export class ProjectLimits {
 
   /** Call after the rows were written. @throws {ProjectRefusal} in LXD's words. */
   check(sql: Sql, project: string, change: LimitedChange): void {
-    const content = this.repository.limited(sql, project);
-    if (content === null) return;
-    refusing(() => {
-      checkAggregates(content);
-      checkRestrictions(content);
-    }, `Failed checking if ${change} allowed: `);
+    judge(this.repository.limited(sql, project), change);
   }
 
-  /** One more instance is there. */
-  checkNewInstance(sql: Sql, project: string, type: 'container' | 'virtual-machine'): void {
-    const content = this.repository.limited(sql, project);
-    if (content !== null) refusing(() => checkCounts(content, type));
-    this.check(sql, project, 'instance creation');
+  /** An instance that is to be made, or changed. @throws {ProjectRefusal} in LXD's words. */
+  checkInstance(sql: Sql, project: string, planned: PlannedInstance): void {
+    const content = this.repository.limited(sql, project, planned);
+    if (content !== null && !planned.known) refusing(() => checkCounts(content, planned.type));
+    judge(content, planned.known ? 'instance update' : 'instance creation');
   }
 
   /** Keys of `volatile.*` a user may not set by hand. `current`: those that are there, empty for a new instance. */
@@ -96,6 +91,14 @@ export class ProjectLimits {
     }
     if (restriction(config, 'restricted.cluster.target') === 'block') throw forbidden("This project doesn't allow cluster member targeting");
   }
+}
+
+function judge(content: ProjectContent | null, change: LimitedChange): void {
+  if (content === null) return;
+  refusing(() => {
+    checkAggregates(content);
+    checkRestrictions(content);
+  }, `Failed checking if ${change} allowed: `);
 }
 
 function refusing(check: () => void, prefix = ''): void {

@@ -30,8 +30,10 @@ export function restriction(config: ConfigText, key: string): string {
 export function checkRestrictions({ project, instances, profiles }: ProjectContent): void {
   if (!isRestricted(project.config)) return;
   for (const entity of [...instances, ...profiles]) {
-    const where = `on ${entity.type} "${entity.name}" of project "${project.name}"`;
-    for (const key of Object.keys(entity.config).toSorted()) checkKey(project.config, key, entity.config[key]!, where);
+    // LXD calls a profile by what it is, but for what is wrong with a value.
+    const called = ` "${entity.name}" of project "${project.name}"`;
+    const where = `on ${entity.type || 'profile'}${called}`;
+    for (const key of Object.keys(entity.config).toSorted()) checkKey(project.config, key, entity.config[key]!, { where, whereValue: `on ${entity.type}${called}` });
     for (const name of Object.keys(entity.devices).toSorted()) {
       const problem = deviceProblem(project.config, entity.devices[name]!);
       if (problem !== null) throw internal(`Invalid device "${name}" ${where}: ${problem}`);
@@ -39,13 +41,13 @@ export function checkRestrictions({ project, instances, profiles }: ProjectConte
   }
 }
 
-function checkKey(project: ConfigText, key: string, value: string, where: string): void {
+function checkKey(project: ConfigText, key: string, value: string, { where, whereValue }: { readonly where: string; readonly whereValue: string }): void {
   const lowLevelAllowed = restriction(project, 'restricted.containers.lowlevel') === 'allow';
   if (!lowLevelAllowed && key === 'raw.idmap') return checkIdmap(project, value, where);
   const isLowLevel = lowLevel.has(key) || (key.startsWith(intercept) && !interceptions.has(key));
   if (!lowLevelAllowed && isLowLevel) throw internal(`Use of low-level config "${key}" ${where} is forbidden`);
   const problem = keyProblem(project, key, value);
-  if (problem !== null) throw internal(`Invalid value "${value}" for config "${key}" ${where}: ${problem}`);
+  if (problem !== null) throw internal(`Invalid value "${value}" for config "${key}" ${whereValue}: ${problem}`);
 }
 
 function keyProblem(project: ConfigText, key: string, value: string): string | null {
