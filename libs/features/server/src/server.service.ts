@@ -9,6 +9,9 @@ import { assertResolvable, coversAddress } from './listen-addresses.js';
 import { ServerConfig } from './server-config.service.js';
 import { ServerInfo } from './server-info.service.js';
 
+/** What is served where metrics alone are: with what tells a client how to get there. */
+const metricsPaths = { onlyPaths: ['/', '/1.0', '/1.0/metrics'] };
+
 /** `GET`, `PUT` and `PATCH /1.0`, and what the server's keys do to the server itself: listeners, browsers' access, trust. */
 @Injectable()
 export class ServerService implements OnApplicationBootstrap {
@@ -32,7 +35,7 @@ export class ServerService implements OnApplicationBootstrap {
       if (this.member.clustered) throw internal('Changing cluster.https_address is currently not supported');
       return this.listen(this.config.get('core.https_address'), value);
     });
-    this.config.registerApplier('core.metrics_address', (value) => this.http.setListener('metrics', value, { onlyPath: '/1.0/metrics' }));
+    this.config.registerApplier('core.metrics_address', (value) => this.http.setListener('metrics', value, metricsPaths));
     for (const key of ['origin', 'methods', 'headers', 'credentials']) this.config.onChange(`core.https_allowed_${key}`, () => this.applyTrust());
     for (const key of ['core.trust_ca_certificates', 'core.metrics_authentication']) this.config.onChange(key, () => this.applyTrust());
     this.applyTrust();
@@ -61,7 +64,7 @@ export class ServerService implements OnApplicationBootstrap {
   private async openListeners(): Promise<void> {
     const opened = {
       'core.https_address': () => this.listen(this.config.get('core.https_address'), this.config.get('cluster.https_address')),
-      'core.metrics_address': () => this.http.setListener('metrics', this.config.get('core.metrics_address'), { onlyPath: '/1.0/metrics' }),
+      'core.metrics_address': () => this.http.setListener('metrics', this.config.get('core.metrics_address'), metricsPaths),
     };
     for (const [key, open] of Object.entries(opened)) {
       try {
@@ -95,8 +98,6 @@ export class ServerService implements OnApplicationBootstrap {
     if (target === undefined || target === '') return;
     if (this.database.read.get('SELECT 1 FROM nodes WHERE name = ?', target) === undefined) throw notFound('Cluster member not found');
   }
-
-  /** The volumes themselves come with custom volumes; until then none can be named. */
 }
 
 async function checkAddress(key: string, value: string): Promise<void> {

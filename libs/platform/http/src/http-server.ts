@@ -18,8 +18,8 @@ import { WebSocketUpgrades } from './websocket-upgrades.js';
 export type TlsListenerName = 'https' | 'cluster' | 'metrics';
 
 export interface TlsListenerOptions {
-  /** Only this path is served; everything else is 404. */
-  readonly onlyPath?: string;
+  /** Only these paths are served, and no websockets; everything else is 404. */
+  readonly onlyPaths?: readonly string[];
 }
 
 interface TlsListener {
@@ -156,9 +156,9 @@ export class HttpServer {
         // Browsers and curl offer h2 first; REST is HTTP/1.1 here, and h2 alone, or their own protocol, is what members speak with each other (hazards F1).
         ALPNCallback: ({ protocols }) => (protocols.includes('http/1.1') ? 'http/1.1' : protocols.length === 1 && this.memberConnections.has(protocols[0]!) ? protocols[0] : undefined),
         keepAliveTimeout: keepAliveMs,
-        shouldUpgradeCallback: (request: IncomingMessage) => this.upgrades.wants(request),
+        shouldUpgradeCallback: (request: IncomingMessage) => options.onlyPaths === undefined && this.upgrades.wants(request),
       },
-      this.route(options.onlyPath),
+      this.route(options.onlyPaths),
     );
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     this.divert(server);
@@ -197,13 +197,12 @@ export class HttpServer {
     server.on('clientError', answerMalformed);
   }
 
-  private route(onlyPath?: string): RequestListener {
+  private route(onlyPaths?: readonly string[]): RequestListener {
     const { handler } = this;
     if (handler === undefined) throw internal('The HTTP server has no routing yet');
-    if (onlyPath === undefined) return handler;
+    if (onlyPaths === undefined) return handler;
     return (request, response) => {
-      const path = request.url?.split('?', 1)[0];
-      if (path === onlyPath) handler(request, response);
+      if (onlyPaths.includes(request.url?.split('?', 1)[0] ?? '')) handler(request, response);
       else answerNotFound(response);
     };
   }
