@@ -21,6 +21,10 @@ describe('networkChains', () => {
       'ip6 version 6 oifname "br0" reject with icmpv6 port-unreachable', 'ip6 version 6 iifname "br0" reject with icmpv6 port-unreachable',
     ]);
     expect(chainsOf({ 'ipv4.address': '10.1.2.1/24', 'ipv4.firewall': 'false' })).toEqual({});
+    expect(chainsOf({ 'ipv6.address': 'fd42::1/64', 'ipv6.firewall': 'false' })).toEqual({});
+    expect(chainsOf({ 'ipv4.address': '10.1.2.1/24', 'ipv4.routing': 'false' })['fwd.br0']).toEqual([
+      'ip version 4 oifname "br0" reject with icmp port-unreachable', 'ip version 4 iifname "br0" reject with icmp port-unreachable',
+    ]);
   });
 
   it('translates to a given address', () => {

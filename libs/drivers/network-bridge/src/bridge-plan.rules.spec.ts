@@ -19,6 +19,10 @@ it('lowers the MTU for tunnels and knows what they lack', () => {
   ]);
 });
 
+it('routes for neither family where that is off', () => {
+  expect(plan({ 'ipv4.address': '10.1.2.1/24', 'ipv4.routing': 'false', 'ipv6.routing': 'false' })).toMatchObject({ ipv4Routing: false, ipv6Routing: false });
+});
+
 it('routes only where the family has an address', () => {
   expect(plan({ 'ipv4.address': '10.1.2.1/24', 'ipv4.routes': '10.2.0.0/24', 'ipv6.routes': 'fd00::/64' }).routes).toEqual(['10.2.0.0/24']);
 });

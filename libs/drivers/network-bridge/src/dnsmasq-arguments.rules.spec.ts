@@ -29,6 +29,7 @@ describe('dnsmasqArguments', () => {
     expect(line).toContain('--dhcp-range 10.1.2.10,10.1.2.20,3h --dhcp-range 10.1.2.30,10.1.2.40,3h');
     expect(line).toContain('--dhcp-range fd55::2,fd55::ffff:ffff:ffff:ffff,64,2h');
     expect(line).toContain('-s example.net');
+    expect(argumentsOf({ 'ipv6.address': 'fd55::1/64', 'ipv6.dhcp.stateful': 'true', 'ipv6.dhcp.ranges': 'fd55::10-fd55::20' })).toContain('--dhcp-range fd55::10,fd55::20,64,1h');
   });
 
   it('leaves out DHCP and names where they are off', () => {

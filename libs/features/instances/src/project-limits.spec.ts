@@ -43,6 +43,20 @@ describe('what a project forbids', () => {
     await setProject({});
   });
 
+  it('is where its instances may be put, to all but administrators', async () => {
+    const limits = member.get(ProjectLimits);
+    const restricted = { ...member.ctx('p'), allowedProjects: ['p'] };
+    await setProject({ restricted: 'true' });
+    expect(() => limits.assertMayTarget(restricted, 'm2')).toThrow("This project doesn't allow cluster member targeting");
+    expect(() => limits.assertMayTarget(restricted, '@gpus')).not.toThrow();
+    expect(() => limits.assertMayTarget(member.ctx('p'), 'm2')).not.toThrow();
+    await setProject({ restricted: 'true', 'restricted.cluster.target': 'allow', 'restricted.cluster.groups': 'cheap, old' });
+    expect(() => limits.assertMayTarget(restricted, 'm2')).not.toThrow();
+    expect(() => limits.assertMayTarget(restricted, '@gpus')).toThrow("Project isn't allowed to use this cluster group");
+    expect(() => limits.assertMayTarget(restricted, '@old')).not.toThrow();
+    await setProject({});
+  });
+
   it('looks for networks where the project has them', async () => {
     await create('n1');
     await expect(setDevice('n1', { type: 'nic', network: 'nope' })).rejects.toThrow('Failed to load network "nope" for project "default": Network not found');
