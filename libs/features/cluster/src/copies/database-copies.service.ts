@@ -59,7 +59,7 @@ export class DatabaseCopies implements OnModuleInit {
       const asked = this.members.list().filter(({ id }) => this.members.isOnline(id));
       const answers = await Promise.all(asked.map(({ id }) => this.ask(id, { index })));
       const verdict = compareCopies(answers);
-      if (verdict !== null) return this.act(verdict.undecided ? judgedByLog(verdict, answers, await this.contradicting(answers)) : verdict, answers);
+      if (verdict !== null) return this.act(verdict.undecided ? await this.judge(verdict, answers) : verdict, answers);
       await sleep(100 + Math.random() * 200 * attempt, undefined, { signal: ctx.signal });
     }
     return null;
@@ -93,6 +93,16 @@ export class DatabaseCopies implements OnModuleInit {
     }
     await this.warnings.raise(internalContext(), { type: 'Database copies differ', entity: { type: 'node', id: memberId }, message: `${difference}: ${outcome}` });
     return replaced;
+  }
+
+  /** Where one of those that answered does not say what the log makes of its rows, nobody is judged. */
+  private async judge(verdict: CopyVerdict, answers: readonly MemberSums[]): Promise<CopyVerdict> {
+    try {
+      return judgedByLog(verdict, answers, await this.contradicting(answers));
+    } catch (error) {
+      this.logger.warn('Failed comparing copies of the database with the log', { error: messageOf(error) });
+      return verdict;
+    }
   }
 
   /** Members whose rows are not as the log has written them. */
