@@ -141,11 +141,6 @@ export class FakeInstanceDriver extends InstanceDriver {
     this.halt(this.running(projectName), 'stopped');
   }
 
-  /** It was written down and ended with that. */
-  endWritten(projectName: string): void {
-    this.halt(this.running(projectName), 'stopped');
-  }
-
   /** The guest asked for a reboot; its init is gone and the daemon is expected to start it again. */
   rebootFromInside(projectName: string): void {
     this.halt(this.running(projectName), 'rebooting');
@@ -235,7 +230,7 @@ export class FakeInstanceCheckpoints extends InstanceCheckpoints {
   override async writeState({ projectName, stop }: CheckpointRequest): Promise<void> {
     await this.faults.enter('checkpoints.writeState');
     this.written.add(this.instances.instances.get(projectName)!.spec.rootVolume.name);
-    if (stop) this.instances.endWritten(projectName);
+    if (stop) this.instances.stopFromInside(projectName);
   }
 
   override async discardState({ name }: VolumeSpec): Promise<void> {

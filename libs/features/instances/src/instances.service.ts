@@ -106,7 +106,7 @@ export class InstancesService {
   /** With `recursion=1` everything that hangs on it too. */
   async show(instance: ExpandedInstance, recursion: string | undefined): Promise<Instance | InstanceFull> {
     if (parseRecursion(recursion) === 0) return this.api(instance);
-    const snapshots = this.snapshots.full(instance, undefined);
+    const snapshots = this.snapshots.full(instance);
     return { ...this.api(instance), backups: this.backups.shown(this.backups.list(instance)), state: (await this.usage.of([instance]))(instance), snapshots: snapshots.length === 0 ? null : snapshots };
   }
 

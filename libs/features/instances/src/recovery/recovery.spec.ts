@@ -35,14 +35,14 @@ describe('recovery', () => {
   });
 
   it('makes an instance known again by what its volume says, snapshots included', async () => {
-    const [before, snapshots] = [find('c1').row, member.get(InstanceSnapshots).full(find('c1'), undefined)];
+    const [before, snapshots] = [find('c1').row, member.get(InstanceSnapshots).full(find('c1'))];
     await forget();
 
     expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: [lost], DependencyErrors: null });
     await member.get(Recovery).import(member.ctx(), known);
 
     expect({ ...find('c1').row, id: before.id }).toEqual(before);
-    expect(member.get(InstanceSnapshots).full(find('c1'), undefined)).toEqual(snapshots);
+    expect(member.get(InstanceSnapshots).full(find('c1'))).toEqual(snapshots);
     expect(member.host.instances.instances.has('c1')).toBe(true);
     expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: null, DependencyErrors: null });
   });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceSnapshot } from '#api-types';
 import { notFound } from '#kernel';
-import { apiUrl, filterList } from '#platform/http';
+import { apiUrl } from '#platform/http';
 import { SnapshotVolumes } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceSnapshotRepository, type SnapshotRow } from '../data/instance-snapshot.repository.js';
@@ -44,8 +44,8 @@ export class InstanceSnapshots {
     return this.list(instance).map((snapshot) => apiUrl(['1.0', 'instances', name, 'snapshots', snapshot.name], project));
   }
 
-  full(instance: ExpandedInstance, filter: string | undefined): InstanceSnapshot[] {
-    return filterList(filter, this.list(instance).map((snapshot) => this.api(instance, snapshot)));
+  full(instance: ExpandedInstance): InstanceSnapshot[] {
+    return this.list(instance).map((snapshot) => this.api(instance, snapshot));
   }
 
   /** With what they hold by themselves on disk, where that is counted. */
