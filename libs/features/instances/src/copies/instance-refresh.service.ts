@@ -9,7 +9,8 @@ import { hostName } from '../instance-urls.js';
 import { PowerStates } from '../power-states.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import type { RefreshInstanceParams } from './copy-operation.params.js';
-import { InstanceCopies, onPool, type ResolvedCopy } from './instance-copies.service.js';
+import { InstanceCopies, type ResolvedCopy } from './instance-copies.service.js';
+import { planSnapshots } from './refreshed-snapshots.js';
 import { refreshInstance } from './refresh-instance.operation.js';
 
 /** `source.refresh` with a copy that is there: files and snapshots become those of the source; what the request says of the configuration has no effect, as in LXD. */
@@ -31,15 +32,11 @@ export class InstanceRefresh {
     if (!this.catalog.isLocal(copy)) throw unavailable(`Instance "${row.name}" is on cluster member "${row.location}"`);
     const { kind, description } = refreshInstance;
     const alone = request.source?.instance_only === true || request.source?.container_only === true;
-    const theirs = this.rows.listByInstance(source.id).filter(({ name }) => source.snapshots.includes(name));
+    const theirs = this.rows.listByInstance(source.id).filter(({ name }) => source.snapshots.includes(name))
+      .map(({ name, createdAt, stateful, description: text, expiresAt, config, devices }) => ({ name, createdAt, stateful, description: text, expiresAt, config, devices }));
     const { pool } = this.specs.rootOf(copy);
-    const ours = this.snapshots.list(copy);
-    // A snapshot made again under the same name is another one.
-    const same = (a: { name: string; createdAt: string }, b: { name: string; createdAt: string }): boolean => a.name === b.name && a.createdAt === b.createdAt;
-    const bring = theirs.filter((one) => !ours.some((other) => same(one, other)))
-      .map(({ name, createdAt, stateful, description: text, expiresAt, config, devices }) => ({ name, createdAt, stateful, description: text, expiresAt, config, devices: onPool(devices, copy, pool) }));
-    const drop = alone ? [] : ours.filter((one) => !theirs.some((other) => same(one, other))).map(({ name }) => name);
-    const params: RefreshInstanceParams = { id: row.id, project: row.project, name: row.name, type: row.type, pool, source, bring, drop };
+    const snapshots = planSnapshots(copy, pool, { ours: this.snapshots.list(copy), theirs, alone }, (a, b) => a.name === b.name && a.createdAt === b.createdAt);
+    const params: RefreshInstanceParams = { id: row.id, project: row.project, name: row.name, type: row.type, pool, source, ...snapshots };
     const resources = this.copies.resources(params);
     await this.states.ready();
     if (this.states.isRunning(hostName(row))) {

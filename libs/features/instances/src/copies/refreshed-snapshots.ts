@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '#kernel';
 import { SnapshotVolumes } from '#features/storage';
+import type { ExpandedInstance } from '../data/instance.catalog.js';
+import type { NewSnapshot } from '../data/instance-snapshot.repository.js';
 import { rootVolumeKey } from '../operations/instance-operation.params.js';
+import { onPool } from './instance-copies.service.js';
 import { asideName, type RefreshPlan } from './copy-operation.params.js';
 
 /** Snapshots of a copy that is refreshed: those that go wait beside the others until the rows say that they have gone. */
@@ -34,6 +37,26 @@ export class RefreshedSnapshots {
       await this.volumes.rename(target, asideName(token, name), name);
     }
   }
+}
+
+interface Taken {
+  readonly name: string;
+  readonly createdAt: string;
+}
+
+/**
+ * Which snapshots a copy gets, and which go, when it becomes what its source is. `alone`: only its files change. `isSame`: one that was made again under the
+ * same name is another one.
+ */
+export function planSnapshots(
+  copy: ExpandedInstance, pool: string, snapshots: { readonly ours: readonly Taken[]; readonly theirs: readonly NewSnapshot[]; readonly alone: boolean }, isSame: (a: Taken, b: Taken) => boolean,
+): Pick<RefreshPlan, 'bring' | 'drop'> {
+  const { ours, theirs, alone } = snapshots;
+  if (alone) return { bring: [], drop: [] };
+  return {
+    bring: theirs.filter((one) => !ours.some((other) => isSame(one, other))).map((one) => ({ ...one, devices: onPool(one.devices, copy, pool) })),
+    drop: ours.filter((one) => !theirs.some((other) => isSame(one, other))).map(({ name }) => name),
+  };
 }
 
 /** Set aside by an attempt before, or gone. */

@@ -3,7 +3,7 @@ import type { InstanceSource, InstancesPost } from '#api-types';
 import { AppError, internal, newUuid, notFound, notImplemented, unavailable, wrap, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { VolumeMigrations, type OfferedVolume, type VolumeArrival } from '#features/storage';
-import { onPool } from '../copies/instance-copies.service.js';
+import { planSnapshots } from '../copies/refreshed-snapshots.js';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { InstanceLocks } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
@@ -108,11 +108,9 @@ export class InstanceArrivals {
   private plan(copy: ExpandedInstance, { header, snapshots }: OfferedVolume, alone: boolean, session: string): ReceiveRefreshParams {
     const { row } = copy;
     const { pool } = this.specs.rootOf(copy);
-    const ours = this.snapshots.list(copy);
-    const theirs = alone ? [] : snapshots.map((wire) => fromWire(wire, new Date().toISOString()));
-    const bring = theirs.filter((one) => !ours.some((other) => isSame(one, other))).map((one) => ({ ...one, devices: onPool(one.devices, copy, pool) }));
-    const drop = alone ? [] : ours.filter((one) => !theirs.some((other) => isSame(one, other))).map(({ name }) => name);
-    return { id: row.id, project: row.project, name: row.name, type: row.type, pool, bring, drop, session, idmap: idmapText(header.idmap) };
+    const theirs = snapshots.map((wire) => fromWire(wire, new Date().toISOString()));
+    const planned = planSnapshots(copy, pool, { ours: this.snapshots.list(copy), theirs, alone }, isSame);
+    return { id: row.id, project: row.project, name: row.name, type: row.type, pool, ...planned, session, idmap: idmapText(header.idmap) };
   }
 
   private show(ctx: RequestContext, visit: InstanceVisit, place: Parameters<typeof instanceResources>[0], work: () => Promise<void>): Promise<OperationHandle> {
