@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readProcessStat } from '#host';
 import { messageOf } from '#kernel';
@@ -166,6 +166,14 @@ describe.skipIf(unmet('devices of containers by LXC', whyNoContainers()))('devic
 
       await expect(lxc.fixture.host.instances.updateInstance(spec, after)).rejects.toMatchObject({ message: expect.stringContaining('Missing source path "/no/such" for disk "d1"') });
       expect(readCgroup(pid, 'pids', 'pids.max')).toBe('50');
+    });
+
+    it('starts no container whose root file system is a link', async () => {
+      const spec = await lxc.fixture.create('c1');
+      const volume = lxc.fixture.state.volume('p', 'container', 'c1');
+      rmSync(`${volume}/rootfs`, { recursive: true });
+      symlinkSync('/', `${volume}/rootfs`);
+      await expect(lxc.fixture.host.instances.startInstance(spec)).rejects.toThrow(`"${volume}/rootfs" is not a directory`);
     });
 
     it('does not follow a link inside the container to the host', async () => {

@@ -34,6 +34,8 @@ class Host {
     mkdirSync(join(this.tree, 'templates'));
     writeFileSync(join(this.tree, 'metadata.yaml'), 'architecture: x86_64\ncreation_date: 1\n');
     writeFileSync(join(this.tree, 'rootfs/bin/true'), '#!/bin/sh\n', { mode: 0o755 });
+    // Of whom it is, an image's top directory says too.
+    sh('chown', '12345:54321', this.tree);
     this.pack('tar', ['-cJf', this.image]);
   }
 

@@ -1,4 +1,4 @@
-import { chownSync, statSync } from 'node:fs';
+import { chownSync, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { RoostHelper } from '#host';
 import { conflict, internal, isTrue } from '#kernel';
@@ -21,6 +21,9 @@ export class RootfsOwner {
   constructor(private readonly helper: RoostHelper, private readonly idmappedMountsDisabled: boolean) {}
 
   async prepare(spec: InstanceSpec, rootfs: string, signal?: AbortSignal): Promise<PreparedRootfs> {
+    giveVolume(dirname(rootfs), hostId(spec.idmap, 0, 'uid') ?? 0);
+    // Nobody can change it from here on; who owned its volume until now could.
+    if (!lstatSync(rootfs).isDirectory()) throw conflict(`"${rootfs}" is not a directory: refusing to start a container from it`);
     const mapped = spec.idmap.length > 0 && (await this.supportsIdmap(rootfs));
     const onDisk = parseIdmap(spec.config['volatile.last_state.idmap']);
     const wanted: readonly IdmapEntry[] = mapped ? [] : spec.idmap;
@@ -28,7 +31,6 @@ export class RootfsOwner {
       if (isTrue(spec.config['security.protection.shift'])) throw internal('Failed to handle idmapped storage: Container is protected against filesystem shifting');
       await this.helper.shiftTree(rootfs, onDisk, wanted, signal);
     }
-    giveVolume(dirname(rootfs), hostId(spec.idmap, 0, 'uid') ?? 0);
     return {
       idmapped: mapped,
       volatile: { 'volatile.last_state.idmap': formatIdmap(wanted), 'volatile.idmap.current': formatIdmap(spec.idmap) },

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { internal, randomHex, type StateDirectory } from '#kernel';
-import { BtrfsStream, BtrfsTools, exists, RemoveTree, TarStream, TransferTrees, type BtrfsSubvolumes, type CommandRunner } from '#host';
+import { BtrfsStream, BtrfsTools, closeVolume, exists, RemoveTree, TarStream, TransferTrees, type BtrfsSubvolumes, type CommandRunner } from '#host';
 import {
   VolumeStreams,
   type BuildVolumeRequest, type NativeStreams, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type VolumePieces,
@@ -105,7 +105,7 @@ export class BtrfsVolumeStreams extends VolumeStreams {
       for (const path of ['volume', ...snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await subvolumes.create(`${scratch}/${path}`);
       await fill(scratch);
       // As with the volume itself, whoever uses a custom one decides about its top directory.
-      if (request.volume.kind !== 'custom') for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
+      if (request.volume.kind !== 'custom') for (const snapshot of snapshots) await closeVolume(`${scratch}/snapshots/${snapshot}`);
       return { volume: `${scratch}/volume`, snapshots: new Map(snapshots.map((snapshot) => [snapshot, `${scratch}/snapshots/${snapshot}`])) };
     });
   }

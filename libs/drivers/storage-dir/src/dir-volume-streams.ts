@@ -1,6 +1,6 @@
-import { chmod, mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { randomHex, type StateDirectory } from '#kernel';
-import { RemoveTree, TarStream, TransferTrees, type CommandRunner } from '#host';
+import { closeVolume, RemoveTree, TarStream, TransferTrees, type CommandRunner } from '#host';
 import {
   VolumeStreams,
   type BuildVolumeRequest, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type VolumePieces, type VolumeSpec,
@@ -68,7 +68,7 @@ export class DirVolumeStreams extends VolumeStreams {
         await fill(scratch);
         await (refreshToken ? trees.destroyThese(volume, snapshots) : trees.destroyAll(volume));
         // As with the volume itself, whoever uses a custom one decides about its top directory.
-        if (volume.kind !== 'custom') for (const snapshot of snapshots) await chmod(`${scratch}/snapshots/${snapshot}`, 0o100);
+        if (volume.kind !== 'custom') for (const snapshot of snapshots) await closeVolume(`${scratch}/snapshots/${snapshot}`);
         await this.places.adopt(volume, {
           volume: `${scratch}/volume`, snapshots: new Map(snapshots.map((snapshot) => [snapshot, `${scratch}/snapshots/${snapshot}`])),
         }, rename, refreshToken ? (path) => trees.replace(volume, path, refreshToken) : rename);

@@ -1,6 +1,7 @@
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { invalid, notFound } from '#kernel';
 import type { CommandRunner } from '../command.js';
+import { closeVolume } from '../pool-directories/pool-directories.js';
 import { Squashfs } from '../squashfs/squashfs.js';
 import { Tar } from '../tar/tar.js';
 import { imageFormatOfFile, type ImageFormat } from './image-format.js';
@@ -45,15 +46,17 @@ export class ImageUnpacker {
   }
 
   /**
-   * Fills an empty directory with `metadata.yaml`, `templates/` and `rootfs/`. What the image holds is not trusted: afterwards the
+   * Fills an empty directory with `metadata.yaml`, `templates/` and `rootfs/`, and closes it to others. What the image holds is not trusted: afterwards the
    * parts the host itself will open are real files and directories, or it throws `invalid`.
    */
   async unpack(files: ImageFiles, into: string, signal?: AbortSignal): Promise<void> {
     const rootfs = `${into}/rootfs`;
     if (files.rootfsPath === '') {
       await this.unpackFile(files.metaPath, into, [], signal);
+      await closeVolume(into, 0o700);
     } else {
       await this.unpackFile(files.metaPath, into, ['rootfs', './rootfs'], signal);
+      await closeVolume(into, 0o700);
       await requireDirectory(rootfs, true);
       await mkdir(rootfs, { mode: 0o755 });
       await this.unpackFile(files.rootfsPath, rootfs, [], signal);

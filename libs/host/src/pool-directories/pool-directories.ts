@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, lchown, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conflict, invalid, notFound } from '#kernel';
 import { errnoName } from '../ioctl/ioctl.js';
@@ -26,6 +26,15 @@ const scratchPrefix = '.roost-';
 const formerPrefix = '.former-';
 /** A snapshot set aside likewise, while it is not sure yet that it goes. */
 const formerSnapshot = /^\.former-[0-9a-f]{32}-/;
+
+/**
+ * The top of a container's volume that somebody's archive filled becomes ours again, and nobody else's to enter. With the owner it came with, a user of the host
+ * could put another root file system in there before the container starts, the host's own for one.
+ */
+export async function closeVolume(path: string, mode = 0o100): Promise<void> {
+  await lchown(path, process.getuid!(), process.getgid!());
+  await chmod(path, mode);
+}
 
 export interface ListedVolume {
   readonly kind: string;

@@ -1,10 +1,9 @@
-import { chmod, mkdir, rename, stat, symlink } from 'node:fs/promises';
+import { mkdir, rename, stat, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conflict, notFound, type StateDirectory } from '#kernel';
-import { exists, PoolDirectories } from './pool-directories.js';
+import { closeVolume, exists, PoolDirectories } from './pool-directories.js';
 import type { TreeVolume } from './snapshot-trees.js';
 
-const volumeMode = 0o100;
 const snapshotsMode = 0o700;
 
 /** Where the pieces of a volume are, on the sending side: real paths of its snapshots, oldest first, and of what goes as its content. */
@@ -74,7 +73,7 @@ export class TransferTrees {
     if (received.snapshots.size > 0) await mkdir(directories.snapshots(kind, name), { recursive: true, mode: snapshotsMode });
     for (const [snapshot, path] of received.snapshots) await placeSnapshot(path, directories.snapshot(kind, name, snapshot));
     // A custom volume's top directory is whatever those who use it made of it; what lies around it keeps others out.
-    if (kind !== 'custom') await chmod(received.volume, volumeMode);
+    if (kind !== 'custom') await closeVolume(received.volume);
     await placeVolume(received.volume, directories.volume(kind, name));
   }
 
