@@ -9,3 +9,4 @@ export type { CopiesReport } from './copies/database-copies.service.js';
 export { DatabaseCopiesReconciler } from './reconcile/database-copies.reconciler.js';
 export { ClusterMembersReconciler } from './reconcile/cluster-members.reconciler.js';
 export { acceptWitnessRequest, type AcceptWitnessReply, type AcceptWitnessRequest, type WitnessView } from './witness/witness-messages.js';
+export { hasJoined, MemberParts, type PartRows } from './parts/member-parts.js';

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { NetworkPut, NetworksPost } from '#api-types';
 import { internal, internalContext, invalid, KeyedMutex, LocalMember, Logger, messageOf, notFound, type RequestContext } from '#kernel';
-import { notifyPeers, Peers, requirePeersOnline, type PeerMember } from '#ports';
-import { Database, TransactionRunner, type Sql, type Tx } from '#platform/database';
+import { Peers, type PeerMember } from '#ports';
+import { Database, TransactionRunner, type Sql } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
+import { MemberParts } from '#features/cluster';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
 import { NetworkSpecs } from './network-specs.service.js';
 import { NetworkUsers } from './network-users.service.js';
@@ -29,6 +30,7 @@ type CreateRequest = Omit<NetworksPost, 'config'> & { readonly project: string; 
 @Injectable()
 export class ClusterNetworks {
   private readonly locks = new KeyedMutex();
+  private readonly parts: MemberParts;
 
   constructor(
     private readonly database: Database,
@@ -40,14 +42,13 @@ export class ClusterNetworks {
     private readonly member: LocalMember,
     private readonly events: EventBus,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.parts = new MemberParts({ database, runner, peers, member, rows: networks });
+  }
 
-  /** Undefined without a name and on a member that stands alone; `not-found` for one that is not there. */
+  /** As `MemberParts`. */
   memberNamed(target: string): PeerMember | undefined {
-    if (!this.member.clustered || target === '') return undefined;
-    const found = this.networks.everybody(this.database.read).find(({ name }) => name === target);
-    if (found === undefined) throw notFound('Cluster member not found');
-    return found;
+    return this.parts.memberNamed(target);
   }
 
   /** False where a network is made as on a member that stands alone: there, and by the only member of a cluster for one nobody has defined. */
@@ -59,7 +60,7 @@ export class ClusterNetworks {
       return true;
     }
     const { project, name } = request;
-    if (this.members().length === 1 && this.networks.find(this.database.read, project, name) === undefined) return false;
+    if (this.parts.members().length === 1 && this.networks.find(this.database.read, project, name) === undefined) return false;
     await this.locks.run(`${project}/${name}`, () => this.createEverywhere(ctx, request, choose));
     return true;
   }
@@ -76,20 +77,10 @@ export class ClusterNetworks {
   async delete(ctx: RequestContext, project: string, name: string): Promise<void> {
     await this.locks.run(`${project}/${name}`, async () => {
       const { id } = this.networks.get(this.database.read, project, name);
-      this.refuseUsed(this.database.read, project, name);
-      requirePeersOnline(this.peers, this.others());
-      await this.runner.run(ctx, (tx) => {
-        this.networks.get(tx.sql, project, name);
-        this.refuseUsed(tx.sql, project, name);
-        this.networks.setWholeState(tx, id, 'Pending');
-        for (const part of this.networks.parts(tx.sql, id)) if (part.state !== 'Pending') this.networks.setPartState(tx, id, 'Deleting', part.memberId);
+      await this.parts.destroy(ctx, id, 'networks.destroy-member-part', { id }, (sql) => {
+        this.networks.get(sql, project, name);
+        this.refuseUsed(sql, project, name);
       });
-      try {
-        await this.onAll(ctx, id, 'networks.destroy-member-part');
-      } catch (error) {
-        await this.runner.run(internalContext(), (tx) => this.takeBack(tx, id));
-        throw error;
-      }
       await this.runner.run(ctx, (tx) => {
         this.networks.delete(tx, id);
         tx.afterCommit(() => this.announce(ctx, 'network-deleted', project, name));
@@ -99,15 +90,7 @@ export class ClusterNetworks {
 
   /** Every member that has it does what its row says now, together with what belongs to it. */
   async ensureEverywhere(ctx: RequestContext, id: number): Promise<void> {
-    await this.onAll(ctx, id, 'networks.ensure-member-part');
-  }
-
-  private members(): PeerMember[] {
-    return this.networks.members(this.database.read);
-  }
-
-  private others(): PeerMember[] {
-    return this.members().filter(({ id }) => id !== this.member.id);
+    await this.parts.onAll(ctx, id, 'networks.ensure-member-part', { id });
   }
 
   private async define(ctx: RequestContext, { project, name, type, description, config }: CreateRequest, member: PeerMember): Promise<void> {
@@ -127,7 +110,7 @@ export class ClusterNetworks {
   private async createEverywhere(ctx: RequestContext, request: CreateRequest, choose: SubnetChooser): Promise<void> {
     const { project, name } = request;
     const known = this.checkCreate(this.networks.find(this.database.read, project, name), request);
-    requirePeersOnline(this.peers, this.others());
+    this.parts.requireOnline();
     // What an interrupted attempt has set stays: hosts were prepared by it.
     const asked = request.type === 'bridge' ? { 'ipv4.address': 'auto', 'ipv6.address': 'auto', ...request.config } : request.config;
     const config = known.state === 'Pending' ? await choose(asked, true) : known.common;
@@ -140,7 +123,7 @@ export class ClusterNetworks {
       this.networks.setWholeState(tx, row.id, 'Errored');
       return row.id;
     });
-    await this.onAll(ctx, id, 'networks.create-member-part');
+    await this.parts.onAll(ctx, id, 'networks.create-member-part', { id });
     await this.runner.run(ctx, (tx) => {
       this.networks.setWholeState(tx, id, 'Created');
       tx.afterCommit(() => this.announce(ctx, 'network-created', project, name));
@@ -152,7 +135,7 @@ export class ClusterNetworks {
     if (own !== undefined) throw internal(`Config key "${own}" is cluster member specific`);
     if (row === undefined) throw internal('Network not pending on any node (use --target <node> first)');
     if (row.state === 'Created') throw internal('The network is already created');
-    const missing = this.members().map((member) => member.name).filter((one) => !row.locations.includes(one));
+    const missing = this.parts.missing(row.locations);
     if (missing.length > 0) throw internal(`Network not defined on nodes: ${missing.join(', ')}`);
     if (row.type !== type) throw internal(`Requested network type "${type}" doesn't match type in existing database record "${row.type}"`);
     if (row.state === 'Errored' && Object.keys(config).length > 0) {
@@ -180,7 +163,7 @@ export class ClusterNetworks {
     if (own !== undefined) throw invalid(`Config key "${own}" is cluster member specific`);
     this.validateOnAll(this.database.read, before, wanted);
     this.users.refuseParentChange(this.database.read, before, { ...before.config, vlan: '', ...wanted });
-    requirePeersOnline(this.peers, this.others());
+    this.parts.requireOnline();
     const config = await choose(wanted, false);
     const description = request.description ?? (options.merge ? before.description : '');
     await this.runner.run(ctx, (tx) => {
@@ -218,20 +201,6 @@ export class ClusterNetworks {
 
   private refuseUsed(sql: Sql, project: string, name: string): void {
     if (this.users.usedBy(sql, { project, name }).length > 0) throw invalid('The network is currently in use');
-  }
-
-  /** This member first, as whose error needs no address in front. */
-  private async onAll(ctx: RequestContext, id: number, call: string): Promise<void> {
-    const having = new Set(this.networks.parts(this.database.read, id).map(({ memberId }) => memberId));
-    if (having.has(this.member.id)) await this.peers.call(this.member.id, call, { id }, { timeoutMs: 0, requestor: ctx.requestor });
-    const peers = this.networks.everybody(this.database.read).filter((one) => one.id !== this.member.id && having.has(one.id));
-    await notifyPeers(this.peers, peers, ctx, call, { id });
-  }
-
-  /** Parts that were to be deleted and still are there count again. */
-  private takeBack(tx: Tx, id: number): void {
-    for (const part of this.networks.parts(tx.sql, id)) if (part.state === 'Deleting') this.networks.setPartState(tx, id, 'Created', part.memberId);
-    this.networks.setWholeState(tx, id, this.networks.parts(tx.sql, id).every(({ state }) => state === 'Created') ? 'Created' : 'Errored');
   }
 
   private announce(ctx: RequestContext, action: string, project: string, name: string): void {

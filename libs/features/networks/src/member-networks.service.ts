@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { internalContext, LocalMember, Logger, messageOf, Mutex, notFound, randomHex, wrap, type RequestContext } from '#kernel';
 import { NetworkDriver, Peers, type NetworkSpec, type PeerCaller } from '#ports';
 import { ChangeFeed, Database, TransactionRunner, type Tx } from '#platform/database';
+import { hasJoined } from '#features/cluster';
 import { NetworksRepository, type NetworkRow } from './data/networks.repository.js';
 import { NetworkSpecs } from './network-specs.service.js';
 import { bridgeHwaddr, hiddenKeys, validateNetworkConfig, visibleConfig, type Config } from './rules/network-config.rules.js';
@@ -177,7 +178,7 @@ export class MemberNetworks {
 
   /** A network that was made while this member joined, when nobody counted with it yet. */
   private async makeMissed(ctx: RequestContext, { id, state }: NetworkRow): Promise<void> {
-    if (state !== 'Created' || !this.networks.members(this.database.read).some((one) => one.id === this.member.id)) return;
+    if (state !== 'Created' || !hasJoined(this.database.read, this.member.id)) return;
     await this.runner.run(ctx, (tx) => {
       if (this.networks.findById(tx.sql, id)?.part === null) this.networks.insertPart(tx, id, { memberId: this.member.id, state: 'Pending', config: {} });
     });

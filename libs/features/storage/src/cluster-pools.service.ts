@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { StoragePoolPut, StoragePoolsPost } from '#api-types';
-import { internal, internalContext, invalid, KeyedMutex, LocalMember, messageOf, notFound, type RequestContext } from '#kernel';
-import { notifyPeers, Peers, requirePeersOnline, type PeerMember } from '#ports';
+import { internal, invalid, KeyedMutex, LocalMember, messageOf, notFound, type RequestContext } from '#kernel';
+import { Peers, type PeerMember } from '#ports';
 import { Database, TransactionRunner, type Tx } from '#platform/database';
 import { EventBus } from '#platform/events';
 import { apiUrl, checkEtag } from '#platform/http';
+import { MemberParts } from '#features/cluster';
 import { PoolsRepository, type PoolRow } from './data/pools.repository.js';
 import { PoolUsers } from './pool-users.service.js';
 import { findKey, merged, refuseNewSource, validatePoolConfig, type Config } from './rules/pool-config.rules.js';
@@ -25,6 +26,7 @@ type CreateRequest = StoragePoolsPost & { readonly config: Config };
 @Injectable()
 export class ClusterPools {
   private readonly locks = new KeyedMutex();
+  private readonly parts: MemberParts;
 
   constructor(
     private readonly database: Database,
@@ -34,14 +36,13 @@ export class ClusterPools {
     private readonly peers: Peers,
     private readonly member: LocalMember,
     private readonly events: EventBus,
-  ) {}
+  ) {
+    this.parts = new MemberParts({ database, runner, peers, member, rows: pools });
+  }
 
-  /** Undefined without a name and on a member that stands alone; `not-found` for one that is not there. */
+  /** As `MemberParts`. */
   memberNamed(target: string): PeerMember | undefined {
-    if (!this.member.clustered || target === '') return undefined;
-    const found = this.pools.everybody(this.database.read).find(({ name }) => name === target);
-    if (found === undefined) throw notFound('Cluster member not found');
-    return found;
+    return this.parts.memberNamed(target);
   }
 
   /** False where a pool is made as on a member that stands alone: there, and by the only member of a cluster for a pool nobody has defined. */
@@ -52,7 +53,7 @@ export class ClusterPools {
       await this.define(ctx, request, member);
       return true;
     }
-    if (this.members().length === 1 && this.pools.find(this.database.read, request.name) === undefined) return false;
+    if (this.parts.members().length === 1 && this.pools.find(this.database.read, request.name) === undefined) return false;
     await this.locks.run(request.name, () => this.createEverywhere(ctx, request));
     return true;
   }
@@ -69,33 +70,15 @@ export class ClusterPools {
   async delete(ctx: RequestContext, name: string): Promise<void> {
     await this.locks.run(name, async () => {
       const { id } = this.pools.get(this.database.read, name);
-      this.users.refuseUsed(this.database.read, name);
-      requirePeersOnline(this.peers, this.others());
-      await this.runner.run(ctx, (tx) => {
-        this.pools.get(tx.sql, name);
-        this.users.refuseUsed(tx.sql, name);
-        this.pools.setState(tx, id, 'Pending');
-        for (const part of this.pools.parts(tx.sql, id)) if (part.state !== 'Pending') this.pools.setPartState(tx, id, 'Deleting', part.memberId);
+      await this.parts.destroy(ctx, id, 'storage.destroy-member-part', { pool: name }, (sql) => {
+        this.pools.get(sql, name);
+        this.users.refuseUsed(sql, name);
       });
-      try {
-        await this.onAll(ctx, id, 'storage.destroy-member-part', { pool: name });
-      } catch (error) {
-        await this.runner.run(internalContext(), (tx) => this.takeBack(tx, id));
-        throw error;
-      }
       await this.runner.run(ctx, (tx) => {
         if (this.pools.find(tx.sql, name)?.id === id) this.pools.delete(tx, name);
         this.announce(tx, ctx, 'storage-pool-deleted', name);
       });
     });
-  }
-
-  private members(): PeerMember[] {
-    return this.pools.members(this.database.read);
-  }
-
-  private others(): PeerMember[] {
-    return this.members().filter(({ id }) => id !== this.member.id);
   }
 
   private async define(ctx: RequestContext, { name, driver, description, config }: CreateRequest, member: PeerMember): Promise<void> {
@@ -115,17 +98,17 @@ export class ClusterPools {
   private async createEverywhere(ctx: RequestContext, request: CreateRequest): Promise<void> {
     const { name } = request;
     this.checkCreate(this.pools.find(this.database.read, name), request);
-    requirePeersOnline(this.peers, this.others());
+    this.parts.requireOnline();
     const id = await this.runner.run(ctx, (tx) => {
       const row = this.checkCreate(this.pools.find(tx.sql, name), request);
       // What an interrupted attempt has set stays: hosts were prepared by it.
       if (row.state === 'Pending') this.pools.update(tx, row.id, { description: request.description || row.description, config: request.config });
-      this.pools.setState(tx, row.id, 'Errored');
+      this.pools.setWholeState(tx, row.id, 'Errored');
       return row.id;
     });
-    await this.onAll(ctx, id, 'storage.create-member-part', { pool: name });
+    await this.parts.onAll(ctx, id, 'storage.create-member-part', { pool: name });
     await this.runner.run(ctx, (tx) => {
-      this.pools.setState(tx, id, 'Created');
+      this.pools.setWholeState(tx, id, 'Created');
       this.announce(tx, ctx, 'storage-pool-created', name);
     });
   }
@@ -133,7 +116,7 @@ export class ClusterPools {
   private checkCreate(row: PoolRow | undefined, { driver, config }: CreateRequest): PoolRow {
     if (row === undefined) throw internal('Pool not pending on any node (use --target <node> first)');
     if (row.state === 'Created') throw internal('The storage pool is already created');
-    const missing = this.members().map(({ name }) => name).filter((name) => !row.locations.includes(name));
+    const missing = this.parts.missing(row.locations);
     if (missing.length > 0) throw internal(`Pool not defined on nodes: ${missing.join(', ')}`);
     if (row.driver !== driver) throw internal(`Requested storage pool driver "${driver}" doesn't match driver in existing database record "${row.driver}"`);
     if (row.state === 'Errored' && Object.keys(config).length > 0) {
@@ -156,8 +139,8 @@ export class ClusterPools {
     const own = findKey(after.config, true);
     if (own !== undefined) throw invalid(`Config key "${own}" is cluster member specific`);
     validatePoolConfig(driver, after.config);
-    requirePeersOnline(this.peers, this.others());
-    await this.onAll(ctx, id, 'storage.apply-member-part', { pool: name, config: after.config });
+    this.parts.requireOnline();
+    await this.parts.onAll(ctx, id, 'storage.apply-member-part', { pool: name, config: after.config });
     await this.runner.run(ctx, (tx) => {
       check(this.pools.get(tx.sql, name));
       this.pools.update(tx, id, after);
@@ -185,20 +168,6 @@ export class ClusterPools {
       return;
     }
     await this.runner.run(ctx, (tx) => this.pools.updatePart(tx, this.pools.get(tx.sql, name).id, config, member.id));
-  }
-
-  /** This member first, as whose error needs no address in front. */
-  private async onAll(ctx: RequestContext, poolId: number, call: string, request: { readonly pool: string; readonly config?: Config }): Promise<void> {
-    const having = new Set(this.pools.parts(this.database.read, poolId).map(({ memberId }) => memberId));
-    if (having.has(this.member.id)) await this.peers.call(this.member.id, call, request, { timeoutMs: 0, requestor: ctx.requestor });
-    const peers = this.pools.everybody(this.database.read).filter(({ id }) => id !== this.member.id && having.has(id));
-    await notifyPeers(this.peers, peers, ctx, call, request);
-  }
-
-  /** Parts that were to be deleted and still are there count again. */
-  private takeBack(tx: Tx, id: number): void {
-    for (const part of this.pools.parts(tx.sql, id)) if (part.state === 'Deleting') this.pools.setPartState(tx, id, 'Created', part.memberId);
-    this.pools.setState(tx, id, this.pools.parts(tx.sql, id).every(({ state }) => state === 'Created') ? 'Created' : 'Errored');
   }
 
   private announce(tx: Tx, ctx: RequestContext, action: string, name: string): void {

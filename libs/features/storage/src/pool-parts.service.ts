@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { conflict, internalContext, invalid, KeyedMutex, LocalMember, Logger, messageOf, notFound, wrap, type RequestContext } from '#kernel';
 import { Peers, StorageDriver, type PeerCaller, type PoolResources, type PoolSpec, type StorageCapabilities } from '#ports';
 import { ChangeFeed, Database, TransactionRunner, type Tx } from '#platform/database';
+import { hasJoined } from '#features/cluster';
 import { PoolsRepository, type PoolRow } from './data/pools.repository.js';
 import { askedConfig, changedKeys, refuseNewSource, type Config } from './rules/pool-config.rules.js';
 
@@ -193,7 +194,7 @@ export class PoolParts {
 
   /** A pool that was made while this member joined, when nobody counted with it yet. */
   private async makeMissed(ctx: RequestContext, { id, name, state }: PoolRow): Promise<void> {
-    if (state !== 'Created' || !this.pools.members(this.database.read).some((one) => one.id === this.member.id)) return;
+    if (state !== 'Created' || !hasJoined(this.database.read, this.member.id)) return;
     await this.runner.run(ctx, (tx) => {
       if (this.pools.get(tx.sql, name).part === null) this.pools.insertPart(tx, id, { memberId: this.member.id, state: 'Pending', config: {} });
     });

@@ -96,7 +96,7 @@ export class PoolsService {
         this.pools.insertPart(tx, id, { memberId: this.member.id, state: 'Creating', config });
       },
       finish: (tx, { id }) => {
-        this.pools.setState(tx, id, 'Created');
+        this.pools.setWholeState(tx, id, 'Created');
         this.announce(tx, ctx, 'storage-pool-created', name);
       },
     });
@@ -112,7 +112,7 @@ export class PoolsService {
       this.refuseExisting(this.pools.find(tx.sql, name));
       const id = this.pools.insert(tx, { name, driver, description, config: splitConfig(config).common });
       this.pools.insertPart(tx, id, { memberId: this.member.id, state: 'Created', config });
-      this.pools.setState(tx, id, 'Created');
+      this.pools.setWholeState(tx, id, 'Created');
       this.announce(tx, ctx, 'storage-pool-created', name);
     });
   }
@@ -139,10 +139,10 @@ export class PoolsService {
       begin: (tx) => {
         const { id } = this.pools.get(tx.sql, name);
         this.users.refuseUsed(tx.sql, name);
-        this.pools.setState(tx, id, 'Pending');
+        this.pools.setWholeState(tx, id, 'Pending');
         this.pools.setPartState(tx, id, 'Deleting');
       },
-      refused: (tx, { id }) => this.pools.setState(tx, id, 'Created'),
+      refused: (tx, { id }) => this.pools.setWholeState(tx, id, 'Created'),
       finish: (tx) => {
         this.pools.delete(tx, name);
         this.announce(tx, ctx, 'storage-pool-deleted', name);

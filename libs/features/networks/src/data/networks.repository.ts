@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { isTrue, LocalMember, notFound } from '#kernel';
-import type { PeerMember } from '#ports';
 import type { Sql, Tx } from '#platform/database';
 import { splitConfig, visibleConfig, type Config } from '../rules/network-config.rules.js';
 
@@ -83,16 +82,6 @@ export class NetworksRepository {
   findById(sql: Sql, id: number): NetworkRow | undefined {
     const raw = sql.get<RawNetwork>(`${select} WHERE n.id = ?`, this.member.id, id);
     return raw && toRow(raw);
-  }
-
-  /** All members that belong to the cluster, this one included. */
-  members(sql: Sql): PeerMember[] {
-    return sql.all<PeerMember>("SELECT id, name, address FROM nodes WHERE state <> 'pending' ORDER BY name");
-  }
-
-  /** Those that are about to join as well. */
-  everybody(sql: Sql): PeerMember[] {
-    return sql.all<PeerMember>('SELECT id, name, address FROM nodes ORDER BY name');
   }
 
   parts(sql: Sql, id: number): NetworkMemberPart[] {

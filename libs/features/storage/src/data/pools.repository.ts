@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { LocalMember, notFound } from '#kernel';
-import type { PeerMember } from '#ports';
 import type { Sql, Tx } from '#platform/database';
 import { splitConfig, type Config } from '../rules/pool-config.rules.js';
 
@@ -70,16 +69,6 @@ export class PoolsRepository {
     return row;
   }
 
-  /** All members that belong to the cluster, this one included. */
-  members(sql: Sql): PeerMember[] {
-    return sql.all<PeerMember>("SELECT id, name, address FROM nodes WHERE state <> 'pending' ORDER BY name");
-  }
-
-  /** Those that are about to join as well. */
-  everybody(sql: Sql): PeerMember[] {
-    return sql.all<PeerMember>('SELECT id, name, address FROM nodes ORDER BY name');
-  }
-
   parts(sql: Sql, poolId: number): PoolPart[] {
     return sql.all<PoolPart>('SELECT node_id AS memberId, state FROM storage_pools_nodes WHERE storage_pool_id = ? ORDER BY node_id', poolId);
   }
@@ -96,7 +85,7 @@ export class PoolsRepository {
       id, part.memberId, part.state, JSON.stringify(splitConfig(part.config).member));
   }
 
-  setState(tx: Tx, id: number, state: PoolState): void {
+  setWholeState(tx: Tx, id: number, state: PoolState): void {
     tx.sql.run('UPDATE storage_pools SET state = ? WHERE id = ?', state, id);
   }
 
