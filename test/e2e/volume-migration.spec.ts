@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, createReadStream, createWriteStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, createReadStream, createWriteStream, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -40,8 +40,8 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
   });
 
   /** One piece from one session to the other, as a daemon and a network would carry it. */
-  async function carry(from: string, to: string, snapshot: string): Promise<void> {
-    const [a, b] = [await migration.openPiece(from, { ...piece, snapshot }), await migration.openPiece(to, { ...piece, snapshot })];
+  async function carry(from: string, to: string, snapshot: string, exact = false): Promise<void> {
+    const [a, b] = [await migration.openPiece(from, { ...piece, snapshot, exact }), await migration.openPiece(to, { ...piece, snapshot, exact })];
     const copies = [[a.output, b.input], [b.output, a.input]].map(([source, target]) => pipeline(createReadStream(source!), createWriteStream(target!)));
     await new Promise((resolve) => setTimeout(resolve, 50));
     await Promise.all([migration.waitPiece(from), migration.waitPiece(to), ...copies]);
@@ -100,7 +100,40 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
     expect([existsSync(`${path('a')}/rootfs/made`), existsSync('/usr/made')]).toEqual([true, false]);
     run(['confined', 'ro', `${path('a')}/rootfs`, 'sh', '-c', 'touch /volume/more 2>/dev/null; true']);
     expect(existsSync(`${path('a')}/rootfs/more`)).toBe(false);
+    symlinkSync('file', `${path('a')}/rootfs/link`);
+    expect(run(['confined', 'nolinks', `${path('a')}/rootfs`, 'sh', '-c', 'touch /volume/more; cat /volume/link 2>/dev/null; cat /volume/file']).stdout).toBe('first');
+    expect(existsSync(`${path('a')}/rootfs/more`)).toBe(true);
   });
+
+  it('between servers of ours are alike where their contents are, links and access lists included', async () => {
+    const at = (name: string, file: string): string => `${path(name)}/rootfs/${file}`;
+    const refresh = async (refreshToken: string): Promise<void> => {
+      const from = await migration.sendPieces({ volume: volume('a'), snapshots: [], sourceSnapshot: '', ...own });
+      const to = await migration.receivePieces({ volume: volume('b'), snapshots: [], sizeBytes: 0, refreshToken, ...own });
+      const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
+      await carry(from, to, '', true);
+      await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
+      if (refreshToken !== '') await storage.snapshots.finishRestore(volume('b'), refreshToken);
+    };
+    linkSync(at('a', 'file'), at('a', 'hard'));
+    // user::rw-, user:7:r--, group::r--, mask::r--, other::r--
+    const accessList = '0200000001000600ffffffff020004000700000004000400ffffffff10000400ffffffff20000400ffffffff';
+    python('os.setxattr(sys.argv[1], "system.posix_acl_access", bytes.fromhex(sys.argv[2]))', at('a', 'file'), accessList);
+    await refresh('');
+    // The same size at the same time.
+    const { atime, mtime } = statSync(at('b', 'file'));
+    writeFileSync(at('a', 'file'), 'other');
+    utimesSync(at('a', 'file'), atime, mtime);
+
+    await refresh('abc');
+
+    expect([readFileSync(at('b', 'hard'), 'utf8'), statSync(at('b', 'file')).ino]).toEqual(['other', statSync(at('b', 'hard')).ino]);
+    expect(python('print(os.getxattr(sys.argv[1], "system.posix_acl_access").hex())', at('b', 'file')).trim()).toBe(accessList);
+  });
+
+  function python(line: string, ...words: readonly string[]): string {
+    return execFileSync('python3', ['-c', `import os, sys; ${line}`, ...words], { encoding: 'utf8' });
+  }
 
   function run(words: readonly string[]): { stdout: string } {
     return { stdout: execFileSync(findRoostHelper(), [...words], { encoding: 'utf8' }) };

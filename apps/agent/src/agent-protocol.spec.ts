@@ -66,15 +66,15 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['refreshVolume', [{ source: volume, sourceSnapshot: 's0', target: { ...volume, name: 'c2' }, snapshots: ['a', 'b'], sizeBytes: 5 }, 'abc'], undefined],
   ],
   transfers: [
-    ['transferFormats', [pool], ['btrfs', 'tar']], ['waitTransfer', ['t1', new AbortController().signal], undefined],
-    ['sendVolume', [{ volume, snapshots: ['a', 'b'], format: 'btrfs', endpointUid: 33, endpointGid: 34, sourceSnapshot: 's0' }], { sessionId: 't1', path: '/bytes' }],
+    ['transferFormats', [pool], ['btrfs', 'tar']], ['identifySnapshots', [volume], [{ snapshot: 's0', ids: ['a', 'b'] }, { snapshot: 's1', ids: [] }]], ['waitTransfer', ['t1', new AbortController().signal], undefined],
+    ['sendVolume', [{ volume, snapshots: ['a', 'b'], format: 'btrfs', endpointUid: 33, endpointGid: 34, sourceSnapshot: 's0', parents: { a: 's9', '': 'b' } }], { sessionId: 't1', path: '/bytes' }],
     ['receiveVolume', [{ volume, snapshots: ['a'], format: 'tar', endpointUid: 33, endpointGid: 34, sizeBytes: 5, refreshToken: 'abc' }], { sessionId: 't2', path: '/bytes' }],
   ],
   migrations: [
     ['sendPieces', [{ volume, snapshots: ['a', 'b'], sourceSnapshot: 's0', endpointUid: 33, endpointGid: 34 }], 'm1'],
     ['receivePieces', [{ volume, snapshots: ['a'], sizeBytes: 5, refreshToken: 'abc', endpointUid: 33, endpointGid: 34 }], 'm2'],
     ['waitPieces', ['m1', new AbortController().signal], undefined], ['waitPiece', ['m1'], undefined], ['endPieces', ['m1'], undefined],
-    ['openPiece', ['m1', { snapshot: 'a', format: 'rsync', xattrs: true, delete: true, compress: false, bandwidth: '5M', inconsistent: true }], { input: '/i', output: '/o' }],
+    ['openPiece', ['m1', { snapshot: 'a', format: 'rsync', xattrs: true, delete: true, compress: false, bandwidth: '5M', inconsistent: true, exact: true }], { input: '/i', output: '/o' }],
   ],
   archives: [
     ['packBackup', [{ volume, snapshots: ['a', 'b'], optimized: true, index: 'name: c1', compression: 'gzip -9', endpointUid: 33, endpointGid: 34 }], { sessionId: 't1', path: '/bytes' }],

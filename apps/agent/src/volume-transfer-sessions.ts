@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { makeFifo } from '#host';
 import { invalid, notFound, randomHex, unavailable, type Logger } from '#kernel';
-import { VolumeTransfer, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type TransferStarted, type VolumeStreams } from '#ports';
+import { VolumeTransfer, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type SnapshotIdentity, type TransferFormat, type TransferStarted, type VolumeSpec, type VolumeStreams } from '#ports';
 
 /** A session that nobody waits for this long has lost its daemon. */
 const orphanPatienceMs = 10_000;
@@ -45,6 +45,10 @@ export class VolumeTransferSessions extends VolumeTransfer {
 
   override async transferFormats(pool: PoolSpec): Promise<TransferFormat[]> {
     return [...this.of(pool).formats];
+  }
+
+  override identifySnapshots(volume: VolumeSpec): Promise<SnapshotIdentity[]> {
+    return this.of(volume.pool).identify(volume);
   }
 
   override async sendVolume(request: SendVolumeRequest): Promise<TransferStarted> {

@@ -5,9 +5,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -35,6 +37,13 @@ static const int refused[] = {
 	SYS_quotactl, SYS_swapon, SYS_swapoff, SYS_acct, SYS_reboot, SYS_sethostname, SYS_setdomainname,
 };
 
+/* What receiving a subvolume takes: making and describing those of the directory. */
+static const unsigned long subvolume_requests[] = {
+	BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SUBVOL_CREATE_V2, BTRFS_IOC_SNAP_CREATE_V2, BTRFS_IOC_SUBVOL_GETFLAGS, BTRFS_IOC_SUBVOL_SETFLAGS,
+	BTRFS_IOC_SET_RECEIVED_SUBVOL, BTRFS_IOC_GET_SUBVOL_INFO, BTRFS_IOC_INO_LOOKUP, BTRFS_IOC_TREE_SEARCH, BTRFS_IOC_FS_INFO, BTRFS_IOC_CLONE_RANGE,
+};
+
+#define REQUESTS (sizeof(subvolume_requests) / sizeof(subvolume_requests[0]))
 #define REFUSED (sizeof(refused) / sizeof(refused[0]))
 #define NAMESPACES (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 /* Calls of the other ABI of x86-64 have this bit. */
@@ -45,7 +54,22 @@ static const int refused[] = {
 #define ANSWER(what) BPF_STMT(BPF_RET | BPF_K, what)
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, field)
 
-void refuse_system_calls(void)
+/* Returns how many steps that are: what the request is decides, and everything else goes on behind them. */
+static size_t allow_requests(struct sock_filter *steps)
+{
+	size_t count = 0;
+
+	steps[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 2 * REQUESTS + 2);
+	steps[count++] = (struct sock_filter)LOAD(offsetof(struct seccomp_data, args) + sizeof(uint64_t));
+	for (size_t i = 0; i < REQUESTS; i++) {
+		steps[count++] = (struct sock_filter)ONLY_FOR((uint32_t)subvolume_requests[i]);
+		steps[count++] = (struct sock_filter)ANSWER(SECCOMP_RET_ALLOW);
+	}
+	steps[count++] = (struct sock_filter)ANSWER(SECCOMP_RET_ERRNO | ENOTTY);
+	return count;
+}
+
+void refuse_system_calls(bool subvolumes)
 {
 	static const struct sock_filter first[] = {
 		LOAD(offsetof(struct seccomp_data, arch)),
@@ -57,10 +81,9 @@ void refuse_system_calls(void)
 		/* Its flags lie in memory; C libraries do without. */
 		ONLY_FOR(SYS_clone3),
 		ANSWER(SECCOMP_RET_ERRNO | ENOSYS),
-		/* Of file systems and devices; a terminal is none. */
-		ONLY_FOR(SYS_ioctl),
-		ANSWER(SECCOMP_RET_ERRNO | ENOTTY),
 	};
+	/* Of file systems and devices; a terminal is none. */
+	static const struct sock_filter no_requests[] = {ONLY_FOR(SYS_ioctl), ANSWER(SECCOMP_RET_ERRNO | ENOTTY)};
 	static const struct sock_filter last[] = {
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
 		LOAD(offsetof(struct seccomp_data, args)),
@@ -69,18 +92,24 @@ void refuse_system_calls(void)
 		ANSWER(SECCOMP_RET_ALLOW),
 	};
 	enum { FIRST = sizeof(first) / sizeof(first[0]), LAST = sizeof(last) / sizeof(last[0]) };
-	struct sock_filter steps[FIRST + 2 * REFUSED + LAST];
-	struct sock_fprog filter = {.len = FIRST + 2 * REFUSED + LAST, .filter = steps};
+	struct sock_filter steps[FIRST + 2 * REQUESTS + 3 + 2 * REFUSED + LAST];
+	struct sock_fprog filter = {.filter = steps};
 	size_t count = 0;
 
 	for (size_t i = 0; i < FIRST; i++)
 		steps[count++] = first[i];
+	if (subvolumes)
+		count += allow_requests(steps + count);
+	else
+		for (size_t i = 0; i < sizeof(no_requests) / sizeof(no_requests[0]); i++)
+			steps[count++] = no_requests[i];
 	for (size_t i = 0; i < REFUSED; i++) {
 		steps[count++] = (struct sock_filter)ONLY_FOR(refused[i]);
 		steps[count++] = (struct sock_filter)ANSWER(SECCOMP_RET_ERRNO | EPERM);
 	}
 	for (size_t i = 0; i < LAST; i++)
 		steps[count++] = last[i];
+	filter.len = count;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
 		fail("Cannot refuse system calls");
 }

@@ -98,6 +98,16 @@ static void keep_file_capabilities(void)
 		fail("Cannot give up privileges");
 }
 
+static unsigned long long attributes_of(const char *access)
+{
+	unsigned long long always = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+	if (strcmp(access, "ro") == 0)
+		return always | MOUNT_ATTR_RDONLY;
+	/* Written to, subvolumes made, and no symbolic link in it leads anywhere: for programs that would follow those that others have made. */
+	return strcmp(access, "nolinks") == 0 ? always | MOUNT_ATTR_NOSYMFOLLOW : always;
+}
+
 int run_confined(const char *access, const char *directory, char **command)
 {
 	static const char *const system[] = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"};
@@ -111,7 +121,7 @@ int run_confined(const char *access, const char *directory, char **command)
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) < 0 || mount(NULL, "/", NULL, RECURSIVE | PRIVATE, NULL) < 0)
 		fail("Cannot make namespaces");
 	volume = copy_mount(directory, false);
-	protect(volume, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | (strcmp(access, "ro") == 0 ? MOUNT_ATTR_RDONLY : 0), false);
+	protect(volume, attributes_of(access), false);
 	/* Any directory will do: nobody sees this name space but us. */
 	if (mount("none", "/proc", "tmpfs", NOSUID | NODEV | NOEXEC, "mode=0755,size=1m") < 0 || chdir("/proc") < 0)
 		fail("Cannot make a root");
@@ -128,7 +138,7 @@ int run_confined(const char *access, const char *directory, char **command)
 		fail("Cannot enter a root");
 	umask(022);
 	keep_file_capabilities();
-	refuse_system_calls();
+	refuse_system_calls(strcmp(access, "nolinks") == 0);
 	execvp(command[0], command);
 	fail("%s", command[0]);
 }

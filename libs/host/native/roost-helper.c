@@ -12,7 +12,7 @@
  *   roost-helper shift PATH FROM TO            rewrite the owners below PATH from one id map to another
  *   roost-helper probe-idmap PATH              exit code 0 when PATH can be mounted with an id map
  *   roost-helper uevents                       what the kernel tells of devices, a line each: `ACTION SUBSYSTEM DEVPATH`; `ready` first
- *   roost-helper confined ro|rw DIRECTORY COMMAND...   run a command that sees the directory as /volume, programs, and nothing else; this program is /helper
+ *   roost-helper confined ro|rw|nolinks DIRECTORY COMMAND...   run a command that sees the directory as /volume, programs, and nothing else; this program is /helper
  *   roost-helper relay INPUT OUTPUT WORD...    pass bytes between pipes and standard input and output, in the place of a remote shell
  *   roost-helper proxy PIDFILE LOGFILE         a proxy device, described on standard input, one word and its value a line: `init PID START`,
  *                                              `bind host|instance`, `userns 1`, `header 1`, `uid N`, `gid N` (who to be in the end), `owner N`,

@@ -23,6 +23,6 @@ int print_uevents(void);
 /* Runs a command that sees `directory` as /volume and little else; `access` is `ro` or `rw`. Returns only when that cannot be. */
 int run_confined(const char *access, const char *directory, char **command);
 /* From now on, and for what it runs, the calls that lead to more than files are refused. */
-void refuse_system_calls(void);
+void refuse_system_calls(bool subvolumes);
 /* Passes bytes from `input` to standard output and from standard input to `output`, all pipes, until `input` ends. */
 int relay(int input, int output);

@@ -39,6 +39,8 @@ export interface MigrationPiece {
   readonly bandwidth: string;
   /** Of the sender only: files that vanish under it do no harm. */
   readonly inconsistent: boolean;
+  /** Between servers of ours: links and access lists stay what they are, and files are alike only where their contents are. */
+  readonly exact?: boolean;
 }
 
 /** The pipes of a piece, for the daemon: what it writes to `input` is what the other side says, what it reads from `output` is for the other side. */

@@ -17,6 +17,11 @@ interface TransferRequest {
 export interface SendVolumeRequest extends TransferRequest {
   /** Send this snapshot's content as the volume's; empty for the present one. */
   readonly sourceSnapshot: string;
+  /**
+   * What the receiver has as it is here: by the name of a piece, empty for the volume, the snapshot it is sent as the difference to. A piece that is not
+   * named is sent as the difference to the one before it. Of format `btrfs`.
+   */
+  readonly parents?: Readonly<Record<string, string>>;
 }
 
 export interface ReceiveVolumeRequest extends TransferRequest {
@@ -27,6 +32,13 @@ export interface ReceiveVolumeRequest extends TransferRequest {
    * snapshots that come are such as it lacks.
    */
   readonly refreshToken?: string;
+}
+
+/** A snapshot that holds what another pool's may hold, too. */
+export interface SnapshotIdentity {
+  readonly snapshot: string;
+  /** Names of its content, the same in every pool it was sent to; the last is the one it is sent under. Example: ["3c0f...", "a91b..."] */
+  readonly ids: readonly string[];
 }
 
 /** The endpoint is a FIFO, or a unix socket, for the bytes of one volume. It disappears with `waitTransfer`. */
@@ -45,6 +57,8 @@ export interface TransferStarted {
 export abstract class VolumeTransfer {
   /** What a pool's driver can send and receive, best first. */
   abstract transferFormats(pool: PoolSpec): Promise<TransferFormat[]>;
+  /** Snapshots of a volume that others can be sent as the difference to; none where the driver does not tell contents apart. */
+  abstract identifySnapshots(volume: VolumeSpec): Promise<SnapshotIdentity[]>;
   abstract sendVolume(request: SendVolumeRequest): Promise<TransferStarted>;
   abstract receiveVolume(request: ReceiveVolumeRequest): Promise<TransferStarted>;
   /** Call it once the endpoint is open. Aborting ends the transfer. */
@@ -80,6 +94,7 @@ export abstract class VolumeStreams {
   abstract readonly formats: readonly TransferFormat[];
   /** A driver's own streams, one for each piece; null for one that has none. */
   abstract readonly native: NativeStreams | null;
+  abstract identify(volume: VolumeSpec): Promise<SnapshotIdentity[]>;
   abstract send(request: SendVolumeRequest, fd: number, signal: AbortSignal): Promise<void>;
   abstract receive(request: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void>;
   /** Calls `use` with a volume's pieces, and a directory of its own on their file system, as they are at one moment where the driver can. */

@@ -49,6 +49,7 @@ export function storageService({ storage, snapshots, transfers, migrations, arch
       copyVolume: (request: CopyVolumeRequest) => done(snapshots.copyVolume(request)),
       refreshVolume: ({ token, ...request }: CopyVolumeRequest & { token: string }) => done(snapshots.refreshVolume(request, token)),
       transferFormats: async ({ pool }: Pool) => ({ formats: await transfers.transferFormats(pool) }),
+      identifySnapshots: async ({ volume }: Volume) => ({ snapshots: await transfers.identifySnapshots(volume) }),
       sendVolume: (request: SendVolumeRequest) => transfers.sendVolume(request),
       receiveVolume: (request: ReceiveVolumeRequest) => transfers.receiveVolume(request),
       waitTransfer: ({ sessionId }: Session, signal) => done(transfers.waitTransfer(sessionId, signal)),

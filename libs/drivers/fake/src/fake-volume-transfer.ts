@@ -4,7 +4,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { conflict, internal, notFound, randomHex, unavailable } from '#kernel';
-import { VolumeTransfer, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type TransferStarted } from '#ports';
+import { VolumeTransfer, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type SnapshotIdentity, type TransferFormat, type TransferStarted, type VolumeSpec } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 import type { FakeStorageDriver } from './fake-storage.driver.js';
 
@@ -26,6 +26,13 @@ export class FakeVolumeTransfer extends VolumeTransfer {
     return pool.driver === 'btrfs' ? ['btrfs', 'tar'] : ['tar'];
   }
 
+  /** On btrfs snapshots are the same wherever they hold the same. */
+  override async identifySnapshots(volume: VolumeSpec): Promise<SnapshotIdentity[]> {
+    await this.faults.enter('transfer.identifySnapshots');
+    if (volume.pool.driver !== 'btrfs') return [];
+    return [...this.storage.volume(volume).snapshots].map(([snapshot, content]) => ({ snapshot, ids: [`of ${content}`] }));
+  }
+
   override async sendVolume(request: SendVolumeRequest): Promise<TransferStarted> {
     await this.faults.enter('transfer.sendVolume');
     return this.start(async (socket) => {
@@ -33,7 +40,9 @@ export class FakeVolumeTransfer extends VolumeTransfer {
       const content = request.sourceSnapshot === '' ? found.content : found.snapshots.get(request.sourceSnapshot);
       const snapshots = request.snapshots.map((name) => [name, found.snapshots.get(name)]);
       if (content === undefined || snapshots.some(([, one]) => one === undefined)) throw notFound('No such snapshot');
-      socket.end(JSON.stringify({ format: request.format, content, snapshots }));
+      const parents = Object.values(request.parents ?? {}).map((name) => found.snapshots.get(name));
+      if (parents.includes(undefined)) throw notFound('No such parent');
+      socket.end(JSON.stringify({ format: request.format, content, snapshots, parents }));
       await once(socket, 'finish');
     });
   }
@@ -46,9 +55,11 @@ export class FakeVolumeTransfer extends VolumeTransfer {
       await this.faults.enter('transfer.received');
       const text = Buffer.concat(chunks).toString();
       if (text === '') throw internal('The stream ended without the volume');
-      const sent = JSON.parse(text) as { format: string; content: string; snapshots: [string, string][] };
+      const sent = JSON.parse(text) as { format: string; content: string; snapshots: [string, string][]; parents: string[] };
       if (sent.format !== request.format) throw internal(`Expected "${request.format}", got "${sent.format}"`);
       if (request.refreshToken) {
+        const known = new Set([...this.storage.volume(request.volume).snapshots.values(), ...sent.snapshots.map(([, one]) => one)]);
+        if (!sent.parents.every((parent) => known.has(parent))) throw internal('Cannot find the parent subvolume');
         this.storage.refresh(request.volume, sent, request.refreshToken);
         return;
       }

@@ -1,5 +1,5 @@
 import { close } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { invalid, unavailable } from '#kernel';
 import { makePipe, type BtrfsStream, type BtrfsSubvolumes, type BtrfsTools } from '#host';
@@ -53,9 +53,14 @@ export class BtrfsNativeStreams extends NativeStreams {
     await check(path);
     const rewrite = rewrites.get(snapshot);
     if (rewrite === undefined) return;
-    await this.options.subvolumes.setReadOnly(path, false);
-    await rewrite(path);
-    await this.options.subvolumes.setReadOnly(path, true);
+    // A clone to write to: the piece itself would keep the id that says it holds what the other side has.
+    const { subvolumes } = this.options;
+    const rewritten = `${path}.rewritten`;
+    await subvolumes.snapshot(path, rewritten);
+    await rewrite(rewritten);
+    await subvolumes.setReadOnly(rewritten, true);
+    await subvolumes.destroy(path);
+    await rename(rewritten, path);
   }
 
   /** The name it came by, which only has to differ from the others'. */
@@ -67,7 +72,7 @@ export class BtrfsNativeStreams extends NativeStreams {
     if (signal.aborted) giveUp();
     signal.addEventListener('abort', giveUp, { once: true });
     const fed = feed(pipe.write).finally(() => closeAsync(pipe.write));
-    const received = this.options.streams.receive({ into: scratch, fd: pipe.read, signal: abort.signal, confined: true }).finally(() => closeAsync(pipe.read));
+    const received = this.options.streams.receive({ into: scratch, fd: pipe.read, signal: abort.signal }).finally(() => closeAsync(pipe.read));
     // A receiver that has failed reads no more, and its writer ends by itself; the other way round it must be told.
     let refused = false;
     received.catch(() => { refused = !abort.signal.aborted; });

@@ -1,10 +1,11 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { internal, randomHex, type StateDirectory } from '#kernel';
-import { BtrfsStream, BtrfsTools, closeVolume, exists, RemoveTree, TarStream, TransferTrees, type BtrfsSubvolumes, type CommandRunner } from '#host';
+import { BtrfsStream, BtrfsTools, closeVolume, exists, PoolDirectories, RemoveTree, TarStream, TransferTrees, type BtrfsSubvolumes, type CommandRunner } from '#host';
 import {
   VolumeStreams,
-  type BuildVolumeRequest, type NativeStreams, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type VolumePieces,
+  type BuildVolumeRequest, type NativeStreams, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type SnapshotIdentity, type TransferFormat, type VolumePieces,
+  type VolumeSpec,
 } from '#ports';
 import { BtrfsNativeStreams, type Received } from './btrfs-native-streams.js';
 import type { BtrfsVolumes } from './btrfs-volumes.js';
@@ -47,12 +48,32 @@ export class BtrfsVolumeStreams extends VolumeStreams {
         const members = await this.places.stage(pieces, request.snapshots, scratch);
         return this.tar.send({ directory: scratch, members, fd, signal });
       }
-      let parent: string | null = null;
-      for (const path of [...pieces.snapshots, pieces.volume]) {
+      const lying = new PoolDirectories(this.options.state.pool(request.volume.pool.name));
+      let former: string | null = null;
+      for (const [index, path] of [...pieces.snapshots, pieces.volume].entries()) {
+        const named = request.parents?.[request.snapshots[index] ?? ''];
+        const sent = named === undefined ? -1 : request.snapshots.indexOf(named);
+        const parent: string | null = named === undefined ? former : (pieces.snapshots[sent] ?? lying.snapshot(request.volume.kind, request.volume.name, named));
         await this.native.sendPiece({ path, parent }, fd, signal);
-        parent = path;
+        former = path;
       }
     });
+  }
+
+  override async identify(volume: VolumeSpec): Promise<SnapshotIdentity[]> {
+    await this.options.ensurePoolMounted(volume.pool);
+    const directories = new PoolDirectories(this.options.state.pool(volume.pool.name));
+    const names = await directories.snapshotNames(volume.kind, volume.name);
+    const found = await Promise.all(names.map(async (snapshot) => ({ snapshot, ids: await this.idsOf(directories.snapshot(volume.kind, volume.name, snapshot)) })));
+    return found.filter(({ ids }) => ids.length > 0);
+  }
+
+  /** Its own, and what it was received as, under which it is sent on; none where it need not be what it was. */
+  private async idsOf(path: string): Promise<string[]> {
+    const { subvolumes } = this.options;
+    if (!(await subvolumes.isSubvolume(path))) return [];
+    const { readOnly, uuid, receivedUuid } = await subvolumes.identity(path);
+    return readOnly ? [uuid, receivedUuid].filter((id) => id !== '') : [];
   }
 
   override async receive(request: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {
@@ -135,8 +156,8 @@ export class BtrfsVolumeStreams extends VolumeStreams {
   }
 
   /** Where the writable volume and its snapshots are now. */
-  private async take({ snapshots }: ReceiveVolumeRequest, scratch: string, fd: number, signal: AbortSignal): Promise<Received> {
-    await this.streams.receive({ into: scratch, fd, signal });
+  private async take({ volume, snapshots }: ReceiveVolumeRequest, scratch: string, fd: number, signal: AbortSignal): Promise<Received> {
+    await this.streams.receiveInPool({ pool: this.options.state.pool(volume.pool.name), into: scratch, fd, signal });
     const sent = (await readdir(scratch)).find((name) => name.startsWith(volumePrefix));
     for (const snapshot of snapshots) if (!(await exists(`${scratch}/${snapshot}`))) throw internal(`The stream ended without snapshot "${snapshot}"`);
     if (sent === undefined) throw internal('The stream ended without the volume');

@@ -3,7 +3,7 @@ import { randomHex, type StateDirectory } from '#kernel';
 import { closeVolume, RemoveTree, TarStream, TransferTrees, type CommandRunner } from '#host';
 import {
   VolumeStreams,
-  type BuildVolumeRequest, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type VolumePieces, type VolumeSpec,
+  type BuildVolumeRequest, type PiecesRequest, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type SnapshotIdentity, type TransferFormat, type VolumePieces, type VolumeSpec,
 } from '#ports';
 import type { DirVolumeSnapshots } from './dir-volume-snapshots.js';
 
@@ -28,6 +28,10 @@ export class DirVolumeStreams extends VolumeStreams {
     this.places = new TransferTrees(options.state);
     this.tar = new TarStream(options.command);
     this.removal = new RemoveTree(options.command);
+  }
+
+  override async identify(): Promise<SnapshotIdentity[]> {
+    return [];
   }
 
   override async send(request: SendVolumeRequest, fd: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { qgroupLimitArguments, qgroupUsage, requests, searchArguments, searchResults, volumeArguments } from './btrfs-structs.js';
+import { qgroupLimitArguments, qgroupUsage, requests, searchArguments, searchResults, subvolumeIdentity, subvolumeInfoBytes, volumeArguments } from './btrfs-structs.js';
 
 describe('btrfs structures', () => {
   it('has the request numbers of <linux/btrfs.h>', () => {
@@ -8,6 +8,7 @@ describe('btrfs structures', () => {
     expect(requests.treeSearch.toString(16)).toBe('d0009411');
     expect(requests.qgroupLimit.toString(16)).toBe('8030942b');
     expect(requests.quotaRescanWait.toString(16)).toBe('942e');
+    expect(requests.subvolumeInfo.toString(16)).toBe('81f8943c');
   });
 
   it('puts descriptor, flags and name where the kernel looks for them, and refuses paths', () => {
@@ -29,6 +30,17 @@ describe('btrfs structures', () => {
     const [item] = searchResults(buffer);
 
     expect([item?.offset, item?.type, item?.data.readBigUInt64LE(0)]).toEqual([257n, 242, 99n]);
+  });
+
+  it('knows a subvolume by its own id and the one it was received as', () => {
+    const info = Buffer.alloc(subvolumeInfoBytes);
+    info.fill(0xab, 296, 312);
+    expect(subvolumeIdentity(info)).toEqual({ readOnly: false, uuid: 'ab'.repeat(16), receivedUuid: '' });
+
+    info.writeBigUInt64LE(1n, 288);
+    info.fill(0xcd, 312, 328);
+    info.fill(0xef, 328, 344);
+    expect(subvolumeIdentity(info)).toEqual({ readOnly: true, uuid: 'ab'.repeat(16), receivedUuid: 'ef'.repeat(16) });
   });
 
   it('tells a limit from none', () => {

@@ -5,6 +5,7 @@ import { ioctlNumber } from '../ioctl/ioctl.js';
 /** Layouts of <linux/btrfs.h> and <linux/btrfs_tree.h>: request numbers, and buffers built and read by hand. */
 const magic = 0x94;
 const volumeArgsBytes = 4096;
+export const subvolumeInfoBytes = 504;
 
 export const requests = {
   snapshotCreate: ioctlNumber(1, magic, 23, volumeArgsBytes),
@@ -18,6 +19,7 @@ export const requests = {
   qgroupCreate: ioctlNumber(1, magic, 42, 16),
   qgroupLimit: ioctlNumber(2, magic, 43, 48),
   quotaRescanWait: ioctlNumber(0, magic, 46, 0),
+  subvolumeInfo: ioctlNumber(2, magic, 60, subvolumeInfoBytes),
 } as const;
 
 /** Every subvolume's root directory has this inode number. */
@@ -103,6 +105,20 @@ export function searchResults(buffer: Buffer): SearchItem[] {
     at += itemHeaderBytes + length;
   }
   return items;
+}
+
+export interface SubvolumeIdentity {
+  readonly readOnly: boolean;
+  /** Hex digits of its own. */
+  readonly uuid: string;
+  /** Of the subvolume a stream was made of that this one came by; empty for none. */
+  readonly receivedUuid: string;
+}
+
+/** Of `struct btrfs_ioctl_get_subvol_info_args`. */
+export function subvolumeIdentity(info: Buffer): SubvolumeIdentity {
+  const received = info.subarray(328, 344);
+  return { readOnly: (info.readBigUInt64LE(288) & 1n) !== 0n, uuid: info.toString('hex', 296, 312), receivedUuid: received.every((byte) => byte === 0) ? '' : received.toString('hex') };
 }
 
 const clearLimit = 2n ** 64n - 1n;

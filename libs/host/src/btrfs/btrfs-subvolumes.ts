@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errnoName, ioctl, withDirectory } from '../ioctl/ioctl.js';
 import {
-  itemTypes, qgroupLimitArguments, qgroupUsage, requests, rootInode, rootRefName, searchArguments, searchResults, textOf, trees, volumeArguments, volumeByIdArguments,
-  type QgroupUsage, type SearchItem, type SearchKey,
+  itemTypes, qgroupLimitArguments, qgroupUsage, requests, rootInode, rootRefName, searchArguments, searchResults, subvolumeIdentity, subvolumeInfoBytes, textOf, trees, volumeArguments,
+  volumeByIdArguments, type QgroupUsage, type SearchItem, type SearchKey, type SubvolumeIdentity,
 } from './btrfs-structs.js';
 
 const quotaEnable = 1n;
@@ -76,6 +76,13 @@ export class BtrfsSubvolumes {
     args.writeBigUInt64LE(BigInt(rootInode), 8);
     await withDirectory(path, (fd) => ioctl(fd, requests.inodeLookup, args, `Failed to look up subvolume of "${path}"`));
     return args.readBigUInt64LE(0);
+  }
+
+  /** What streams know the subvolume by. */
+  async identity(path: string): Promise<SubvolumeIdentity> {
+    const info = Buffer.alloc(subvolumeInfoBytes);
+    await withDirectory(path, (fd) => ioctl(fd, requests.subvolumeInfo, info, `Failed to describe subvolume "${path}"`));
+    return subvolumeIdentity(info);
   }
 
   /** Turns on quota groups for the whole file system and waits until existing data is counted. Repeating it is harmless. */

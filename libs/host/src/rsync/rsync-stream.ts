@@ -12,6 +12,8 @@ export interface RsyncOptions {
   readonly bandwidth: string;
   /** Files that vanish under the sender do no harm. */
   readonly inconsistent: boolean;
+  /** Hard links and access lists go along, and files are alike only where their contents are: sizes and times do not tell. */
+  readonly exact?: boolean;
 }
 
 export interface RsyncEnds {
@@ -29,7 +31,7 @@ const otherEndGone: readonly (number | null)[] = [10, 12];
 const lowPriority = ['ionice', '-c', '2', '-n', '7'];
 
 /**
- * rsync with another host's, over pipes, as LXD runs it: the sender is the client. What a tree does not hold stays as it is on the way: hard links arrive as
+ * rsync with another host's, over pipes, as LXD runs it: the sender is the client. Unless the stream is exact hard links arrive as
  * files of their own. Both run confined to their tree, whatever the other side says.
  */
 export class RsyncStream {
@@ -75,6 +77,6 @@ function reasonIn(stderr: string): string {
   return lines.find((line) => line.startsWith('rsync: ')) ?? `rsync: ${lines.at(-1) ?? 'failed'}`;
 }
 
-function featureArguments({ xattrs, delete: deletes, compress }: RsyncOptions): string[] {
-  return [...(xattrs ? ['--xattrs', '--filter=-x security.selinux'] : []), ...(deletes ? ['--delete'] : []), ...(compress ? ['--compress', '--compress-level=2'] : [])];
+function featureArguments({ xattrs, delete: deletes, compress, exact }: RsyncOptions): string[] {
+  return [...(exact ? ['--hard-links', '--acls', '--checksum'] : []), ...(xattrs ? ['--xattrs', '--filter=-x security.selinux'] : []), ...(deletes ? ['--delete'] : []), ...(compress ? ['--compress', '--compress-level=2'] : [])];
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { VolumeTransfer, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type TransferFormat, type TransferStarted } from '#ports';
+import { VolumeTransfer, type PoolSpec, type ReceiveVolumeRequest, type SendVolumeRequest, type SnapshotIdentity, type TransferFormat, type TransferStarted, type VolumeSpec } from '#ports';
 import { AgentChannel } from '#platform/rpc';
 
 /** Transfers of volumes by the local agent; their bytes go through the endpoints it names. */
@@ -9,6 +9,10 @@ export class RemoteVolumeTransfer extends VolumeTransfer {
 
   override async transferFormats(pool: PoolSpec): Promise<TransferFormat[]> {
     return (await this.agent.call<{ formats: TransferFormat[] }>('Storage', 'transferFormats', { pool })).formats;
+  }
+
+  override async identifySnapshots(volume: VolumeSpec): Promise<SnapshotIdentity[]> {
+    return (await this.agent.call<{ snapshots: SnapshotIdentity[] }>('Storage', 'identifySnapshots', { volume })).snapshots;
   }
 
   override async sendVolume(request: SendVolumeRequest): Promise<TransferStarted> { return this.agent.call('Storage', 'sendVolume', request); }

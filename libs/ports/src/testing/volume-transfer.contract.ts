@@ -46,9 +46,9 @@ export function describeVolumeTransfer(title: string, makeFixture: () => Promise
       return ours.filter((format) => theirs.includes(format));
     }
 
-    async function transfer(target: VolumeSpec, format: TransferFormat, snapshots = ['s0', 'volume'], sourceSnapshot = '', refreshToken = ''): Promise<void> {
+    async function transfer(target: VolumeSpec, format: TransferFormat, snapshots = ['s0', 'volume'], sourceSnapshot = '', refreshToken = '', parents: Readonly<Record<string, string>> = {}): Promise<void> {
       const { transfers } = fixture;
-      const sent = await transfers.sendVolume({ volume: c1, snapshots, format, sourceSnapshot, endpointUid, endpointGid });
+      const sent = await transfers.sendVolume({ volume: c1, snapshots, format, sourceSnapshot, parents, endpointUid, endpointGid });
       const received = await transfers.receiveVolume({ volume: target, snapshots, format, sizeBytes: 0, refreshToken, endpointUid, endpointGid });
       const [from, to] = [openToRead(sent.path), openToWrite(received.path)];
       const results = await Promise.allSettled([pipeline(from, to), transfers.waitTransfer(sent.sessionId, never), transfers.waitTransfer(received.sessionId, never)]);
@@ -116,6 +116,25 @@ export function describeVolumeTransfer(title: string, makeFixture: () => Promise
           await fixture.snapshots.finishRestore(target, 'def');
           expect([await fixture.read(target), await fixture.scratch(target)]).toEqual(['one', []]);
         }
+      }
+    });
+
+    it('are of differences to snapshots that both ends have, where the driver tells them apart', async () => {
+      for (const format of (await common(c1.pool)).filter((one) => one !== 'tar')) {
+        const target = { ...c1, name: `by-${format}` };
+        const sentAs = async (volume: VolumeSpec, name: string): Promise<string | undefined> =>
+          (await fixture.transfers.identifySnapshots(volume)).find(({ snapshot }) => snapshot === name)?.ids.at(-1);
+        await transfer(target, format, ['s0']);
+        expect(await sentAs(target, 's0')).toBe(await sentAs(c1, 's0'));
+        expect(await sentAs(c1, 's0')).not.toBe(await sentAs(c1, 'volume'));
+
+        await transfer(target, format, ['volume'], '', 'abc', { volume: 's0', '': 's0' });
+        expect([await fixture.read(target), await fixture.read(target, 's0'), await fixture.read(target, 'volume')]).toEqual(['three', 'one', 'two']);
+        await fixture.snapshots.finishRestore(target, 'abc');
+
+        // What has come is sent on under the id it came with.
+        await transfer({ ...c1, name: 'onward' }, format, ['s0']);
+        expect(await sentAs({ ...c1, name: 'onward' }, 's0')).toBe(await sentAs(target, 's0'));
       }
     });
 
