@@ -6,7 +6,7 @@ export { PoolParts } from './pool-parts.service.js';
 export { PoolPartsReconciler } from './reconcile/pool-parts.reconciler.js';
 export { VolumesService, type CreateInstanceVolume, type InstanceVolumeKey } from './volumes.service.js';
 export { byteCounter } from './transfers/byte-counter.js';
-export { VolumeCarrier, type TransferWatch } from './transfers/volume-carrier.js';
+export { carriedFormats, isBulk, VolumeCarrier, type CarrierOffer, type TransferWatch } from './transfers/volume-carrier.js';
 export { VolumeUsage, type VolumeUser } from './volume-usage.registry.js';
 export { AttachedVolumes, type AttachedVolume, type VolumeDisk } from './custom/attached-volumes.service.js';
 export { LostVolumes, type LostVolume } from './custom/lost-volumes.service.js';

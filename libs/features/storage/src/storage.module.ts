@@ -32,6 +32,7 @@ import { PoolPartsReconciler } from './reconcile/pool-parts.reconciler.js';
 import { ServerVolumes } from './server-volumes.service.js';
 import { SnapshotVolumes } from './snapshot-volumes.service.js';
 import { VolumeFetch } from './custom/copies/volume-fetch.service.js';
+import { PieceCarrier } from './transfers/piece-carrier.js';
 import { VolumeCarrier } from './transfers/volume-carrier.js';
 import { VolumeChanges } from './volume-changes.service.js';
 import { VolumeRequests } from './volume-requests.service.js';
@@ -45,7 +46,7 @@ import { VolumesService } from './volumes.service.js';
   controllers: [StoragePoolsController, StorageVolumesController, VolumeSnapshotsController, VolumeBackupsController],
   providers: [
     PoolsRepository, VolumesRepository, VolumeSnapshotsRepository, VolumeUsage, PoolUsers, PoolParts, ClusterPools, PoolsService, VolumesService, SnapshotVolumes, VolumeRequests, PoolPartsReconciler,
-    PoolJoin, VolumeCarrier, VolumeMigrations, VolumeChanges, VolumeSnapshotViews, BackupArchives, BackupFiles, ServerVolumes, ...customVolumeProviders,
+    PoolJoin, PieceCarrier, VolumeCarrier, VolumeMigrations, VolumeChanges, VolumeSnapshotViews, BackupArchives, BackupFiles, ServerVolumes, ...customVolumeProviders,
     ...new Set(customVolumeOperations.flatMap(({ steps }) => steps as unknown as Type[])),
   ],
   exports: [

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Peers } from '#ports';
-import { SnapshotVolumes, VolumesService, VolumeCarrier, type InstanceVolumeKey, type TransferWatch } from '#features/storage';
+import { isBulk, SnapshotVolumes, VolumesService, VolumeCarrier, type InstanceVolumeKey, type TransferWatch } from '#features/storage';
 import type { SendInstanceVolume, VolumeOffer } from './volume-source.service.js';
 
 export interface PullRequest {
@@ -29,17 +29,19 @@ export class VolumePull {
     private readonly snapshots: SnapshotVolumes,
   ) {}
 
-  offer(memberId: number, id: number): Promise<VolumeOffer> {
-    return this.peers.call<VolumeOffer>(memberId, 'instances.offer-volume', { id });
+  /** `refreshed`: a volume of this host that is to be brought up to date. */
+  async offer(memberId: number, id: number, refreshed?: InstanceVolumeKey): Promise<VolumeOffer> {
+    const known = refreshed === undefined ? [] : await this.streams.known(this.volumes.volumeSpec(refreshed));
+    return this.peers.call<VolumeOffer>(memberId, 'instances.offer-volume', { id, known });
   }
 
   async pull(request: PullRequest, offer: VolumeOffer, watch: TransferWatch): Promise<void> {
     const volume = this.volumes.volumeSpec(request.target);
     if (request.refreshToken === '' && (await this.snapshots.isThere(request.target))) return;
     const { id, snapshot, snapshots, fence, sizeBytes, refreshToken, name } = request;
-    await this.streams.fetch({ volume, snapshots, sizeBytes, refreshToken, name, formats: offer.formats }, (format) => {
-      const order: SendInstanceVolume = { id, snapshot, snapshots: [...snapshots], format, fence };
-      return this.peers.openStream(request.memberId, 'instances.send-volume', order, { timeoutMs: 0, signal: watch.signal, bulk: true });
+    await this.streams.fetch({ volume, snapshots, sizeBytes, refreshToken, name, offer }, ({ format, bases }) => {
+      const order: SendInstanceVolume = { id, snapshot, snapshots: [...snapshots], format, bases: [...bases], fence };
+      return this.peers.openStream(request.memberId, 'instances.send-volume', order, { timeoutMs: 0, signal: watch.signal, bulk: isBulk(format) });
     }, watch);
   }
 }

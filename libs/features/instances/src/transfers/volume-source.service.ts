@@ -2,10 +2,10 @@ import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { conflict, internalContext, notFound } from '#kernel';
-import { Peers, VolumeTransfer, type PeerCaller, type TransferFormat } from '#ports';
+import { Peers, type PeerCaller } from '#ports';
 import { Database } from '#platform/database';
 import { OperationsService } from '#platform/operations';
-import { VolumesService, VolumeCarrier } from '#features/storage';
+import { carriedFormats, VolumesService, VolumeCarrier, type CarrierOffer } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { MemberVolatileStore, type MemberState } from '../data/member-volatile.store.js';
 import { InstanceLocks } from '../instance-locks.js';
@@ -14,16 +14,17 @@ import { hostName, instanceConflictKey } from '../instance-urls.js';
 import { handleChecked } from '../members/checked-handlers.js';
 import { PowerStates } from '../power-states.js';
 import { noLiveMigration } from '../rules/criu.rules.js';
+import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SavedStates } from '../saved-states/saved-states.service.js';
 
-const offerRequest = z.object({ id: z.int() });
+const offerRequest = z.object({ id: z.int(), known: z.array(z.string()).default([]) });
 const sendRequest = z.object({
-  id: z.int(), snapshot: z.string(), snapshots: z.array(z.string()), format: z.enum(['btrfs', 'tar']), fence: z.string().nullable(),
+  id: z.int(), snapshot: z.string(), snapshots: z.array(z.string()), format: z.enum(carriedFormats), bases: z.array(z.string()).default([]),
+  fence: z.string().nullable(),
 });
 
 /** What the member of an instance says of it before it sends its volume. */
-export interface VolumeOffer {
-  readonly formats: TransferFormat[];
+export interface VolumeOffer extends CarrierOffer {
   /** What is not in the rows: how ids lie in the files among it. */
   readonly local: MemberState;
 }
@@ -48,7 +49,7 @@ export class VolumeSource {
     private readonly member: MemberVolatileStore,
     private readonly specs: InstanceSpecs,
     private readonly volumes: VolumesService,
-    private readonly transfers: VolumeTransfer,
+    private readonly snapshots: InstanceSnapshots,
     private readonly streams: VolumeCarrier,
     private readonly states: PowerStates,
     private readonly locks: InstanceLocks,
@@ -56,14 +57,14 @@ export class VolumeSource {
   ) {}
 
   register(): void {
-    handleChecked(this.peers, 'instances.offer-volume', offerRequest, ({ id }) => this.offer(id));
+    handleChecked(this.peers, 'instances.offer-volume', offerRequest, ({ id, known }) => this.offer(id, known));
     this.peers.handleStream('instances.send-volume', async (request: unknown, stream: Duplex, caller: PeerCaller) => this.send(sendRequest.parse(request), stream, caller.signal));
   }
 
-  async offer(id: number): Promise<VolumeOffer> {
+  async offer(id: number, known: readonly string[]): Promise<VolumeOffer> {
     await this.database.barrier(internalContext());
     const instance = this.local(id);
-    return { formats: await this.transfers.transferFormats(this.volumes.volumeSpec(this.specs.volumeKey(instance)).pool), local: this.member.get(id) };
+    return { ...(await this.streams.offer(this.volumes.volumeSpec(this.specs.volumeKey(instance)), known)), local: this.member.get(id) };
   }
 
   private async send(request: SendInstanceVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
@@ -76,8 +77,9 @@ export class VolumeSource {
     try {
       await this.states.ready();
       if (request.snapshot === '' && this.states.isRunning(hostName(instance.row))) throw conflict((await this.saved.isAvailable()) ? noLiveCopy : `${noLiveMigration} on the source server`);
-      const { snapshot, snapshots, format } = request;
-      await this.streams.send({ volume: this.volumes.volumeSpec(this.specs.volumeKey(instance)), snapshots, sourceSnapshot: snapshot, format }, stream, signal);
+      const { snapshot, snapshots, format, bases } = request;
+      const history = this.snapshots.list(instance).map(({ name }) => name);
+      await this.streams.send({ volume: this.volumes.volumeSpec(this.specs.volumeKey(instance)), snapshots, sourceSnapshot: snapshot, format, bases, history }, stream, signal);
     } finally {
       lock.release();
     }
