@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceSource, InstancesPost } from '#api-types';
-import { AppError, internal, newUuid, notFound, notImplemented, unavailable, wrap, type RequestContext } from '#kernel';
+import { internal, newUuid, notFound, notImplemented, unavailable, wrap, type RequestContext } from '#kernel';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { VolumeMigrations, type OfferedVolume, type VolumeArrival } from '#features/storage';
 import { planSnapshots } from '../copies/refreshed-snapshots.js';
@@ -121,7 +121,7 @@ export class InstanceArrivals {
         await visit.arrival.end();
       } catch (error) {
         await visit.arrival.end(error);
-        throw AppError.is(error) ? error : wrap(error, 'Failed receiving the instance');
+        throw wrap(error, 'Error transferring instance data');
       } finally {
         this.migrations.forget(visit.session);
       }

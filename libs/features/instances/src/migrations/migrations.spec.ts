@@ -134,7 +134,7 @@ describe('an instance from another server', () => {
 
     const [, made] = await both(from, to);
 
-    expect([made, volume('c2')?.content]).toEqual(['Failed getting exclusive access to instance: Instance is running', 'second']);
+    expect([made, volume('c2')?.content]).toEqual(['Error transferring instance data: Failed getting exclusive access to instance: Instance is running', 'second']);
   });
 
   it('cannot be started while it is refreshed, also where the lock is forgotten', async () => {
@@ -156,7 +156,7 @@ describe('an instance from another server', () => {
     for (const socket of sockets) socket.terminate();
     const made = await to.wait();
 
-    expect(made.err).toBe('The other side has hung up');
+    expect(made.err).toBe('Error transferring instance data: The other side has hung up');
     expect([find('c2'), volume('c2')]).toEqual([undefined, undefined]);
     await member.get(OperationsService).cancel(member.ctx(), from.id);
     expect((await from.wait()).status).toBe('Cancelled');
