@@ -1,4 +1,4 @@
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { ClientConfig } from '#client';
 import { assert } from '#kernel';
 
@@ -21,9 +21,12 @@ function globalDirectory(program: string, environment: Environment = process.env
   return environment['ROOST_GLOBAL_CONF'] || environment['LXD_GLOBAL_CONF'] || (program === 'lxc' ? '/etc/lxc' : '/etc/roost');
 }
 
+/** Empty counts as not set: then it is what the system knows of the user. */
+function home(environment: Environment): string { return environment['HOME'] || userInfo().homedir; }
+
 /** Where the user's configuration lies: `ROOST_CONF` or `LXD_CONF`, else below the home directory, by the program's name. */
 export function configDirectory(program: string, environment: Environment = process.env): string {
-  return environment['ROOST_CONF'] || environment['LXD_CONF'] || `${homedir()}/.config/${program === 'lxc' ? 'lxc' : 'roost'}`;
+  return environment['ROOST_CONF'] || environment['LXD_CONF'] || `${home(environment)}/.config/${program === 'lxc' ? 'lxc' : 'roost'}`;
 }
 
 export function socketPath(environment: Environment = process.env): string {
@@ -36,7 +39,7 @@ export function loadConfig(program: string, forceLocal: boolean, environment: En
   const options = {
     directory: configDirectory(program, environment),
     globalDirectory: globalDirectory(program, environment),
-    socketPath: socketPath(environment), parse: parseYaml, otherDirectory: `${homedir()}/.config/lxc`,
+    socketPath: socketPath(environment), parse: parseYaml, otherDirectory: `${home(environment)}/.config/lxc`,
     proxy: { http: name('http_proxy'), https: name('https_proxy'), ignoreHosts: name('no_proxy') },
   };
   if (!forceLocal) return ClientConfig.load(options);

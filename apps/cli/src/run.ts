@@ -95,7 +95,7 @@ function help(root: Command, invocation: Invocation, options: { all: boolean; su
   const { terminal, args, program } = invocation;
   const found = findCommand(root, [program, ...args]);
   if (found.words.length > 0 && found.path.length <= args.length && found.command === root) {
-    return terminal.out(`Unknown help topic [${args.map((arg) => `\`${arg}\``).join(' ')}]\n${renderUsage([program], root, options)}\n`);
+    return terminal.err(`Unknown help topic [${args.map((arg) => `\`${arg}\``).join(' ')}]\n${renderUsage([program], root, options)}\n`);
   }
   terminal.out(renderHelp(found.path, found.command, options));
 }

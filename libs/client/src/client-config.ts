@@ -103,17 +103,18 @@ export class ClientConfig {
     try {
       const text = readFileSync(file, 'utf8');
       const raw = (parsePlainYaml(text) ?? this.options.parse(text) ?? {}) as Raw;
-      if (typeof raw['default-remote'] === 'string' && raw['default-remote'] !== '') this.defaultRemote = raw['default-remote'];
+      // Of the administrator's file only remotes count.
+      if (!global && typeof raw['default-remote'] === 'string' && raw['default-remote'] !== '') this.defaultRemote = raw['default-remote'];
       // A file of the user's names all remotes he wants, so the one that is offered at first goes.
       if (!global && raw['remotes'] !== undefined) this.remotes.delete('images');
       for (const [name, value] of Object.entries((raw['remotes'] ?? {}) as Record<string, Raw>)) {
         const text = (key: string): string => (typeof value[key] === 'string' ? value[key] : '');
         this.remotes.set(name, remote({
           addr: text('addr'), authType: text('auth_type'), domain: text('domain'), project: text('project'), protocol: text('protocol'),
-          public: value['public'] === true, global,
+          public: isTrue(value['public']), global,
         }));
       }
-      for (const [name, value] of Object.entries((raw['aliases'] ?? {}) as Raw)) this.aliases.set(name, String(value));
+      if (!global) for (const [name, value] of Object.entries((raw['aliases'] ?? {}) as Raw)) this.aliases.set(name, String(value));
     } catch (error) {
       throw invalid(`Unable to decode the configuration "${file}": ${messageOf(error)}`, { cause: error });
     }
@@ -212,6 +213,11 @@ export class ClientConfig {
   }
 }
 
+/** In the YAML of `lxc` more words than one are true. */
+function isTrue(value: unknown): boolean {
+  return value === true || (typeof value === 'string' && /^(y|yes|on)$/i.test(value));
+}
+
 function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 }
@@ -220,7 +226,8 @@ function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw invalid(`Unable to read the configuration: open ${file}: ${code === 'ENOTDIR' ? 'not a directory' : code === 'EACCES' ? 'permission denied' : messageOf(error)}`, { cause: error });
   }
 }
