@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forbidden, unavailable } from '#kernel';
-import { firstToAnswer } from './cluster-addresses.js';
+import { ClusterAddresses, firstToAnswer } from './cluster-addresses.js';
 import type { Server } from './server.js';
 
 function server(name: string, closed: string[] = []): Server {
@@ -9,6 +11,19 @@ function server(name: string, closed: string[] = []): Server {
 
 const down = () => Promise.reject(unavailable('dial tcp: connection refused'));
 const silent = () => new Promise<Server>(() => undefined);
+
+describe('ClusterAddresses', () => {
+  let directory: string;
+  beforeEach(() => { directory = mkdtempSync(`${tmpdir()}/roost-members-`); });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('are those of the cluster a remote names, and of no other it named before', async () => {
+    const urls = ['https://a:1', 'https://b:1'];
+    const addresses = new ClusterAddresses(directory);
+    await addresses.remember('cl', urls[0]!, { clustered: true, get: async () => urls.map((url) => ({ url })) } as unknown as Server);
+    expect([addresses.others('cl', urls[0]!), addresses.others('cl', 'https://other:1'), addresses.others('x', urls[0]!)]).toEqual([[urls[1]], [], []]);
+  });
+});
 
 describe('firstToAnswer', () => {
   it('asks nobody else while the first answers', async () => {

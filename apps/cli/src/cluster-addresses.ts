@@ -9,6 +9,8 @@ const staggerMs = 2000;
 
 interface Known {
   readonly at: number;
+  /** What the remote named then: it may be another cluster by now. */
+  readonly of: string;
   readonly urls: readonly string[];
 }
 
@@ -19,17 +21,17 @@ interface Known {
 export class ClusterAddresses {
   constructor(private readonly directory: string) {}
 
-  /** Addresses of a remote's cluster but for `except`. */
-  others(remote: string, except: string): readonly string[] {
-    return this.read(remote).urls.filter((one) => one !== except);
+  /** Addresses of a remote's cluster but for the one it names. */
+  others(remote: string, address: string): readonly string[] {
+    return this.read(remote, address).urls.filter((one) => one !== address);
   }
 
   /** After a server of a remote has answered. What cannot be kept is asked again next time. */
-  async remember(remote: string, server: Server): Promise<void> {
-    if (!server.clustered || new Date().getTime() - this.read(remote).at < freshMs) return;
+  async remember(remote: string, address: string, server: Server): Promise<void> {
+    if (!server.clustered || new Date().getTime() - this.read(remote, address).at < freshMs) return;
     try {
       const members = await server.get<{ url: string }[]>(url(['cluster', 'members'], { recursion: 1 }));
-      const known: Known = { at: new Date().getTime(), urls: members.map((member) => member.url) };
+      const known: Known = { at: new Date().getTime(), of: address, urls: members.map((member) => member.url) };
       mkdirSync(this.folder, { recursive: true, mode: 0o750 });
       writeFileSync(`${this.file(remote)}.new`, JSON.stringify(known), { mode: 0o600 });
       renameSync(`${this.file(remote)}.new`, this.file(remote));
@@ -38,11 +40,13 @@ export class ClusterAddresses {
     }
   }
 
-  private read(remote: string): Known {
+  private read(remote: string, address: string): Known {
+    const nothing: Known = { at: 0, of: address, urls: [] };
     try {
-      return JSON.parse(readFileSync(this.file(remote), 'utf8')) as Known;
+      const known = JSON.parse(readFileSync(this.file(remote), 'utf8')) as Known;
+      return known.of === address ? known : nothing;
     } catch {
-      return { at: 0, urls: [] };
+      return nothing;
     }
   }
 

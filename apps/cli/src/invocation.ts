@@ -69,9 +69,9 @@ export class Invocation {
   /** How it is called, on standard error: for what was called with nothing. */
   noteUsage(): void { this.note(renderUsage(this.path, this.command)); }
 
-  /** The project a command works in: the flag's, else the remote's. */
+  /** The project a command works in: the flag's, else `ROOST_PROJECT`, else the remote's. `lxc` has no such variable. */
   projectOf(remote: string): string {
-    return this.flags.text('project') || process.env['ROOST_PROJECT'] || process.env['LXD_PROJECT'] || this.config.remote(remote).project;
+    return this.flags.text('project') || process.env['ROOST_PROJECT'] || this.config.remote(remote).project;
   }
 
   parse(text: string): { readonly remote: string; readonly name: string } { return this.config.parseRemote(text); }
@@ -113,7 +113,7 @@ export class Invocation {
     const others = addresses.others(remote, endpoint.url);
     const { server, index } = await firstToAnswer([() => connect(), ...others.map((one) => () => connect({ ...endpoint, url: one }))]);
     if (index > 0 && !this.flags.bool('quiet')) this.note(`${endpoint.url} cannot be reached: asking ${others[index - 1]}`);
-    await addresses.remember(remote, server);
+    await addresses.remember(remote, endpoint.url, server);
     return server;
   }
 
