@@ -111,6 +111,7 @@ export const cliScripts: readonly (readonly [string, string])[] = [
   lxc image info pub | grep '^Type\\|^Public\\|^Cached\\|^Auto\\|Expires\\|Last used'
   lxc image delete pub
   lxc publish s2 --expire foo
+  lxc start s2 2>/dev/null; lxc publish s2 --expire foo; lxc publish s2 --force --expire foo; lxc list s2 -f csv -c s; lxc stop -f s2
   lxc export s2 b.tar.gz >/dev/null; ls b.tar.gz
   lxc delete s2
   lxc import b.tar.gz >/dev/null; lxc list s2 -f csv -c ns

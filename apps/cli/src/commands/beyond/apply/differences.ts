@@ -32,6 +32,11 @@ function isServers(kind: string, key: string): boolean {
   return key === marker || key.startsWith('volatile.') || key.startsWith('image.') || ['pool', 'network', 'volume', 'server'].includes(kind) || (kind === 'project' && key.startsWith('features.'));
 }
 
+/** Whether it has to be moved. A group is where it was to be made: wherever it is now, nobody has to. */
+export function isElsewhere(wanted: Declaration, actual: Actual): boolean {
+  return wanted.target !== '' && !wanted.target.startsWith('@') && actual.location !== '' && actual.location !== wanted.target;
+}
+
 /** What must change. Empty: it is as described. */
 export function differences(wanted: Declaration, actual: Actual): Difference[] {
   const found: Difference[] = [];
@@ -47,8 +52,7 @@ export function differences(wanted: Declaration, actual: Actual): Difference[] {
     add('state', actual.running ? 'running' : 'stopped', wanted.running ? 'running' : 'stopped');
   }
   if (['instance', 'pool', 'network', 'volume'].includes(wanted.kind)) add('type', actual.type, wanted.type);
-  // A group is where it was to be made: wherever it is now, nobody has to move it.
-  if (wanted.target !== '' && !wanted.target.startsWith('@') && actual.location !== '') add('target', actual.location, wanted.target);
+  if (isElsewhere(wanted, actual)) add('target', actual.location, wanted.target);
   for (const direction of ['ingress', 'egress'] as const) {
     if (wanted.kind === 'acl' && wanted[direction] !== undefined) add(direction, rulesText(actual[direction]), rulesText(wanted[direction]!));
   }

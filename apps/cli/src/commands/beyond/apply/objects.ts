@@ -1,10 +1,10 @@
-import { AppError, invalid } from '#kernel';
+import { AppError, invalid, notFound } from '#kernel';
 import type { Invocation } from '../../../invocation.js';
 import { nameOf, url, type Server } from '../../../server.js';
 import { imageSource, waitForCreation } from '../../images/image-source.js';
 import { writableInstance } from '../../instance-shape.js';
 import type { Declaration, Kind } from './declarations.js';
-import { marker, type Actual } from './differences.js';
+import { isElsewhere, marker, type Actual } from './differences.js';
 import { MemberParts } from './member-parts.js';
 
 type Raw = Record<string, any>;
@@ -76,9 +76,10 @@ export class Objects {
     await this.invocation.run(this.server, 'PUT', this.url(one, ['state']), { action, timeout: 30, force: action === 'stop', stateful: false });
   }
 
-  async update(wanted: Declaration, actual: Actual): Promise<void> {
-    if (actual.type !== wanted.type && ['instance', 'pool', 'network', 'volume'].includes(wanted.kind)) throw invalid(`its type is "${actual.type}" and cannot become "${wanted.type}": delete it first`);
-    if (wanted.target !== '' && !wanted.target.startsWith('@') && actual.location !== '' && actual.location !== wanted.target) await this.move(wanted, actual);
+  async update(wanted: Declaration, found: Actual): Promise<void> {
+    if (found.type !== wanted.type && ['instance', 'pool', 'network', 'volume'].includes(wanted.kind)) throw invalid(`its type is "${found.type}" and cannot become "${wanted.type}": delete it first`);
+    // A move changes more than the place.
+    const actual = isElsewhere(wanted, found) ? await this.move(wanted, found) : found;
     const kept = Object.fromEntries(Object.entries(actual.config).filter(([key]) => key.startsWith('volatile.') || key.startsWith('image.') || ['pool', 'network', 'volume', 'server'].includes(wanted.kind) || (wanted.kind === 'project' && key.startsWith('features.'))));
     const config = { ...kept, ...this.marked(wanted) };
     const description = wanted.description ?? actual.description;
@@ -87,17 +88,18 @@ export class Objects {
     if (wanted.kind === 'acl') Object.assign(body, { ingress: wanted.ingress ?? actual.ingress, egress: wanted.egress ?? actual.egress });
     if (wanted.kind === 'server') delete body['description'];
     const whole = wanted.kind === 'instance' ? { ...writableInstance(actual.raw), ...body, devices: wanted.devices, profiles: wanted.profiles ?? actual.profiles } : body;
-    // A move writes to it, too.
-    const etag = actual.location === wanted.target || wanted.target === '' ? actual.etag : (await this.load(wanted))?.etag ?? '';
-    await this.invocation.run(this.server, 'PUT', this.url(wanted), whole, '', { 'if-match': etag });
+    await this.invocation.run(this.server, 'PUT', this.url(wanted), whole, '', { 'if-match': actual.etag });
     if (wanted.kind === 'instance' && wanted.running !== actual.running) await this.changeState(wanted, wanted.running ? 'start' : 'stop');
   }
 
-  /** Nothing that runs is stopped for it. */
-  private async move(wanted: Declaration, actual: Actual): Promise<void> {
+  /** Nothing that runs is stopped for it. Returns what is there now. */
+  private async move(wanted: Declaration, actual: Actual): Promise<Actual> {
     if (actual.running) throw invalid(`it runs on "${actual.location}": stop it to have it moved to "${wanted.target}"`);
     const path = url(['instances', wanted.name], { project: wanted.project, target: wanted.target });
     await this.invocation.run(this.server, 'POST', path, { name: wanted.name, migration: true }, `Moving ${wanted.name}`);
+    const moved = await this.load(wanted);
+    if (moved === undefined) throw notFound(`it is gone since it was moved to "${wanted.target}"`);
+    return moved;
   }
 
   async remove(one: Named): Promise<void> {
