@@ -17,7 +17,7 @@ beforeAll(async () => {
     must(target, 'lxc init bb c1 -q');
     // An init that is told to stop by a signal it does not know.
     must(target, 'lxc init bb deaf -q -c raw.lxc="lxc.signal.halt=SIGCONT" -c boot.host_shutdown_timeout=1');
-    must(target, 'lxc init bb slow -q -c raw.lxc="lxc.hook.pre-start=/bin/sleep 2"');
+    must(target, 'lxc init bb slow -q -c raw.lxc="lxc.hook.pre-start=/bin/sleep 6"');
   }
 });
 afterAll(() => pair.destroy());
@@ -84,6 +84,7 @@ describe.skipIf(Target.whyNotBoth() !== '')('power', () => {
 
   it('goes down and comes up with the daemon in the order asked for', async () => {
     for (const target of pair.both) {
+      must(target, 'lxc stop --all --force; true');
       for (const [name, order] of [['a', 1], ['b', 3], ['c', 2]] as const) {
         must(target, `lxc init bb ${name} -q -c boot.host_shutdown_timeout=1 -c boot.autostart.priority=${order} -c boot.stop.priority=${order} && lxc start ${name} 2>/dev/null`);
       }
@@ -94,6 +95,7 @@ describe.skipIf(Target.whyNotBoth() !== '')('power', () => {
       await target.start();
     }
 
-    same(pair.roost, pair.lxd, 'sleep 2; lxc list -f csv -c ns; lxc query "/1.0/instances?recursion=1" | python3 -c \'import json,sys; print([i["name"] for i in sorted((i for i in json.load(sys.stdin) if i["name"] in "abc"), key=lambda i: i["last_used_at"])])\'', options);
+    const up = 'for try in $(seq 60); do [ "$(lxc list -f csv -c ns | grep -cE "^(a|b|c|always),RUNNING")" = 4 ] && break; sleep 0.5; done';
+    same(pair.roost, pair.lxd, `${up}; lxc list -f csv -c ns; lxc query "/1.0/instances?recursion=1" | python3 -c 'import json,sys; print([i["name"] for i in sorted((i for i in json.load(sys.stdin) if i["name"] in "abc"), key=lambda i: i["last_used_at"])])'`, options);
   });
 });

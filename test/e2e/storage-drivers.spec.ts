@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, createReadStream, createWriteStream, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
 import type { PoolSpec, VolumeSpec } from '#ports';
@@ -14,6 +13,7 @@ import { FileImageStore } from '#drivers/image-store';
 import { RoutingStorageDriver } from '../../apps/agent/src/routing-storage.driver.js';
 import { RoutingVolumeSnapshots } from '../../apps/agent/src/routing-volume-snapshots.js';
 import { VolumeTransferSessions } from '../../apps/agent/src/volume-transfer-sessions.js';
+import { carry } from '../support/pipes.js';
 
 const fingerprint = 'b'.repeat(64);
 const sh = (...argv: [string, ...string[]]): string => execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -155,7 +155,8 @@ describe('subvolumes inside a container’s', () => {
       const sent = await transfers.sendVolume({ volume: c1, snapshots: ['s0'], format, sourceSnapshot: '', endpointUid, endpointGid });
       const received = await transfers.receiveVolume({ volume: target, snapshots: ['s0'], format, sizeBytes: 0, endpointUid, endpointGid });
       const { signal } = new AbortController();
-      await Promise.all([pipeline(createReadStream(sent.path), createWriteStream(received.path)), transfers.waitTransfer(sent.sessionId, signal), transfers.waitTransfer(received.sessionId, signal)]);
+      const { done } = await carry(sent.path, received.path);
+      await Promise.all([done, transfers.waitTransfer(sent.sessionId, signal), transfers.waitTransfer(received.sessionId, signal)]);
       expect([format, readFileSync(at(`containers/${target.name}`), 'utf8'), readFileSync(at(`containers-snapshots/${target.name}/s0`), 'utf8')]).toEqual([format, 'three', 'one']);
     }
     for (const name of ['c1', 'c2', 'by-btrfs', 'by-tar']) await driver.destroyVolume({ ...c1, name });

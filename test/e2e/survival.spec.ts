@@ -85,7 +85,7 @@ describe('kill -9', () => {
     const before = initPid();
     await member.stop(true);
     process.kill(Number(before), 'SIGKILL');
-    await eventually(() => runs(before), (alive) => !alive, 3000);
+    await eventually(() => runs(before), (alive) => !alive, 20_000);
     await member.start();
 
     await eventually(() => member.instances().map(({ name, status }) => `${name} ${status}`), (all) => all.join() === 'c1 Running,e1 Running', 20_000);

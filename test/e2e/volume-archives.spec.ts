@@ -1,9 +1,7 @@
-import { once } from 'node:events';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, createReadStream, createWriteStream, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, createReadStream, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
@@ -14,6 +12,7 @@ import { DirStorageDriver } from '#drivers/storage-dir';
 import { LocalVolumeArchives } from '#drivers/volume-archives';
 import { RoutingStorageDriver } from '../../apps/agent/src/routing-storage.driver.js';
 import { VolumeTransferSessions } from '../../apps/agent/src/volume-transfer-sessions.js';
+import { carry } from '../support/pipes.js';
 
 const never = new AbortController().signal;
 const endpoint = { endpointUid: process.getuid?.() ?? 0, endpointGid: process.getgid?.() ?? 0 };
@@ -101,10 +100,8 @@ function put(content: Buffer, name = 'import-x'): string {
 async function save(started: Promise<TransferStarted>, name: string): Promise<string> {
   const { sessionId, path } = await started;
   const file = join(state.backups, name);
-  const bytes = createReadStream(path);
-  // As the daemon does: who waits says that the pipe is open, and nobody else holds it from then on.
-  await once(bytes, 'open');
-  await Promise.all([pipeline(bytes, createWriteStream(file)), transfers.waitTransfer(sessionId, never)]);
+  const { done } = await carry(path, file);
+  await Promise.all([done, transfers.waitTransfer(sessionId, never)]);
   return file;
 }
 

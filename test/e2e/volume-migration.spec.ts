@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, createReadStream, createWriteStream, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SilentLogger, StateDirectory } from '#kernel';
 import type { MigrationPiece, VolumeSpec } from '#ports';
@@ -10,6 +9,7 @@ import { CommandRunner, findRoostHelper } from '#host';
 import { DirStorageDriver } from '#drivers/storage-dir';
 import { LocalVolumeMigration } from '#drivers/volume-migration';
 import { needsRoot } from '../support/needs.js';
+import { carry } from '../support/pipes.js';
 
 const own = { endpointUid: 0, endpointGid: 0 };
 const piece: Omit<MigrationPiece, 'snapshot'> = { format: 'rsync', xattrs: true, delete: true, compress: true, bandwidth: '', inconsistent: false };
@@ -40,11 +40,10 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
   });
 
   /** One piece from one session to the other, as a daemon and a network would carry it. */
-  async function carry(from: string, to: string, snapshot: string, exact = false): Promise<void> {
+  async function carryPiece(from: string, to: string, snapshot: string, exact = false): Promise<void> {
     const [a, b] = [await migration.openPiece(from, { ...piece, snapshot, exact }), await migration.openPiece(to, { ...piece, snapshot, exact })];
-    const copies = [[a.output, b.input], [b.output, a.input]].map(([source, target]) => pipeline(createReadStream(source!), createWriteStream(target!)));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await Promise.all([migration.waitPiece(from), migration.waitPiece(to), ...copies]);
+    const copies = await Promise.all([carry(a.output, b.input), carry(b.output, a.input)]);
+    await Promise.all([migration.waitPiece(from), migration.waitPiece(to), ...copies.map(({ done }) => done)]);
   }
 
   it('arrive with their snapshots, and whole or not at all', async () => {
@@ -54,7 +53,7 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
     const to = await migration.receivePieces({ volume: volume('b'), snapshots: ['s0'], sizeBytes: 0, refreshToken: '', ...own });
     const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
 
-    for (const snapshot of ['s0', '']) await carry(from, to, snapshot);
+    for (const snapshot of ['s0', '']) await carryPiece(from, to, snapshot);
     expect(existsSync(path('b'))).toBe(false);
     await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
 
@@ -83,7 +82,7 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
     const to = await migration.receivePieces({ volume: volume('b'), snapshots: [], sizeBytes: 0, refreshToken: '', ...own });
     const ends = Promise.allSettled([migration.waitPieces(from, live), migration.waitPieces(to, live)]);
 
-    await carry(from, to, '');
+    await carryPiece(from, to, '');
     await Promise.all([migration.endPieces(from), migration.endPieces(to)]);
 
     expect(((await ends)[1] as PromiseRejectedResult).reason).toMatchObject({ message: 'What came has no directory "rootfs"' });
@@ -111,7 +110,7 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
       const from = await migration.sendPieces({ volume: volume('a'), snapshots: [], sourceSnapshot: '', ...own });
       const to = await migration.receivePieces({ volume: volume('b'), snapshots: [], sizeBytes: 0, refreshToken, ...own });
       const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
-      await carry(from, to, '', true);
+      await carryPiece(from, to, '', true);
       await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
       if (refreshToken !== '') await storage.snapshots.finishRestore(volume('b'), refreshToken);
     };
