@@ -27,6 +27,8 @@ describe.skipIf(unmet('moves between members', Cluster.whyNot()))('two members',
       must(first, "lxc exec c1 -- sh -c 'echo two >/root/mark; dd if=/dev/urandom of=/root/big bs=1M count=20 2>/dev/null; sync'");
       const sum = must(first, 'lxc exec c1 -- md5sum /root/big');
       expect(first.run('lxc move c1 --target m2').stderr).toContain('Unable to perform container live migration');
+      must(first, 'lxc copy c1 c5 --target m2 --stateless; lxc move c1 --target m2 --stateless; lxc move c1 --target m1 --stateless');
+      expect(must(first, 'lxc list -f csv -c nsL; lxc exec c1 -- cat /root/mark; lxc start c5; lxc exec c5 -- cat /root/mark; lxc delete -f c5')).toBe('c1,RUNNING,m1\nc5,STOPPED,m2\ntwo\ntwo\n');
       must(first, 'lxc stop -f c1');
       for (const [asked, target] of [[first, 'm2'], [first, 'm1'], [second, 'm2']] as const) {
         must(asked, `lxc move c1 --target ${target}`);

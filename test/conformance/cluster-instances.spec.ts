@@ -129,6 +129,26 @@ describe.skipIf(unmet('clusters beside real LXD', Cluster.whyNot()))('instances 
     1 lxc list -f csv -c n
   `);
 
+  lines('are copied while they run, and moved by a restart, without their state', `
+    1 lxc launch bb r1 --target m1 -c boot.host_shutdown_timeout=1
+    1 lxc exec r1 -- sh -c 'echo kept >/root/mark'
+    1 lxc copy r1 r2 --target m2
+    1 lxc copy r1 r2 --target m2 --stateless
+    3 lxc copy r1 r3 --target m3 --stateless --allow-inconsistent
+    3 lxc copy r1 r4 --target m3 --allow-inconsistent
+    2 lxc file pull r2/root/mark -
+    2 lxc file pull r3/root/mark -
+    1 lxc list -f csv -c nsL
+    1 lxc move r1 --target m2
+    3 lxc move r1 --target m2 --stateless
+    1 lxc list -f csv -c nsL
+    1 lxc query -X POST -d '{"migration":true,"live":false,"name":"r1","allow_inconsistent":true}' --wait '/1.0/instances/r1?target=m3' | grep '"status"'
+    2 lxc exec r1 -- cat /root/mark
+    2 lxc move r1 r5 --target m1 --stateless
+    1 lxc list -f csv -c nsL
+    1 lxc delete -f r1 r2 r3 r5
+  `);
+
   lines('stay where they are in an evacuation when they have what others have not', `
     1 lxc storage volume create default lv --target m2
     1 lxc init bb x1 --target m2

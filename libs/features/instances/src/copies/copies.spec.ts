@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeOperation } from '#platform/operations/testing';
 import type { Step, StepClass } from '#platform/operations';
-import { VolumesService } from '#features/storage';
+import { PoolsService, VolumesService } from '#features/storage';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { InstanceRepository } from '../data/instance.repository.js';
+import { MemberVolatileStore } from '../data/member-volatile.store.js';
 import { InstanceCreation } from '../instance-creation.service.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstancePower } from '../instance-power.service.js';
 import { InstanceRows } from '../instance-rows.service.js';
+import { InstancesReconciler } from '../reconcile/instances.reconciler.js';
 import { InstanceSnapshots } from '../snapshots/instance-snapshots.service.js';
 import { SnapshotRequests } from '../snapshots/snapshot-requests.service.js';
 import { FakeCluster } from '../testing/fake-cluster.js';
@@ -68,15 +70,47 @@ describe('a copy', () => {
     expect(find(member, 'alone').row.config['user.mark']).toBe('mine');
   });
 
-  it('of what runs is made here, and refused from another member', async () => {
+  it('of what runs is made here, and refused from another member with its state', async () => {
     const first = cluster.member(1);
     await first.get(InstancePower).start(first.ctx(), find(first, 'c1'));
 
     await copy(first, 'ran', 'c1');
-    await expect(copy(cluster.member(2), 'ran2', 'c1')).rejects.toThrow("Unable to perform container live migration. CRIU isn't installed on the source server");
+    await expect(copy(cluster.member(2), 'ran2', 'c1', { live: true })).rejects.toThrow("Unable to perform container live migration. CRIU isn't installed on the source server");
 
     expect(cluster.member(2).get(InstanceCatalog).find('default', 'ran2')).toBeUndefined();
     expect(volume(cluster.member(2), 'ran2')).toBeUndefined();
+    await first.get(InstancePower).stop(first.ctx(), find(first, 'c1'), { force: true, timeoutMs: 0 });
+  });
+
+  it.each([[false, 'Frozen'], [true, 'Running']])('of what runs is made on another member without its state; inconsistent: %s, it is %s meanwhile', async (inconsistent, during) => {
+    const [first, second] = [cluster.member(1), cluster.member(2)];
+    const power = () => first.host.instances.instances.get('c1')?.power;
+    await first.get(InstancePower).start(first.ctx(), find(first, 'c1'));
+    const pools = first.get(PoolsService);
+    const capabilitiesOf = pools.capabilitiesOf.bind(pools);
+    pools.capabilitiesOf = async (driver) => ({ ...(await capabilitiesOf(driver))!, freezeToCopy: true });
+    const seen: unknown[] = [];
+    first.host.faults.before('transfer.sendVolume', async () => { seen.push(power()); });
+
+    await copy(second, `ran-${during.toLowerCase()}`, 'c1', { allow_inconsistent: inconsistent });
+
+    first.host.faults.clear();
+    pools.capabilitiesOf = capabilitiesOf;
+    expect([seen, power()]).toEqual([[during], 'Running']);
+    expect(volume(second, `ran-${during.toLowerCase()}`)?.content).toBe('second');
+    await first.get(InstancePower).stop(first.ctx(), find(first, 'c1'), { force: true, timeoutMs: 0 });
+  });
+
+  it('leaves what it was made of running when the daemon that held it still is gone', async () => {
+    const first = cluster.member(1);
+    await first.get(InstancePower).start(first.ctx(), find(first, 'c1'));
+    await first.host.instances.freezeInstance('c1');
+    first.get(MemberVolatileStore).setHeldStill(find(first, 'c1').row.id, true);
+
+    await first.get(InstancesReconciler).run(new AbortController().signal);
+
+    expect(first.host.instances.instances.get('c1')?.power).toBe('Running');
+    expect(first.get(MemberVolatileStore).get(find(first, 'c1').row.id).heldStill).toBe(false);
     await first.get(InstancePower).stop(first.ctx(), find(first, 'c1'), { force: true, timeoutMs: 0 });
   });
 

@@ -18,6 +18,10 @@ export interface CopySource {
   readonly freeze: boolean;
   /** A snapshot whose state the copy is to go on from. */
   readonly stateful?: boolean;
+  /** On another member: what runs is to be copied with its state. */
+  readonly live?: boolean;
+  /** On another member: files that change meanwhile do no harm, and nothing is held still. */
+  readonly inconsistent?: boolean;
 }
 
 export interface CopyInstanceParams extends CreateInstanceParams {

@@ -50,7 +50,7 @@ export class InstanceCopies {
     const stateful = snapshot !== '' && asked.live === true && this.snapshots.get(instance, snapshot).stateful;
     const alone = asked.instance_only === true || asked.container_only === true || snapshot !== '';
     return {
-      source: { ...(await this.sourceOf(instance, snapshot, alone ? [] : this.snapshots.list(instance).map((row) => row.name), own.config['volatile.last_state.idmap'] ?? '')), stateful },
+      source: { ...(await this.sourceOf(instance, snapshot, alone ? [] : this.snapshots.list(instance).map((row) => row.name), own.config['volatile.last_state.idmap'] ?? '')), stateful, live: asked.live === true, inconsistent: asked.allow_inconsistent === true },
       request: {
         ...request, type: instance.row.type, architecture: instance.row.architecture, config: { ...copiedConfig(own.config), ...request.config },
         devices: { ...own.devices, ...request.devices }, profiles: request.profiles ?? [...instance.profileNames],

@@ -13,6 +13,8 @@ export interface MemberState {
   readonly lastUsedAt: string;
   /** It was stopped here while there was no quorum: it ran here when one was last seen. */
   readonly ranWithoutQuorum?: boolean;
+  /** It was frozen for a copy to another member, and is to go on. */
+  readonly heldStill?: boolean;
 }
 
 const unknown: MemberState = { volatile: {}, lastUsedAt: '' };
@@ -61,6 +63,11 @@ export class MemberVolatileStore {
   setRanWithoutQuorum(id: number, ranWithoutQuorum: boolean): void {
     const before = this.get(id);
     if ((before.ranWithoutQuorum ?? false) !== ranWithoutQuorum) this.put(id, { ...before, ranWithoutQuorum });
+  }
+
+  setHeldStill(id: number, heldStill: boolean): void {
+    const before = this.get(id);
+    if ((before.heldStill ?? false) !== heldStill) this.put(id, { ...before, heldStill });
   }
 
   forget(id: number): void {

@@ -6,7 +6,7 @@ import { InstanceRepository } from '../data/instance.repository.js';
 import { InstanceHostEvents } from '../instance-host-events.service.js';
 import { InstanceHostPower } from '../instance-host-power.js';
 import { InstanceLifecycleEvents } from '../instance-lifecycle-events.js';
-import { InstanceMoves } from '../instance-moves.js';
+import { InstanceMoves, type MoveWatch } from '../instance-moves.js';
 import { hostShutdownTimeoutMs } from '../rules/boot-order.rules.js';
 import { sorted } from '../rules/expand.rules.js';
 
@@ -18,6 +18,7 @@ export interface Departure {
   readonly to: number;
   /** Name of the member it is to return to; null when it returns. */
   readonly origin: string | null;
+  readonly watch?: MoveWatch;
 }
 
 /**
@@ -58,11 +59,11 @@ export class InstanceDepartures {
   }
 
   /** Of one that does not run (any more). */
-  async leave(ctx: RequestContext, instance: ExpandedInstance, { to, origin: home }: Departure): Promise<void> {
+  async leave(ctx: RequestContext, instance: ExpandedInstance, { to, origin: home, watch }: Departure): Promise<void> {
     const seen = this.hostEvents.overlook(instance.row.id);
     try {
       const marked = await this.mark(ctx, instance, { [power]: this.isToRun(instance) ? 'RUNNING' : '', ...(home === null ? {} : { [origin]: home }) });
-      await this.moves.move(ctx, marked, to);
+      await this.moves.move(ctx, marked, to, watch);
     } finally {
       seen();
     }

@@ -71,7 +71,11 @@ export class MemberMoves extends InstanceMoves {
       await this.until(ctx, () => this.operations.holder(instanceConflictKey(row))?.kind !== moveInstance.kind);
       if (this.repository.findById(row.id)?.memberId === this.self.id) throw error;
     }
-    if (reply !== undefined && reply.err !== '') throw internal(reply.err);
+    if (reply !== undefined && reply.err !== '') {
+      // Its end is seen here, too, so that whoever asked may start it again.
+      await this.until(ctx, () => this.operations.holder(instanceConflictKey(row))?.kind !== moveInstance.kind);
+      throw internal(reply.err);
+    }
     // It is there. What is left here goes by an operation of this member's own; its row is the last to go.
     await this.until(ctx, () => this.repository.findById(row.id)?.memberId !== this.self.id && this.volumes.find(volume) === undefined);
   }

@@ -10,6 +10,7 @@ import { InstanceLocks, type InstanceLock } from '../instance-locks.js';
 import { InstanceSpecs } from '../instance-specs.js';
 import { hostName, instanceResources, instanceUrl } from '../instance-urls.js';
 import { InstanceMoves } from '../instance-moves.js';
+import { InstanceDepartures } from '../members/instance-departures.js';
 import { PowerStates } from '../power-states.js';
 import { checkInstanceName } from '../rules/instance-name.rules.js';
 import { LiveMoves } from '../saved-states/live-moves.service.js';
@@ -35,6 +36,7 @@ export class MoveRequests {
     private readonly locks: InstanceLocks,
     private readonly limits: ProjectLimits,
     private readonly live: LiveMoves,
+    private readonly departures: InstanceDepartures,
   ) {}
 
   /** To another pool or project of this member. */
@@ -98,10 +100,14 @@ export class MoveRequests {
       kind, class: 'task', description, resources: instanceResources(row),
       run: async ({ signal }) => {
         const running = this.states.isRunning(hostName(row));
-        if (running && request.live !== true) throw internal('Instance must be stopped to be moved statelessly');
         // Their archives lie here and would be nobody's.
         if (this.backups.list(row.id).length > 0) throw conflict('Instance has backups');
-        const move = (): Promise<void> => this.moves.move(ctx, instance, member.id, { signal, alone, ...(isSamePlace(place.from, place.to) ? {} : { to: place.to }) });
+        const watch = { signal, alone, ...(isSamePlace(place.from, place.to) ? {} : { to: place.to }) };
+        if (running && request.live !== true) {
+          await this.live.around(ctx, instance, member.id, () => this.departures.leave(ctx, instance, { to: member.id, origin: null, watch }), (one) => this.departures.stop(one));
+          return;
+        }
+        const move = (): Promise<void> => this.moves.move(ctx, instance, member.id, watch);
         await (running ? this.live.around(ctx, instance, member.id, move) : move());
       },
     });

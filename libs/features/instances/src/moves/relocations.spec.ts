@@ -173,6 +173,25 @@ describe('a move to another member', () => {
     expect([at(cluster.member(2), renamed), at(cluster.member(1), renamed)]).toEqual([nothing, whole([])]);
   });
 
+  it('of what runs is one of what was shut down, and is started again', async () => {
+    await cluster.member(1).create('runs');
+    const power = (id: number) => cluster.member(id).host.instances.instances.get('runs')?.power;
+    const find = (id: number) => cluster.member(id).get(InstanceCatalog).get('default', 'runs');
+    await cluster.member(1).get(InstancePower).start(cluster.member(1).ctx(), find(1));
+    await cluster.sync();
+
+    await move(1, 'runs', {});
+    expect([power(1), power(2), find(2).row.memberId]).toEqual([undefined, 'Running', 2]);
+
+    cluster.member(1).host.faults.fail('instance.createInstance');
+    await expect(move(2, 'runs', { live: false })).rejects.toThrow('Injected failure');
+    expect([power(1), power(2)]).toEqual([undefined, 'Running']);
+
+    cluster.member(1).host.faults.clear();
+    await move(2, 'runs', { name: 'renamed' });
+    expect([cluster.member(1).host.instances.instances.get('renamed')?.power, power(2)]).toEqual(['Running', undefined]);
+  });
+
   it('does not take a name that is taken', async () => {
     await cluster.member(1).create('taken');
     await cluster.sync();

@@ -4,6 +4,7 @@ import { InstanceDriver, type InstanceStatus } from '#ports';
 import { Database } from '#platform/database';
 import { OperationsService } from '#platform/operations';
 import { Reconciler } from '#platform/reconcile';
+import { FrozenSource } from '../copies/frozen-source.js';
 import type { InstanceRow } from '../data/instance.repository.js';
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { MemberVolatileStore } from '../data/member-volatile.store.js';
@@ -31,6 +32,7 @@ export class InstancesReconciler extends Reconciler {
     private readonly removal: InstanceRemoval,
     private readonly specs: InstanceSpecs,
     private readonly neighbors: InstanceNeighbors,
+    private readonly frozen: FrozenSource,
     private readonly logger: Logger,
   ) {
     super();
@@ -45,6 +47,7 @@ export class InstancesReconciler extends Reconciler {
     await this.finishHalfMade(signal);
     await this.removeEnded(new Map(statuses.map(({ projectName, power }) => [projectName, power])), signal);
     this.forgetStrangers();
+    await this.frozen.releaseLeft();
   }
 
   /** Ephemeral instances that have ended but could not go then, as without a quorum. */

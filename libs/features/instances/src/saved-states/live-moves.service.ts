@@ -5,7 +5,13 @@ import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog
 import { InstanceHostEvents } from '../instance-host-events.service.js';
 import { InstancePower } from '../instance-power.service.js';
 
-/** Moves of what runs: its state is written where it is, goes along in its volume, and is gone on from where it arrives. */
+/** How one that runs is stopped for its move. */
+export type StopForMove = (instance: ExpandedInstance) => Promise<void>;
+
+/**
+ * Moves of what runs. With its state it is written where it is, goes along in its volume, and is gone on from where it arrives; without, it is shut down and
+ * started again.
+ */
 @Injectable()
 export class LiveMoves {
   constructor(
@@ -17,12 +23,13 @@ export class LiveMoves {
     private readonly logger: Logger,
   ) {}
 
-  /** Of one that runs. When `move` fails it goes on where it was. @throws in LXD's words. */
-  async around(ctx: RequestContext, instance: ExpandedInstance, target: number, move: () => Promise<void>): Promise<void> {
+  /** Of one that runs. When `move` fails it goes on where it was. `shutDown` stops it without its state. @throws in LXD's words. */
+  async around(ctx: RequestContext, instance: ExpandedInstance, target: number, move: () => Promise<void>, shutDown?: StopForMove): Promise<void> {
     const seen = this.hostEvents.overlook(instance.row.id);
     try {
       // LXD says whom it failed to stop only of moves to another member.
-      await (target === this.self.id ? this.power.suspend(ctx, instance) : this.stop(ctx, instance));
+      if (shutDown !== undefined) await shutDown(instance);
+      else await (target === this.self.id ? this.power.suspend(ctx, instance) : this.stop(ctx, instance));
       await this.carryOut(ctx, instance, move);
       if (target === this.self.id) await this.goOn(ctx, instance.row.id);
       else await this.peers.call(target, 'instances.start-moved', { id: instance.row.id }, { timeoutMs: 0, requestor: ctx.requestor });

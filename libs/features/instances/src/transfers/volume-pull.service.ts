@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Peers } from '#ports';
 import { isBulk, SnapshotVolumes, VolumesService, VolumeCarrier, type InstanceVolumeKey, type TransferWatch } from '#features/storage';
+import type { CopySource } from '../copies/copy-operation.params.js';
 import type { SendInstanceVolume, VolumeOffer } from './volume-source.service.js';
 
 export interface PullRequest {
@@ -17,6 +18,8 @@ export interface PullRequest {
   readonly fence: string | null;
   /** Refreshes a volume that is there, see `ReceiveVolumeRequest`; empty for one that is not. */
   readonly refreshToken: string;
+  /** As in `CopySource`. Absent: of one that does not run. */
+  readonly running?: Pick<CopySource, 'live' | 'inconsistent'>;
 }
 
 /** Fetches the volume of another member's instance. It is there, whole, when this resolves; what an attempt leaves goes with the next one or with the volume. */
@@ -38,9 +41,9 @@ export class VolumePull {
   async pull(request: PullRequest, offer: VolumeOffer, watch: TransferWatch): Promise<void> {
     const volume = this.volumes.volumeSpec(request.target);
     if (request.refreshToken === '' && (await this.snapshots.isThere(request.target))) return;
-    const { id, snapshot, snapshots, fence, sizeBytes, refreshToken, name } = request;
+    const { id, snapshot, snapshots, fence, sizeBytes, refreshToken, name, running } = request;
     await this.streams.fetch({ volume, snapshots, sizeBytes, refreshToken, name, offer }, ({ format, bases }) => {
-      const order: SendInstanceVolume = { id, snapshot, snapshots: [...snapshots], format, bases: [...bases], fence };
+      const order: SendInstanceVolume = { id, snapshot, snapshots: [...snapshots], format, bases: [...bases], fence, stateless: running?.live === false, inconsistent: running?.inconsistent === true };
       return this.peers.openStream(request.memberId, 'instances.send-volume', order, { timeoutMs: 0, signal: watch.signal, bulk: isBulk(format) });
     }, watch);
   }

@@ -5,7 +5,8 @@ import { conflict, internalContext, notFound } from '#kernel';
 import { Peers, type PeerCaller } from '#ports';
 import { Database } from '#platform/database';
 import { OperationsService } from '#platform/operations';
-import { carriedFormats, VolumesService, VolumeCarrier, type CarrierOffer } from '#features/storage';
+import { carriedFormats, SnapshotVolumes, VolumesService, VolumeCarrier, type CarrierOffer } from '#features/storage';
+import { FrozenSource } from '../copies/frozen-source.js';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import { MemberVolatileStore, type MemberState } from '../data/member-volatile.store.js';
 import { InstanceLocks } from '../instance-locks.js';
@@ -20,7 +21,7 @@ import { SavedStates } from '../saved-states/saved-states.service.js';
 const offerRequest = z.object({ id: z.int(), known: z.array(z.string()).default([]) });
 const sendRequest = z.object({
   id: z.int(), snapshot: z.string(), snapshots: z.array(z.string()), format: z.enum(carriedFormats), bases: z.array(z.string()).default([]),
-  fence: z.string().nullable(),
+  fence: z.string().nullable(), stateless: z.boolean().default(false), inconsistent: z.boolean().default(false),
 });
 
 /** What the member of an instance says of it before it sends its volume. */
@@ -54,6 +55,8 @@ export class VolumeSource {
     private readonly states: PowerStates,
     private readonly locks: InstanceLocks,
     private readonly saved: SavedStates,
+    private readonly volumeSnapshots: SnapshotVolumes,
+    private readonly frozen: FrozenSource,
   ) {}
 
   register(): void {
@@ -76,13 +79,24 @@ export class VolumeSource {
     const lock = this.locks.acquire(instance.row.id, 'migrate');
     try {
       await this.states.ready();
-      if (request.snapshot === '' && this.states.isRunning(hostName(instance.row))) throw conflict((await this.saved.isAvailable()) ? noLiveCopy : `${noLiveMigration} on the source server`);
-      const { snapshot, snapshots, format, bases } = request;
-      const history = this.snapshots.list(instance).map(({ name }) => name);
-      await this.streams.send({ volume: this.volumes.volumeSpec(this.specs.volumeKey(instance)), snapshots, sourceSnapshot: snapshot, format, bases, history }, stream, signal);
+      const running = request.snapshot === '' && this.states.isRunning(hostName(instance.row));
+      if (running && (!request.stateless || request.fence !== null)) throw conflict((await this.saved.isAvailable()) ? noLiveCopy : `${noLiveMigration} on the source server`);
+      const send = (): Promise<void> => this.sendVolume(instance, request, stream, signal);
+      await (running && (await this.holdsStill(instance, request)) ? this.frozen.lent(instance, send) : send());
     } finally {
       lock.release();
     }
+  }
+
+  /** What is copied file by file would be of many moments. One that is frozen already stays so. */
+  private async holdsStill(instance: ExpandedInstance, { inconsistent }: SendInstanceVolume): Promise<boolean> {
+    return !inconsistent && this.states.get(hostName(instance.row)).power === 'Running' && this.volumeSnapshots.freezesToCopy(this.specs.volumeKey(instance).pool);
+  }
+
+  private async sendVolume(instance: ExpandedInstance, { snapshot, snapshots, format, bases, inconsistent }: SendInstanceVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
+    const history = this.snapshots.list(instance).map(({ name }) => name);
+    const volume = this.volumes.volumeSpec(this.specs.volumeKey(instance));
+    await this.streams.send({ volume, snapshots, sourceSnapshot: snapshot, format, bases, history, inconsistent }, stream, signal);
   }
 
   private local(id: number): ExpandedInstance {

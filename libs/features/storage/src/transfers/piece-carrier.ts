@@ -9,11 +9,13 @@ import { StreamFrames } from './stream-frames.js';
 
 type Endpoint = 'endpointUid' | 'endpointGid';
 /** Members are near each other: compressing costs more than it saves. */
-const exact: Omit<MigrationPiece, 'snapshot' | 'bandwidth'> = { format: 'rsync', xattrs: true, delete: true, compress: false, inconsistent: false, exact: true };
+const exact: Omit<MigrationPiece, 'snapshot' | keyof SendingOptions> = { format: 'rsync', xattrs: true, delete: true, compress: false, exact: true };
+
+export type SendingOptions = Pick<MigrationPiece, 'bandwidth' | 'inconsistent'>;
 
 interface Exchange {
   readonly snapshots: readonly string[];
-  readonly bandwidth: string;
+  readonly options: SendingOptions;
   readonly count: (bytes: number) => void;
   /** When all pieces have gone their way, and before this host's agent is told so. */
   readonly settled: (frames: StreamFrames) => Promise<void>;
@@ -24,21 +26,21 @@ interface Exchange {
 export class PieceCarrier {
   constructor(private readonly migration: VolumeMigration) {}
 
-  /** Sends what the other side lacks; it has all when the stream ends. `bandwidth` as rsync reads it, empty for no limit. */
-  async send(request: Omit<SendPiecesRequest, Endpoint>, bandwidth: string, stream: Duplex, signal: AbortSignal): Promise<void> {
+  /** Sends what the other side lacks; it has all when the stream ends. */
+  async send(request: Omit<SendPiecesRequest, Endpoint>, options: SendingOptions, stream: Duplex, signal: AbortSignal): Promise<void> {
     const { snapshots } = request;
     const sessionId = await this.migration.sendPieces({ ...request, ...ownEndpoint });
-    await this.exchange(sessionId, stream, { snapshots, bandwidth, count: () => undefined, settled: async () => undefined }, signal);
+    await this.exchange(sessionId, stream, { snapshots, options, count: () => undefined, settled: async () => undefined }, signal);
     stream.end();
   }
 
   /** Refreshes a volume of this host. Whole when this resolves, and not touched when it does not. */
   async receive(request: Omit<ReceivePiecesRequest, Endpoint>, stream: Duplex, count: (bytes: number) => void, signal: AbortSignal): Promise<void> {
     const sessionId = await this.migration.receivePieces({ ...request, ...ownEndpoint });
-    await this.exchange(sessionId, stream, { snapshots: request.snapshots, bandwidth: '', count, settled: untilEnded }, signal);
+    await this.exchange(sessionId, stream, { snapshots: request.snapshots, options: { bandwidth: '', inconsistent: false }, count, settled: untilEnded }, signal);
   }
 
-  private async exchange(sessionId: string, stream: Duplex, { snapshots, bandwidth, count, settled }: Exchange, signal: AbortSignal): Promise<void> {
+  private async exchange(sessionId: string, stream: Duplex, { snapshots, options, count, settled }: Exchange, signal: AbortSignal): Promise<void> {
     const abort = new AbortController();
     const giveUp = (): void => abort.abort(signal.reason);
     if (signal.aborted) giveUp();
@@ -49,7 +51,7 @@ export class PieceCarrier {
     held.catch((error: unknown) => abort.abort(error));
     try {
       const frames = new StreamFrames(stream);
-      for (const snapshot of [...snapshots, '']) await untilAborted(exchangePiece(this.migration, sessionId, { ...exact, snapshot, bandwidth }, frames, count), abort.signal);
+      for (const snapshot of [...snapshots, '']) await untilAborted(exchangePiece(this.migration, sessionId, { ...exact, ...options, snapshot }, frames, count), abort.signal);
       await untilAborted(settled(frames), abort.signal);
       stream.off('close', lost);
       await this.migration.endPieces(sessionId);

@@ -43,6 +43,8 @@ export interface CarrierOrder {
 export interface SentVolume extends Omit<SendVolumeRequest, Endpoint | 'format' | 'parents'>, CarrierOrder {
   /** All snapshots of the volume, oldest first. */
   readonly history: readonly string[];
+  /** Files that vanish meanwhile do no harm. */
+  readonly inconsistent?: boolean;
 }
 
 export interface FetchedVolume extends Omit<ReceiveVolumeRequest, Endpoint | 'format'> {
@@ -76,9 +78,9 @@ export class VolumeCarrier {
   }
 
   /** Writes a volume of this host to a stream, and ends it when all was written: one that fails is destroyed instead. */
-  async send({ format, bases, history, ...request }: SentVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
+  async send({ format, bases, history, inconsistent = false, ...request }: SentVolume, stream: Duplex, signal: AbortSignal): Promise<void> {
     const { volume, snapshots, sourceSnapshot } = request;
-    if (format === 'rsync') return this.pieces.send(request, bandwidthOf(volume), stream, signal);
+    if (format === 'rsync') return this.pieces.send(request, { bandwidth: bandwidthOf(volume), inconsistent }, stream, signal);
     return this.sendWhole({ ...request, format, parents: parentsOf({ history, bases, snapshots, sourceSnapshot }) }, stream, signal);
   }
 

@@ -56,7 +56,7 @@ export class CopyRootVolumeStep extends Step<CopyInstanceParams, void> {
   private async fetch(context: StepContext, params: CopyInstanceParams): Promise<string> {
     const { memberId, id, volume, snapshot, snapshots, idmap } = params.source;
     const offer = await this.pull.offer(memberId, id);
-    await this.pull.pull({ memberId, id, name: volume.name, snapshot, snapshots, target: rootVolumeKey(params), sizeBytes: this.sizeBytes(params), fence: null, refreshToken: '' }, offer, context);
+    await this.pull.pull({ memberId, id, name: volume.name, snapshot, snapshots, target: rootVolumeKey(params), sizeBytes: this.sizeBytes(params), fence: null, refreshToken: '', running: params.source }, offer, context);
     return snapshot === '' ? offer.local.volatile[idmapKey] ?? idmap : idmap;
   }
 

@@ -45,7 +45,7 @@ export class RefreshVolumeStep extends Step<RefreshInstanceParams, string> {
   private async fetch(context: StepContext, params: RefreshInstanceParams, refreshToken: string, snapshots: readonly string[]): Promise<string> {
     const { memberId, id, volume, snapshot, idmap } = params.source;
     const offer = await this.pull.offer(memberId, id, rootVolumeKey(params));
-    await this.pull.pull({ memberId, id, name: volume.name, snapshot, snapshots, target: rootVolumeKey(params), sizeBytes: 0, fence: null, refreshToken }, offer, context);
+    await this.pull.pull({ memberId, id, name: volume.name, snapshot, snapshots, target: rootVolumeKey(params), sizeBytes: 0, fence: null, refreshToken, running: params.source }, offer, context);
     return snapshot === '' ? offer.local.volatile[idmapKey] ?? idmap : idmap;
   }
 }
