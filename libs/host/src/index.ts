@@ -19,6 +19,7 @@ export * from './image-unpack/image-format.js';
 export * from './image-unpack/image-unpacker.js';
 export * from './pool-directories/block-volume.js';
 export * from './pool-directories/pool-directories.js';
+export * from './pool-directories/received-pieces.js';
 export * from './pool-directories/snapshot-trees.js';
 export * from './pool-directories/transfer-trees.js';
 export * from './copy-tree/copy-tree.js';

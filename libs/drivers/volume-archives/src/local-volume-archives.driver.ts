@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { internal, invalid, unavailable, type StateDirectory } from '#kernel';
 import { compressorOf } from '#config-schema';
-import { blockFile, compressed, isInstalled, PoolDirectories, RoostHelper, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
+import { blockFile, compressed, isInstalled, PoolDirectories, ReceivedPieces, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
 import {
   VolumeArchives,
   type BackupInspection, type IdmapEntry, type PackBackupRequest, type PackImageRequest, type PoolSpec, type StorageDriver, type TransferStarted, type UnpackBackupRequest,
@@ -10,7 +10,7 @@ import {
 import { archivePrefix, indexMember, layoutOf, optimizedHeader, type SubvolumeOfHeader } from './archive-layout.rules.js';
 import { BackupFiles } from './backup-files.js';
 import { BackupMembers } from './backup-members.js';
-import { isDirectory, readSmallFile, replaceFile, requireContainerTree, requireDisk, requireTree } from './volume-files.js';
+import { isDirectory, readSmallFile, replaceFile } from './volume-files.js';
 import { copyFile, stageTrees, streamFile } from './archive-pieces.js';
 import { DiskFiles } from './disk-files.js';
 
@@ -27,13 +27,16 @@ export interface LocalVolumeArchivesOptions {
 /** The configuration of thousands of snapshots fits; what does not was made to fill the memory. */
 const indexBytesMax = 32 * 1024 * 1024;
 
+/** What refusals speak of. */
+const what = 'The backup';
+
 /** Volumes in archives, by GNU tar, squashfs-tools and the drivers' own streams. */
 export class LocalVolumeArchives extends VolumeArchives {
   private readonly members: BackupMembers;
   private readonly trees: TarStream;
   private readonly backups: BackupFiles;
   private readonly disks: DiskFiles;
-  private readonly helper: RoostHelper;
+  private readonly pieces: ReceivedPieces;
 
   constructor(private readonly options: LocalVolumeArchivesOptions) {
     super();
@@ -41,7 +44,7 @@ export class LocalVolumeArchives extends VolumeArchives {
     this.trees = new TarStream(options.command);
     this.backups = new BackupFiles(options.state);
     this.disks = new DiskFiles(options.command, this.members);
-    this.helper = new RoostHelper(options.command);
+    this.pieces = new ReceivedPieces(options.command);
   }
 
   override async packBackup(request: PackBackupRequest): Promise<TransferStarted> {
@@ -83,15 +86,12 @@ export class LocalVolumeArchives extends VolumeArchives {
   override async unpackBackup(request: UnpackBackupRequest, signal: AbortSignal): Promise<void> {
     const { volume, optimized } = request;
     const streams = this.of(volume.pool);
-    const check = volume.kind === 'container' ? requireContainerTree : volume.block === true ? requireDisk : requireTree;
     await this.backups.open(request.path, async (backup) => {
       if (!optimized) {
         return streams.build(request, async (scratch) => {
           if (volume.block === true) await this.disks.unpack(request, backup, scratch, signal);
           else await this.members.unpackTrees(backup, layoutOf(volume.kind), request.snapshots, scratch, signal);
-          for (const name of ['volume', ...request.snapshots.map((snapshot) => `snapshots/${snapshot}`)]) await check(`${scratch}/${name}`);
-          // Nothing is done to a piece before it is known to be a directory of its own: a link would lead elsewhere on the host.
-          for (const { snapshot, idmap } of request.shifted ?? []) await this.helper.shiftTree(`${scratch}/${snapshot === '' ? 'volume' : `snapshots/${snapshot}`}`, idmap, [], signal);
+          await this.pieces.settle(request, scratch, what, signal);
           if (signal.aborted) throw unavailable('The backup was given up');
         });
       }
@@ -100,13 +100,13 @@ export class LocalVolumeArchives extends VolumeArchives {
       await streams.native.build(request, (snapshot, to) => {
         const member = `${archivePrefix}${snapshot === null ? layout.volume : `${layout.snapshots}/${snapshot}`}.bin`;
         return this.members.copy(backup, member, to, signal);
-      }, { check, rewrites: this.rewrites(request, signal) }, signal);
+      }, { check: this.pieces.check(volume, what), rewrites: this.rewrites(request, signal) }, signal);
     });
   }
 
   /** What is to be done to pieces of streams, by their snapshot's name, null for the volume. */
   private rewrites({ shifted = [] }: UnpackBackupRequest, signal: AbortSignal): ReadonlyMap<string | null, (path: string) => Promise<void>> {
-    return new Map(shifted.map(({ snapshot, idmap }) => [snapshot === '' ? null : snapshot, (path: string) => this.helper.shiftTree(path, idmap, [], signal)]));
+    return new Map(shifted.map(({ snapshot, idmap }) => [snapshot === '' ? null : snapshot, (path: string) => this.pieces.unshift(path, idmap, signal)]));
   }
 
   override async readVolumeFile(volume: VolumeSpec, snapshot: string, file: VolumeFile): Promise<string> {

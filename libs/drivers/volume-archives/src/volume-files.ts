@@ -1,36 +1,13 @@
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm } from 'node:fs/promises';
 import { invalid, notFound } from '#kernel';
-import { blockFile, errnoName } from '#host';
+import { errnoName } from '#host';
 
 /** The description of thousands of snapshots fits. */
 const fileBytesMax = 32 * 1024 * 1024;
 
 export async function isDirectory(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() === true;
-}
-
-/** What the host itself will open of a container's volume is what it seems to be: somebody else may have made it. */
-export async function requireContainerTree(path: string): Promise<void> {
-  await requireTree(path);
-  if (!(await isDirectory(`${path}/rootfs`))) throw invalid('The backup has no directory "rootfs"');
-  const templates = await lstat(`${path}/templates`).catch(() => undefined);
-  if (templates !== undefined && !templates.isDirectory()) throw invalid('The backup has no directory "templates"');
-  for (const name of ['metadata.yaml', 'backup.yaml']) {
-    const found = await lstat(`${path}/${name}`).catch(() => undefined);
-    if (found !== undefined && (!found.isFile() || found.nlink !== 1)) throw invalid(`The backup's "${name}" is not a regular file`);
-  }
-}
-
-/** Files of whoever uses them, which the host never opens. */
-export async function requireTree(path: string): Promise<void> {
-  if (!(await isDirectory(path))) throw invalid('The backup has no directory for the volume');
-}
-
-/** The one file of a block volume. */
-export async function requireDisk(path: string): Promise<void> {
-  const found = await lstat(blockFile(path)).catch(() => undefined);
-  if (found === undefined || !found.isFile() || found.nlink !== 1 || found.size === 0) throw invalid('The backup holds no disk');
 }
 
 /** Empty for one that is absent or no plain file; no link is followed. */

@@ -1,12 +1,11 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { invalid, notFound, randomHex, unavailable, type Logger, type StateDirectory } from '#kernel';
-import { CopyTree, PoolDirectories, RsyncStream, type CommandRunner } from '#host';
+import { CopyTree, PoolDirectories, ReceivedPieces, RsyncStream, type CommandRunner } from '#host';
 import {
   VolumeMigration,
   type MigrationPiece, type PieceEndpoint, type PoolSpec, type ReceivePiecesRequest, type SendPiecesRequest, type VolumePieces, type VolumeSpec, type VolumeStreams,
 } from '#ports';
 import { PieceSession, type PieceEnds } from './piece-session.js';
-import { requireVolumeTree } from './received-tree.js';
 
 /** As rsync takes it: `500`, `2MB`, `1.5m`, `1GiB`; empty for no limit. */
 const bandwidthPattern = /^([0-9]{1,15}(\.[0-9]{1,6})?([bB]|[kKmMgG]([iI]?[bB])?)?)?$/;
@@ -36,11 +35,13 @@ export class LocalVolumeMigration extends VolumeMigration {
   private readonly sessions = new Map<string, Session>();
   private readonly rsync: RsyncStream;
   private readonly copies: CopyTree;
+  private readonly pieces: ReceivedPieces;
 
   constructor(private readonly options: LocalVolumeMigrationOptions) {
     super();
     this.rsync = new RsyncStream(options.command);
     this.copies = new CopyTree(options.command);
+    this.pieces = new ReceivedPieces(options.command);
     rmSync(options.directory, { recursive: true, force: true });
     mkdirSync(options.directory, { recursive: true, mode: 0o711 });
     chmodSync(options.directory, 0o711);
@@ -60,7 +61,7 @@ export class LocalVolumeMigration extends VolumeMigration {
         await this.receive(piece, path, former, ends);
         former = path;
       });
-      for (const path of [...request.snapshots.map((name) => `${scratch}/snapshots/${name}`), `${scratch}/volume`]) await requireVolumeTree(request.volume, path);
+      await this.pieces.settle(request, scratch, 'What came', session.abort.signal);
     }));
   }
 
