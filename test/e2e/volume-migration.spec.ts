@@ -40,8 +40,8 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
   });
 
   /** One piece from one session to the other, as a daemon and a network would carry it. */
-  async function carryPiece(from: string, to: string, snapshot: string, exact = false): Promise<void> {
-    const [a, b] = [await migration.openPiece(from, { ...piece, snapshot, exact }), await migration.openPiece(to, { ...piece, snapshot, exact })];
+  async function carryPiece(from: string, to: string, snapshot: string, agreed: Partial<MigrationPiece> = {}): Promise<void> {
+    const [a, b] = [await migration.openPiece(from, { ...piece, ...agreed, snapshot }), await migration.openPiece(to, { ...piece, ...agreed, snapshot })];
     const copies = await Promise.all([carry(a.output, b.input), carry(b.output, a.input)]);
     await Promise.all([migration.waitPiece(from), migration.waitPiece(to), ...copies.map(({ done }) => done)]);
   }
@@ -60,6 +60,23 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
     expect(readFileSync(`${path('b')}/rootfs/file`, 'utf8')).toBe('second, longer');
     expect(readFileSync(`${root}/storage-pools/p1/containers-snapshots/b/s0/rootfs/file`, 'utf8')).toBe('first');
     expect(readdirSync(`${root}/storage-pools/p1/containers`)).toEqual(['a', 'b']);
+  });
+
+  it.each([true, false])('have nothing of the piece before, whether both sides delete (%s) or not', async (deletes) => {
+    writeFileSync(`${path('a')}/rootfs/gone`, 'x');
+    await storage.snapshots.createSnapshot(volume('a'), 's0');
+    rmSync(`${path('a')}/rootfs/gone`);
+    await storage.createVolume({ volume: volume('b'), imageFingerprint: '', sizeBytes: 0 });
+    writeFileSync(`${path('b')}/rootfs/stale`, 'x');
+    const from = await migration.sendPieces({ volume: volume('a'), snapshots: ['s0'], sourceSnapshot: '', ...own });
+    const to = await migration.receivePieces({ volume: volume('b'), snapshots: ['s0'], sizeBytes: 0, refreshToken: 'abc', ...own });
+    const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
+
+    for (const snapshot of ['s0', '']) await carryPiece(from, to, snapshot, { delete: deletes });
+    await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
+
+    expect(readdirSync(`${root}/storage-pools/p1/containers-snapshots/b/s0/rootfs`).sort()).toEqual(['file', 'gone']);
+    expect(readdirSync(`${path('b')}/rootfs`)).toEqual(['file']);
   });
 
   it('leave nothing when the session is given up', async () => {
@@ -110,7 +127,7 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
       const from = await migration.sendPieces({ volume: volume('a'), snapshots: [], sourceSnapshot: '', ...own });
       const to = await migration.receivePieces({ volume: volume('b'), snapshots: [], sizeBytes: 0, refreshToken, ...own });
       const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
-      await carryPiece(from, to, '', true);
+      await carryPiece(from, to, '', { exact: true });
       await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
       if (refreshToken !== '') await storage.snapshots.finishRestore(volume('b'), refreshToken);
     };

@@ -101,9 +101,9 @@ export class LocalVolumeMigration extends VolumeMigration {
     await Promise.allSettled([...this.sessions.values()].map(({ done }) => done));
   }
 
-  /** What the piece before was is the likeliest thing this one is like: only the difference comes. */
+  /** What the piece before was is the likeliest thing this one is like: only the difference comes. Where nothing is deleted, what this one lacks would stay: it begins empty. */
   private async receive(piece: MigrationPiece, path: string, former: string | null, ends: PieceEnds): Promise<void> {
-    if (former !== null) await this.copies.copy(former, path);
+    if (former !== null && piece.delete) await this.copies.copy(former, path);
     await this.rsync.receive(path, piece, ends);
   }
 
