@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { InstancePost } from '#api-types';
-import { invalid, isTrueOrEmpty, type RequestContext } from '#kernel';
-import { OperationsService, type OperationHandle } from '#platform/operations';
-import { indexOf, PoolsService, VolumeMigrations, VolumesService, type DepartingVolume, type MigrationAddress } from '#features/storage';
+import { invalid, type RequestContext } from '#kernel';
+import type { OperationHandle } from '#platform/operations';
+import { indexOf, PoolsService, rsyncOf, VolumeMigrations, VolumesService, type DepartingVolume, type MigrationAddress } from '#features/storage';
 import { InstanceDescription } from '../backups/instance-description.service.js';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
 import type { SnapshotRow } from '../data/instance-snapshot.repository.js';
@@ -23,7 +23,6 @@ export type DepartureRequest = Pick<InstancePost, 'live' | 'instance_only' | 'co
 @Injectable()
 export class InstanceDepartures {
   constructor(
-    private readonly operations: OperationsService,
     private readonly migrations: VolumeMigrations,
     private readonly volumes: VolumesService,
     private readonly pools: PoolsService,
@@ -40,19 +39,8 @@ export class InstanceDepartures {
     if (request.live === true && snapshot === null && this.states.isRunning(hostName(instance.row))) throw invalid(live);
     const departing = this.departing(instance, snapshot, request);
     // LXD has no words for a snapshot.
-    const options = { kind: 'instance.migrate', description: snapshot === null ? 'Migrating instance' : '', resources: instanceResources(instance.row) };
-    if (request.target) {
-      const connections = this.migrations.dial(addressOf(request.target));
-      return this.operations.runInMemory(ctx, {
-        ...options, class: 'task', run: ({ signal, update }) => this.migrations.departure(connections).run(departing, { signal, progress: update }),
-      });
-    }
-    const connections = this.migrations.await();
-    return this.operations.runInMemory(ctx, {
-      ...options, class: 'websocket', metadata: { ...connections.secrets }, connect: (secret, accept) => connections.connect(secret, accept),
-      ...(snapshot === null ? { cancel: async () => {} } : {}),
-      run: ({ signal, update }) => this.migrations.departure(connections).run(departing, { signal, progress: update }),
-    });
+    const options = { kind: 'instance.migrate', description: snapshot === null ? 'Migrating instance' : '', resources: instanceResources(instance.row), ...(snapshot === null ? { cancel: async () => {} } : {}) };
+    return this.migrations.send(ctx, departing, request.target ? addressOf(request.target) : null, options);
   }
 
   private departing(instance: ExpandedInstance, snapshot: SnapshotRow | null, request: DepartureRequest): DepartingVolume {
@@ -65,8 +53,7 @@ export class InstanceDepartures {
     return {
       name: row.name, volume: this.volumes.volumeSpec(key), sourceSnapshot: snapshot?.name ?? '', snapshots: alone ? [] : this.snapshots.list(instance).map((one) => toWire(one, context)),
       idmap: idmapToWire(idmapFromText(config[idmapKey])), index: indexOf(this.descriptions.describe(instance, { instanceOnly: alone })),
-      compress: isTrueOrEmpty(pool['rsync.compression']), bandwidth: pool['rsync.bwlimit'] === '0' ? '' : (pool['rsync.bwlimit'] ?? ''),
-      inconsistent: request.allow_inconsistent === true,
+      ...rsyncOf(pool), inconsistent: request.allow_inconsistent === true,
     };
   }
 }

@@ -1,5 +1,7 @@
+import { isTrueOrEmpty } from '#kernel';
 import { VolumeMigration, type VolumeSpec } from '#ports';
 import { ownEndpoint } from '#platform/agent-client';
+import type { Config } from '../rules/pool-config.rules.js';
 import type { TransferWatch } from '../transfers/volume-carrier.js';
 import { byteCounter } from '../transfers/byte-counter.js';
 import { ControlChannel } from './control-channel.js';
@@ -33,11 +35,17 @@ export interface DepartingVolume {
   readonly idmap: readonly WireIdmapEntry[];
   /** All that is known of it, in LXD's form. */
   readonly index: Readonly<Record<string, unknown>>;
-  /** `rsync.compression` and `rsync.bwlimit` of its pool. */
+  /** See `rsyncOf`. */
   readonly compress: boolean;
   readonly bandwidth: string;
   /** Files that vanish meanwhile do no harm. */
   readonly inconsistent: boolean;
+}
+
+/** How volumes of a pool go to other servers: `rsync.compression` and `rsync.bwlimit`. */
+export function rsyncOf(pool: Config): Pick<DepartingVolume, 'compress' | 'bandwidth'> {
+  const { 'rsync.compression': compression, 'rsync.bwlimit': limit = '' } = pool;
+  return { compress: isTrueOrEmpty(compression), bandwidth: limit === '0' ? '' : limit };
 }
 
 /** Sends one volume; resolves when the other side has it. Whatever ends this, connections and programs end too. */

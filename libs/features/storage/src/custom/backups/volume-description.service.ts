@@ -27,17 +27,21 @@ export class VolumeDescription {
   ) {}
 
   index(volume: VolumeRow, { volumeOnly, optimized }: VolumeBackupFacts): VolumeIndex {
-    const { name, config, description, type, location, contentType, project, createdAt } = volume;
-    const along = volumeOnly ? [] : this.snapshots.list(this.database.read, volume.id);
     const pool = this.pools.spec(volume.pool);
+    const config = this.describe(volume, volumeOnly);
     return {
-      name, backend: pool.driver, pool: pool.name, snapshots: along.length === 0 ? undefined : along.map((snapshot) => snapshot.name), optimized, optimized_header: optimized, type: 'custom',
-      config: {
-        volume: { config, description, name, type, used_by: [], location, content_type: contentType, project, created_at: createdAt },
-        volume_snapshots: along.length === 0 ? undefined : along.map((snapshot) => ({
-          description: snapshot.description, expires_at: snapshot.expiresAt ?? zeroTime, name: snapshot.name, config: snapshot.config, content_type: contentType, created_at: snapshot.createdAt,
-        })),
-      },
+      name: volume.name, backend: pool.driver, pool: pool.name, snapshots: config.volume_snapshots?.map(({ name }) => name), optimized, optimized_header: optimized, type: 'custom', config,
+    };
+  }
+
+  /** With its snapshots, unless it is to be `alone`; without any there is nothing in their place. */
+  describe({ id, name, config, description, type, location, contentType, project, createdAt }: VolumeRow, alone: boolean) {
+    const along = alone ? [] : this.snapshots.list(this.database.read, id);
+    return {
+      volume: { config, description, name, type, used_by: [], location, content_type: contentType, project, created_at: createdAt },
+      volume_snapshots: along.length === 0 ? undefined : along.map((snapshot) => ({
+        description: snapshot.description, expires_at: snapshot.expiresAt ?? zeroTime, name: snapshot.name, config: snapshot.config, content_type: contentType, created_at: snapshot.createdAt,
+      })),
     };
   }
 }

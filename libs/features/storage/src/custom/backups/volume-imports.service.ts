@@ -13,7 +13,7 @@ import { PoolsService } from '../../pools.service.js';
 import { VolumeRequests } from '../../volume-requests.service.js';
 import { checkVolumeName, checkVolumeSnapshotName, contentTypeOf, knownVolumeKeys, validateVolumeConfig } from '../../rules/custom-volume.rules.js';
 import type { CopiedSnapshot } from '../copies/copy-volume.params.js';
-import { shiftOf, withoutShift } from '../../rules/volume-idmap.rules.js';
+import { shiftedPieces, withoutShift } from '../../rules/volume-idmap.rules.js';
 import { diskName, volumeBytes } from '../custom-volume-host.js';
 import { CustomVolumes } from '../custom-volumes.service.js';
 import { importVolume } from './import-volume.operation.js';
@@ -86,7 +86,7 @@ export class VolumeImports {
     validateVolumeConfig(diskName(place.project, place.name), contentType, config);
     const params: ImportVolumeParams = {
       ...place, memberId: this.member.id, contentType, archive, optimized: index.optimized, sizeBytes: volumeBytes(contentType, config['size']),
-      snapshots: index.snapshots.map((name) => snapshotOf(index, name)), shifted: contentType === 'filesystem' ? shiftedPieces(index) : [],
+      snapshots: index.snapshots.map((name) => snapshotOf(index, name)), shifted: contentType === 'filesystem' ? shiftedIn(index) : [],
     };
     return { params, content: { description: described.description, config } };
   }
@@ -114,10 +114,9 @@ function isNamed(snapshot: { readonly name: string }, name: string): boolean {
   return snapshot.name.slice(snapshot.name.lastIndexOf('/') + 1) === name;
 }
 
-/** Each piece says for itself how its ids lie: a snapshot may be older than the first shift. */
-function shiftedPieces({ config, snapshots }: BackupIndex): ShiftedPiece[] {
-  const pieces = snapshots.map((snapshot) => ({ snapshot, idmap: shiftOf(config?.volume_snapshots.find((one) => isNamed(one, snapshot))?.config ?? {}) }));
-  return [...pieces, { snapshot: '', idmap: shiftOf(config?.volume?.config ?? {}) }].filter(({ idmap }) => idmap.length > 0);
+function shiftedIn({ config, snapshots }: BackupIndex): ShiftedPiece[] {
+  const of = (name: string) => config?.volume_snapshots.find((one) => isNamed(one, name))?.config ?? {};
+  return shiftedPieces(config?.volume?.config ?? {}, snapshots.map((name) => ({ name, config: of(name) })));
 }
 
 /** LXD finds a wrong name when it writes the row. */

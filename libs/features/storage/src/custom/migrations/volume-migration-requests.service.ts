@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { StorageVolumePost, StorageVolumesPost, StorageVolumeSource } from '#api-types';
-import { AppError, internal, isTrueOrEmpty, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import { AppError, internal, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
 import { Database } from '#platform/database';
 import { apiUrl } from '#platform/http';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
@@ -9,11 +9,12 @@ import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repositor
 import { VolumesRepository, type VolumeKey, type VolumeRow } from '../../data/volumes.repository.js';
 import { indexOf } from '../../migration/index-header.rules.js';
 import type { VolumeArrival } from '../../migration/volume-arrival.js';
-import type { DepartingVolume } from '../../migration/volume-departure.js';
+import { rsyncOf, type DepartingVolume } from '../../migration/volume-departure.js';
 import { VolumeMigrations } from '../../migration/volume-migrations.service.js';
 import { PoolsService } from '../../pools.service.js';
 import { validateVolumeConfig } from '../../rules/custom-volume.rules.js';
 import { compact } from '../../rules/pool-config.rules.js';
+import { VolumeDescription } from '../backups/volume-description.service.js';
 import { CustomVolumeHost, diskName, volumeBytes } from '../custom-volume-host.js';
 import { CustomVolumes, paramsOf } from '../custom-volumes.service.js';
 import { volumeKeyOf, type VolumeParams } from '../volume-operation.params.js';
@@ -21,9 +22,6 @@ import { VolumeUsers } from '../volume-users.service.js';
 import type { ReceivedRefreshParams, ReceivedVolumeParams } from './received-volume.params.js';
 import { receiveVolume, receiveVolumeRefresh } from './receive-volume.operation.js';
 import { snapshotFromWire, snapshotToWire } from './wire-volume.rules.js';
-
-/** As LXD has it in the document it sends along. */
-const zeroTime = '0001-01-01T00:00:00Z';
 
 /** Custom volumes that go to other servers or come from them. What a client waits for is an operation in memory, the conversation; what is made of it here is one that is stored. */
 @Injectable()
@@ -35,6 +33,7 @@ export class VolumeMigrationRequests {
     private readonly custom: CustomVolumes,
     private readonly pools: PoolsService,
     private readonly host: CustomVolumeHost,
+    private readonly descriptions: VolumeDescription,
     private readonly volumes: VolumesRepository,
     private readonly snapshots: VolumeSnapshotsRepository,
     private readonly users: VolumeUsers,
@@ -47,17 +46,9 @@ export class VolumeMigrationRequests {
     const row = this.volumes.locate(this.database.read, key);
     if (row === undefined) throw notFound('Storage pool volume not found');
     if (row.contentType !== 'filesystem') throw notImplemented('Copying block volumes to another server is not supported by this server');
-    const departing = this.departing(row, request.volume_only === true);
-    const options = { kind: 'volume.migrate', description: 'Migrating storage volume', resources: resourcesOf(row) };
-    if (request.target) {
-      const { operation = '', secrets, certificate = '' } = request.target;
-      const connections = this.migrations.dial({ operation, secrets: secrets ?? {}, certificate });
-      return this.operations.runInMemory(ctx, { ...options, class: 'task', run: ({ signal, update }) => this.migrations.departure(connections).run(departing, { signal, progress: update }) });
-    }
-    const connections = this.migrations.await();
-    return this.operations.runInMemory(ctx, {
-      ...options, class: 'websocket', metadata: { ...connections.secrets }, connect: (secret, accept) => connections.connect(secret, accept),
-      run: ({ signal, update }) => this.migrations.departure(connections).run(departing, { signal, progress: update }),
+    const { operation = '', secrets, certificate = '' } = request.target ?? {};
+    return this.migrations.send(ctx, this.departing(row, request.volume_only === true), request.target ? { operation, secrets: secrets ?? {}, certificate } : null, {
+      kind: 'volume.migrate', description: 'Migrating storage volume', resources: resourcesOf(row),
     });
   }
 
@@ -125,15 +116,9 @@ export class VolumeMigrationRequests {
   private departing(row: VolumeRow, alone: boolean): DepartingVolume {
     const { config: pool } = this.pools.spec(row.pool);
     const snapshots = alone ? [] : this.snapshots.list(this.database.read, row.id);
-    const volume = {
-      config: row.config, description: row.description, name: row.name, type: 'custom', used_by: [], location: row.location, content_type: row.contentType, project: row.project, created_at: row.createdAt,
-    };
-    const described = snapshots.map(({ name, description, expiresAt, config, createdAt }) => ({
-      description, expires_at: expiresAt ?? zeroTime, name, config, content_type: row.contentType, created_at: createdAt,
-    }));
     return {
-      name: row.name, volume: this.host.spec(row), sourceSnapshot: '', snapshots: snapshots.map(snapshotToWire), idmap: [], index: indexOf({ volume, volume_snapshots: described }),
-      compress: isTrueOrEmpty(pool['rsync.compression']), bandwidth: pool['rsync.bwlimit'] === '0' ? '' : (pool['rsync.bwlimit'] ?? ''), inconsistent: false,
+      name: row.name, volume: this.host.spec(row), sourceSnapshot: '', snapshots: snapshots.map(snapshotToWire), idmap: [], index: indexOf(this.descriptions.describe(row, alone)),
+      ...rsyncOf(pool), inconsistent: false,
     };
   }
 }
