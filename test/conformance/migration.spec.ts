@@ -47,6 +47,8 @@ afterAll(async () => {
 const show = (name: string, query = ''): string => `lxc query 'dst:/1.0/instances/${name}${query}' && lxc query 'dst:/1.0/instances/${name}/snapshots?recursion=1${query.replace('?', '&')}'`;
 const content = (name: string): string => `lxc file pull dst:${name}/root/mark - && lxc file pull dst:${name}/bin/busybox - | sha256sum`;
 
+const owners = "lxc exec dst:c2 -- stat -c '%u:%g %n' /data /data/f";
+
 const lines = `
   lxc init src:bb src:c1 -q -c user.mark=one && echo first | lxc file push - src:c1/root/mark --mode 640 --uid 7
   lxc snapshot src:c1 s0 && echo second | lxc file push - src:c1/root/mark && lxc snapshot src:c1 s1 && lxc config set src:c1 user.mark=two
@@ -98,7 +100,18 @@ const lines = `
   lxc storage volume show dst:default w1 && lxc query 'dst:/1.0/storage-pools/default/volumes/custom/w1/snapshots?recursion=1'
   for p in src:default dst:default dst:other; do lxc storage volume list $p type=custom -f csv; done
   lxc storage volume delete dst:default w1 && lxc storage volume delete dst:other w2 && lxc storage volume delete dst:default w3
+  lxc storage volume create src:default a1 && lxc storage volume snapshot src:default a1 s0 && lxc init src:bb src:c2 -q && lxc storage volume attach src:default a1 c2 data /data
+  lxc start src:c2 2>/dev/null; lxc exec src:c2 -- sh -c 'echo x >/data/f && chown 7:8 /data/f' && lxc storage volume snapshot src:default a1 s1 && lxc stop -f src:c2
+  lxc storage volume copy src:default/a1 dst:default/a1 && lxc copy src:c2 dst: --instance-only && lxc start dst:c2 2>/dev/null; ${owners}
+  lxc start src:c2 2>/dev/null; lxc exec src:c2 -- chown 9:9 /data/f; lxc stop -f src:c2; lxc stop -f dst:c2 && lxc storage volume copy src:default/a1 dst:default/a1 --refresh && lxc start dst:c2 2>/dev/null; ${owners}
+  lxc stop -f dst:c2 && lxc storage volume restore dst:default a1 s1 && lxc start dst:c2 2>/dev/null; ${owners}
+  lxc stop -f dst:c2; lxc delete src:c2 dst:c2; lxc storage volume delete src:default a1; lxc storage volume delete dst:default a1
 `.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+
+/** Lines about owners of files, which do not depend on who asks. */
+const ofOwners = /\b(a1|c2)\b/;
+/** LXD takes files that come for a volume it has shifted to be shifted as well. Ours never are. */
+const losesOwners = /(--refresh|restore).*exec dst:c2/;
 
 const options = { normalise: (text: string): string => instanceMasks.normalise!(text).replace(/\b(lxd|roost)-[ab]\b/g, '<server>').replace(/127\.31\.4\d\.1/g, '<address>').replace(/<uuid>: .*\n?/g, '') };
 
@@ -110,7 +123,7 @@ describe.skipIf(Target.whyNotBoth() !== '')('copies and moves between servers', 
     for (const [from, to] of directions) {
       describe(`by ${program} from ${from} to ${to}`, () => {
         for (const [index, line] of lines.entries()) {
-          it(line, () => {
+          it.skipIf(ofOwners.test(line) && (program === 'roost' || (to === 'lxd' && from === 'roost' && losesOwners.test(line))))(line, () => {
             const result = shown(run(line.replaceAll('src:', `${from}-a:`).replaceAll('dst:', `${to}-b:`), environment), options);
 
             const key = `${index}`;

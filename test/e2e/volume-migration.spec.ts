@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -77,6 +77,21 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
 
     expect(readdirSync(`${root}/storage-pools/p1/containers-snapshots/b/s0/rootfs`).sort()).toEqual(['file', 'gone']);
     expect(readdirSync(`${path('b')}/rootfs`)).toEqual(['file']);
+  });
+
+  it('have the container\'s own ids in their files, whatever they were shifted to', async () => {
+    const shifted = (snapshot: string, base: number) => ({ snapshot, idmap: [{ isUid: true, isGid: true, hostId: base, nsId: 0, range: 65536 }] });
+    chownSync(`${path('a')}/rootfs/file`, 100_007, 100_008);
+    await storage.snapshots.createSnapshot(volume('a'), 's0');
+    chownSync(`${path('a')}/rootfs/file`, 200_007, 200_008);
+    const from = await migration.sendPieces({ volume: volume('a'), snapshots: ['s0'], sourceSnapshot: '', ...own });
+    const to = await migration.receivePieces({ volume: volume('b'), snapshots: ['s0'], sizeBytes: 0, refreshToken: '', shifted: [shifted('s0', 100_000), shifted('', 200_000)], ...own });
+    const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
+
+    for (const snapshot of ['s0', '']) await carryPiece(from, to, snapshot);
+    await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
+
+    for (const file of [`${path('b')}/rootfs/file`, `${root}/storage-pools/p1/containers-snapshots/b/s0/rootfs/file`]) expect([statSync(file).uid, statSync(file).gid]).toEqual([7, 8]);
   });
 
   it('leave nothing when the session is given up', async () => {

@@ -72,7 +72,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
   ],
   migrations: [
     ['sendPieces', [{ volume, snapshots: ['a', 'b'], sourceSnapshot: 's0', endpointUid: 33, endpointGid: 34 }], 'm1'],
-    ['receivePieces', [{ volume, snapshots: ['a'], sizeBytes: 5, refreshToken: 'abc', endpointUid: 33, endpointGid: 34 }], 'm2'],
+    ['receivePieces', [{ volume, snapshots: ['a'], sizeBytes: 5, refreshToken: 'abc', shifted: [{ snapshot: 'a', idmap: [idmap] }], endpointUid: 33, endpointGid: 34 }], 'm2'],
     ['waitPieces', ['m1', new AbortController().signal], undefined], ['waitPiece', ['m1'], undefined], ['endPieces', ['m1'], undefined],
     ['openPiece', ['m1', { snapshot: 'a', format: 'rsync', xattrs: true, delete: true, compress: false, bandwidth: '5M', inconsistent: true, exact: true }], { input: '/i', output: '/o' }],
   ],

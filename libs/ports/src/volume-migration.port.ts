@@ -1,4 +1,5 @@
 import type { VolumeSpec } from './storage.port.js';
+import type { ShiftedPiece } from './volume-archives.port.js';
 
 /** How the pieces of a volume travel to and from other servers. */
 export type MigrationFormat = 'rsync';
@@ -25,6 +26,8 @@ export interface ReceivePiecesRequest extends PiecesEndpoint {
   readonly sizeBytes: number;
   /** As in `ReceiveVolumeRequest`. */
   readonly refreshToken: string;
+  /** What comes with other ids than the container's own, which it gets here; nothing where absent. */
+  readonly shifted?: readonly ShiftedPiece[];
 }
 
 /** What is to be sent or received next: a snapshot, or with an empty name the volume itself. */

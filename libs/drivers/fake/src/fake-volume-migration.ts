@@ -22,6 +22,7 @@ interface Session {
 /** Pieces of fake volumes on real unix sockets: each one's content, and a byte back. */
 export class FakeVolumeMigration extends VolumeMigration {
   private readonly sessions = new Map<string, Session>();
+  lastReceived: ReceivePiecesRequest | undefined;
 
   constructor(private readonly storage: FakeStorageDriver, private readonly faults: FakeFaults = new FakeFaults()) { super(); }
 
@@ -32,6 +33,7 @@ export class FakeVolumeMigration extends VolumeMigration {
   }
 
   override async receivePieces(request: ReceivePiecesRequest): Promise<string> {
+    this.lastReceived = request;
     await this.faults.enter('migration.receivePieces');
     return this.begin(request, false);
   }

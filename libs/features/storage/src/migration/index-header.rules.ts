@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { internal } from '#kernel';
 
+const index = z.object({ config: z.object({ Volume: z.object({ config: z.record(z.string(), z.string()).nullish() }).nullish() }).nullish() });
 const answer = z.object({ StatusCode: z.int(), Error: z.string().nullish(), Refresh: z.boolean().nullish() });
 
 /** All that is known of a volume and what belongs to it, under LXD's names. */
@@ -25,6 +26,20 @@ export function readIndexAnswer(text: string): void {
   const { success, data } = answer.safeParse(value);
   if (!success) throw internal('Failed reading the answer to the index of the migration');
   if (data.StatusCode !== 200 || data.Error) throw internal(data.Error || 'The other side refuses the index of the migration');
+}
+
+/** The volume's configuration, as an index has it; null where it does not tell. @throws `internal` for what is no index. */
+export function volumeConfigIn(text: string): Record<string, string> | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw internal('Failed reading the index of the migration', { cause: error });
+  }
+  const { success, data } = index.safeParse(value);
+  if (!success) throw internal('Failed reading the index of the migration');
+  const volume = data.config?.Volume ?? null;
+  return volume === null ? null : (volume.config ?? {});
 }
 
 export function writeIndexAnswer(refresh: boolean): Buffer {

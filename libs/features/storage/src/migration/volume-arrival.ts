@@ -1,9 +1,9 @@
-import { VolumeMigration, type VolumeSpec } from '#ports';
+import { VolumeMigration, type ShiftedPiece, type VolumeSpec } from '#ports';
 import { ownEndpoint } from '#platform/agent-client';
 import { byteCounter } from '../transfers/byte-counter.js';
 import { ControlChannel } from './control-channel.js';
 import { Frames } from './frames.js';
-import { writeIndexAnswer } from './index-header.rules.js';
+import { volumeConfigIn, writeIndexAnswer } from './index-header.rules.js';
 import { fsTypes, type MigrationHeader, type WireSnapshot } from './migration-messages.rules.js';
 import { commonFeatures, indexVersion, requireRsync, snapshotsOf } from './negotiation.rules.js';
 import { exchangePiece } from './piece-exchange.js';
@@ -35,6 +35,8 @@ export interface ReceivedVolume {
   readonly sizeBytes: number;
   /** Refreshes a volume that is there, see `ReceiveVolumeRequest`; empty for one that is not. */
   readonly refreshToken: string;
+  /** What of it has other ids in its files than a container's own, which it gets here. */
+  readonly shifted?: readonly ShiftedPiece[];
 }
 
 /**
@@ -47,6 +49,7 @@ export class VolumeArrival {
   private frames: Frames | undefined;
   private header: MigrationHeader | undefined;
   private accepted: AcceptedVolume | undefined;
+  private index: string | null = null;
   private offered: Promise<OfferedVolume> | undefined;
   private agreed: Promise<void> | undefined;
   private received: Promise<void> | undefined;
@@ -67,6 +70,11 @@ export class VolumeArrival {
 
   accept(accepted: AcceptedVolume): Promise<void> {
     return (this.agreed ??= this.answer(accepted));
+  }
+
+  /** Its configuration, as its server has told it before the files; null where that knows of no such thing. @throws `internal` for what nobody can read. */
+  volumeConfig(): Record<string, string> | null {
+    return this.index === null ? null : volumeConfigIn(this.index);
   }
 
   /** The volume is there, whole, when this resolves. */
@@ -109,17 +117,17 @@ export class VolumeArrival {
     this.word = control.verdict();
     this.word.catch((error: unknown) => this.abort.abort(error));
     if (version === 0) return;
-    await untilSaid(frames.takeText(indexBytesMax), this.abort.signal, this.patience.wordMs);
+    this.index = await untilSaid(frames.takeText(indexBytesMax), this.abort.signal, this.patience.wordMs);
     await frames.send(writeIndexAnswer(refresh), true);
     await frames.end();
   }
 
-  private async take({ name, volume, sizeBytes, refreshToken }: ReceivedVolume, signal: AbortSignal): Promise<void> {
+  private async take({ name, volume, sizeBytes, refreshToken, shifted = [] }: ReceivedVolume, signal: AbortSignal): Promise<void> {
     const { abort } = this;
     const release = abortWith(signal, abort);
     try {
       const snapshots = (this.accepted?.snapshots ?? []).map((snapshot) => snapshot.name);
-      const sessionId = await this.migration.receivePieces({ volume, snapshots, sizeBytes, refreshToken, ...ownEndpoint });
+      const sessionId = await this.migration.receivePieces({ volume, snapshots, sizeBytes, refreshToken, shifted, ...ownEndpoint });
       const held = this.migration.waitPieces(sessionId, abort.signal);
       held.catch((error: unknown) => abort.abort(error));
       try {

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { StorageVolumePost, StorageVolumesPost, StorageVolumeSource } from '#api-types';
-import { AppError, internal, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
-import { Database } from '#platform/database';
+import { AppError, conflict, internal, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import type { ShiftedPiece } from '#ports';
+import { Database, type Sql } from '#platform/database';
 import { apiUrl } from '#platform/http';
 import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { ProjectLimits } from '#features/projects';
@@ -11,17 +12,35 @@ import { indexOf } from '../../migration/index-header.rules.js';
 import type { VolumeArrival } from '../../migration/volume-arrival.js';
 import { rsyncOf, type DepartingVolume } from '../../migration/volume-departure.js';
 import { VolumeMigrations } from '../../migration/volume-migrations.service.js';
+import type { WireSnapshot } from '../../migration/migration-messages.rules.js';
+import { configOf } from '../../migration/wire-snapshot.rules.js';
 import { PoolsService } from '../../pools.service.js';
-import { validateVolumeConfig } from '../../rules/custom-volume.rules.js';
-import { compact } from '../../rules/pool-config.rules.js';
+import { knownVolumeKeys, validateVolumeConfig } from '../../rules/custom-volume.rules.js';
+import { compact, type Config } from '../../rules/pool-config.rules.js';
+import { shiftedPieces, withoutShift } from '../../rules/volume-idmap.rules.js';
 import { VolumeDescription } from '../backups/volume-description.service.js';
+import { CustomVolumeCopies } from '../copies/custom-volume-copies.service.js';
 import { CustomVolumeHost, diskName, volumeBytes } from '../custom-volume-host.js';
-import { CustomVolumes, paramsOf } from '../custom-volumes.service.js';
+import { CustomVolumes } from '../custom-volumes.service.js';
 import { volumeKeyOf, type VolumeParams } from '../volume-operation.params.js';
 import { VolumeUsers } from '../volume-users.service.js';
 import type { ReceivedRefreshParams, ReceivedVolumeParams } from './received-volume.params.js';
 import { receiveVolume, receiveVolumeRefresh } from './receive-volume.operation.js';
 import { snapshotFromWire, snapshotToWire } from './wire-volume.rules.js';
+
+const noBlocks = 'Copying block volumes from another server is not supported by this server';
+
+/** A volume that is to come, as the client wants it. */
+interface AskedVolume {
+  readonly target: VolumeParams;
+  readonly session: string;
+  /** Without snapshots. */
+  readonly alone: boolean;
+  readonly config: Config;
+  /** All the client has said of its configuration. */
+  readonly told: Config;
+  readonly description: string;
+}
 
 /** Custom volumes that go to other servers or come from them. What a client waits for is an operation in memory, the conversation; what is made of it here is one that is stored. */
 @Injectable()
@@ -31,6 +50,7 @@ export class VolumeMigrationRequests {
     private readonly operations: OperationsService,
     private readonly migrations: VolumeMigrations,
     private readonly custom: CustomVolumes,
+    private readonly copies: CustomVolumeCopies,
     private readonly pools: PoolsService,
     private readonly host: CustomVolumeHost,
     private readonly descriptions: VolumeDescription,
@@ -56,18 +76,20 @@ export class VolumeMigrationRequests {
   async receive(ctx: RequestContext, pool: string, project: string, request: StorageVolumesPost, source: StorageVolumeSource): Promise<OperationHandle> {
     const { mode } = source;
     if (mode !== 'pull' && mode !== 'push') throw notImplemented(`Mode '${mode ?? ''}' not implemented`);
-    if (request.content_type === 'block') throw notImplemented('Copying block volumes from another server is not supported by this server');
+    if (request.content_type === 'block') throw notImplemented(noBlocks);
     const target: VolumeParams = { pool, project, name: request.name, memberId: this.member.id, contentType: 'filesystem' };
-    const config = compact(request.config);
+    const config = withoutShift(knownVolumeKeys('filesystem', request.config ?? {}));
     validateVolumeConfig(diskName(project, request.name), 'filesystem', config);
-    const refresh = source.refresh === true && this.volumes.findCreated(this.database.read, volumeKeyOf(target)) !== undefined;
+    const refresh = this.copies.isRefresh(pool, project, request.name, source);
+    if (refresh) this.refreshable(this.database.read, target);
     const session = newUuid();
+    const asked: AskedVolume = { target, session, alone: source.volume_only === true, config, told: compact(request.config), description: request.description };
     const awaited = mode === 'push' ? this.migrations.await() : null;
     const connections = awaited ?? this.migrations.dial({ operation: source.operation ?? '', secrets: source.secrets ?? {}, certificate: source.certificate ?? '' });
     const run = async (operation: RunningOperation): Promise<void> => {
       const arrival = this.migrations.expect(session, connections, (metadata) => operation.update(metadata));
       try {
-        await (refresh ? this.refresh(ctx, arrival, target, source, session) : this.create(ctx, arrival, target, { ...request, config }, source, session));
+        await (refresh ? this.refresh(ctx, arrival, asked) : this.create(ctx, arrival, asked));
         await arrival.end();
       } catch (error) {
         await arrival.end(error);
@@ -82,35 +104,52 @@ export class VolumeMigrationRequests {
     });
   }
 
-  private async create(ctx: RequestContext, arrival: VolumeArrival, target: VolumeParams, request: StorageVolumesPost, source: StorageVolumeSource, session: string): Promise<void> {
+  private async create(ctx: RequestContext, arrival: VolumeArrival, { target, session, alone, config, told, description }: AskedVolume): Promise<void> {
     const offered = await arrival.offer();
-    const taken = source.volume_only === true ? [] : offered.snapshots;
-    const config = compact(request.config);
+    const taken = alone ? [] : offered.snapshots;
     const snapshots = taken.map((wire) => snapshotFromWire(wire, new Date().toISOString()));
     await arrival.accept({ snapshots: taken, refresh: false });
-    const params: ReceivedVolumeParams = { ...target, snapshots, sizeBytes: volumeBytes('filesystem', config['size']), move: false, session };
+    const params: ReceivedVolumeParams = { ...target, snapshots, sizeBytes: volumeBytes('filesystem', config['size']), move: false, session, shifted: shiftedIn(arrival, told, taken) };
     await succeeded(await this.operations.schedule(ctx, receiveVolume.kind, params, {
       resources: resourcesOf(target),
       reserve: (tx) => {
-        this.custom.reserve(tx, target, { description: request.description, config });
+        this.custom.reserve(tx, target, { description, config });
         this.limits.check(tx.sql, target.project, 'volume creation');
       },
     }));
   }
 
-  private async refresh(ctx: RequestContext, arrival: VolumeArrival, target: VolumeParams, source: StorageVolumeSource, session: string): Promise<void> {
+  private async refresh(ctx: RequestContext, arrival: VolumeArrival, { target, session, alone, told }: AskedVolume): Promise<void> {
     const offered = await arrival.offer();
-    const theirs = source.volume_only === true ? [] : offered.snapshots;
-    const row = this.volumes.get(this.database.read, volumeKeyOf(target));
-    this.users.refuseRunning(this.database.read, row, 'Cannot refresh custom volume used by running instances');
-    const own = this.snapshots.list(this.database.read, row.id).map(({ name }) => name);
-    const taken = theirs.filter(({ name }) => !own.includes(name));
+    const theirs = alone ? [] : offered.snapshots;
+    const decide = (sql: Sql): Pick<ReceivedRefreshParams, 'added' | 'stale'> => {
+      const own = this.snapshots.list(sql, this.refreshable(sql, target).id).map(({ name }) => name);
+      const names = theirs.map(({ name }) => name);
+      return { added: names.filter((name) => !own.includes(name)), stale: alone ? [] : own.filter((name) => !names.includes(name)) };
+    };
+    const { added, stale } = decide(this.database.read);
+    const taken = theirs.filter(({ name }) => added.includes(name));
     const snapshots = taken.map((wire) => snapshotFromWire(wire, new Date().toISOString()));
-    const names = theirs.map(({ name }) => name);
-    const stale = source.volume_only === true ? [] : own.filter((name) => !names.includes(name));
     await arrival.accept({ snapshots: taken, refresh: true });
-    const params: ReceivedRefreshParams = { ...paramsOf(row), snapshots, sizeBytes: 0, move: false, session, added: taken.map(({ name }) => name), stale };
-    await succeeded(await this.operations.schedule(ctx, receiveVolumeRefresh.kind, params, { resources: resourcesOf(target) }));
+    const params: ReceivedRefreshParams = { ...target, snapshots, sizeBytes: 0, move: false, session, shifted: shiftedIn(arrival, told, taken), added, stale };
+    await succeeded(await this.operations.schedule(ctx, receiveVolumeRefresh.kind, params, {
+      resources: resourcesOf(target),
+      reserve: (tx) => {
+        const now = decide(tx.sql);
+        // The other side sends what was agreed on with it.
+        if (now.added.join('/') !== added.join('/')) throw conflict('The snapshots of the volume have changed meanwhile');
+        Object.assign(params, now);
+      },
+    }));
+  }
+
+  /** The volume a refresh is to change. @throws in LXD's words where it must not. */
+  private refreshable(sql: Sql, target: VolumeParams): VolumeRow {
+    const row = this.volumes.get(sql, volumeKeyOf(target));
+    if (row.contentType !== 'filesystem') throw notImplemented(noBlocks);
+    this.users.refuseRunning(sql, row, 'Cannot refresh custom volume used by running instances');
+    this.users.refuseOwn(row, 'The storage volume is still in use');
+    return row;
   }
 
   private departing(row: VolumeRow, alone: boolean): DepartingVolume {
@@ -121,6 +160,11 @@ export class VolumeMigrationRequests {
       ...rsyncOf(pool), inconsistent: false,
     };
   }
+}
+
+/** Whoever has the files knows how ids lie in them; one that does not say has told the client at least. */
+function shiftedIn(arrival: VolumeArrival, told: Config, taken: readonly WireSnapshot[]): ShiftedPiece[] {
+  return shiftedPieces(arrival.volumeConfig() ?? told, taken.map(({ name, localConfig }) => ({ name, config: configOf(localConfig) })));
 }
 
 /** LXD's own spelling. */

@@ -24,7 +24,7 @@ export class ReceiveVolumeRefreshStep extends Step<ReceivedRefreshParams, void> 
   override async run(context: StepContext, params: ReceivedRefreshParams): Promise<void> {
     const arrival = this.migrations.arriving(params.session);
     if (arrival === undefined) throw unavailable('The other side has hung up');
-    await arrival.receive({ name: params.name, volume: this.host.spec(params), sizeBytes: 0, refreshToken: restoreToken(context.operationId) }, context.signal);
+    await arrival.receive({ name: params.name, volume: this.host.spec(params), sizeBytes: 0, refreshToken: restoreToken(context.operationId), shifted: params.shifted }, context.signal);
   }
 
   override async undo(context: StepContext, params: ReceivedRefreshParams): Promise<void> {

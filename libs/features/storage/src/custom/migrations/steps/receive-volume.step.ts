@@ -19,7 +19,7 @@ export class ReceiveVolumeStep extends Step<ReceivedVolumeParams, void> {
   override async run(context: StepContext, params: ReceivedVolumeParams): Promise<void> {
     const arrival = this.migrations.arriving(params.session);
     if (arrival === undefined) throw unavailable('The other side has hung up');
-    await arrival.receive({ name: params.name, volume: this.host.spec(params), sizeBytes: params.sizeBytes, refreshToken: '' }, context.signal);
+    await arrival.receive({ name: params.name, volume: this.host.spec(params), sizeBytes: params.sizeBytes, refreshToken: '', shifted: params.shifted }, context.signal);
   }
 
   override async undo(_context: StepContext, params: ReceivedVolumeParams): Promise<void> {
