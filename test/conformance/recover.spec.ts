@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { same, type CompareOptions } from '../support/compare.js';
 import { eventually } from '../support/member.js';
 import { must, Pair } from '../support/pair.js';
+import type { Target } from '../support/target.js';
 
 /** Lost rows come back from what volumes say of themselves, question by question as with real LXD. */
 const pair = new Pair();
@@ -50,4 +53,25 @@ describe('recover', () => {
     "printf 'yes\\nnew\\nfoo\\n' | lxd recover",
     "printf 'maybe\\n' | lxd recover",
   ])('%s', (command) => { same(pair.roost, pair.lxd, command, options); });
+});
+
+describe('a pool that LXD has left', () => {
+  it.each([['dir', ''], ['btrfs', 'size=256MiB']])('of %s: custom volumes have the ids in their files that containers know', (driver, options) => {
+    const pool = `left-${driver}`;
+    const source = driver === 'dir' ? join(pair.lxd.root, pool) : join(pair.lxd.dir, `storage-pools/${pool}`);
+    const run = (target: Target, line: string) => must(target, line.replaceAll('POOL', pool));
+    if (driver === 'dir') mkdirSync(source, { mode: 0o711 });
+    run(pair.lxd, `lxc storage create POOL ${driver} ${options} ${driver === 'dir' ? `source=${source}` : ''}; lxc init bb l-${driver} -q -s POOL; lxc storage volume create POOL v1; lxc storage volume snapshot POOL v1 s0`);
+    run(pair.lxd, `lxc storage volume attach POOL v1 l-${driver} data /data; lxc start l-${driver} 2>/dev/null; lxc exec l-${driver} -- sh -c 'echo x >/data/f; chown 7:8 /data/f'; lxc storage volume snapshot POOL v1 s1; lxc exec l-${driver} -- chown 9:9 /data/f; lxc stop -f l-${driver}`);
+    const owners = `lxc start l-${driver} 2>/dev/null; lxc exec l-${driver} -- stat -c '%u:%g %n' /data /data/f; lxc stop -f l-${driver}`;
+    const onHost = (of: string): string => `stat -c '%u:%g' $LXD_DIR/storage-pools/POOL/${of}`;
+    expect(run(pair.lxd, `${onHost('custom/default_v1/f')} ${onHost('custom-snapshots/default_v1/s1/f').slice('stat -c \'%u:%g\' '.length)}`)).not.toMatch(/^[0-9]:/m);
+
+    run(pair.roost, `printf 'yes\nPOOL\n${driver}\n${source}\n\nno\nyes\nyes\n' | lxd recover`);
+
+    expect(run(pair.roost, owners)).toBe('0:0 /data\n9:9 /data/f\n');
+    expect(run(pair.roost, `lxc storage volume restore POOL v1 s1; ${owners}`)).toBe('0:0 /data\n7:8 /data/f\n');
+    expect(run(pair.roost, `${onHost('custom-snapshots/default_v1/s0')}; ${onHost('custom-snapshots/default_v1/s1')}`)).toBe('0:0\n0:0\n');
+    run(pair.roost, `lxc delete l-${driver}; lxc storage volume delete POOL v1; lxc storage delete POOL`);
+  });
 });

@@ -280,6 +280,28 @@ for (const driver of ['dir', 'btrfs'] as const) {
       }
     });
 
+    it('gets the container\'s own ids where it is, once', async () => {
+      const idmap = [{ isUid: true, isGid: false, hostId: 100_000, nsId: 0, range: 65536 }, { isUid: false, isGid: true, hostId: 100_000, nsId: 0, range: 65536 }];
+      const snapshot = (name: string, below = ''): string => join(state.pool(driver), 'custom-snapshots/default_v1', name, below);
+      await storage.createVolume({ volume: custom(false), imageFingerprint: '', sizeBytes: 0 });
+      writeFileSync(at('file'), 'x');
+      sh('chown', '101000:101000', at('file'));
+      await snapshots(driver).createSnapshot(custom(false), 's0');
+      for (const path of [at(), at('file')]) sh('chown', '100007:100008', path);
+      await snapshots(driver).createSnapshot(custom(false), 's1');
+
+      await archives.unshiftVolume({ volume: custom(false), snapshots: ['s0', 's1'], idmap: [{ ...idmap[0]!, hostId: 300_000 }] });
+      await archives.unshiftVolume({ volume: custom(false), snapshots: ['s0', 's1'], idmap });
+      sh('chown', '100009:100009', at('file'));
+      await archives.unshiftVolume({ volume: custom(false), snapshots: ['s0', 's1'], idmap });
+
+      const owners = (path: string): number[] => [statSync(path).uid, statSync(path).gid];
+      expect([owners(at()), owners(snapshot('s1')), owners(snapshot('s1', 'file'))]).toEqual([[7, 8], [7, 8], [7, 8]]);
+      // What is not shifted as a whole is left alone, whatever ids its files have.
+      expect([owners(at('file')), owners(snapshot('s0')), owners(snapshot('s0', 'file'))]).toEqual([[100_009, 100_009], [0, 0], [101_000, 101_000]]);
+      if (driver === 'btrfs') expect(() => writeFileSync(snapshot('s1', 'more'), 'x')).toThrow('EROFS');
+    });
+
     it('is refused without a snapshot it names', async () => {
       await expect(unpack(true, [{ name: 'backup/volume.img', content: 'x' }], ['s0'])).rejects.toMatchObject({ kind: 'invalid' });
       await expect(unpack(false, [{ name: 'backup/volume', type: '5' }], ['s0'])).rejects.toMatchObject({ kind: 'invalid' });

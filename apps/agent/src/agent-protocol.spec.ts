@@ -81,6 +81,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['packImage', [{ volume, snapshot: 's0', metadata: 'a: b', modifiedAt: 5, idmap: [idmap], compression: 'none', endpointUid: 33, endpointGid: 34 }], { sessionId: 't2', path: '/bytes' }],
     ['inspectBackup', ['/b'], { index: 'name: c1' }],
     ['unpackBackup', [{ path: '/b', volume, snapshots: ['a'], optimized: true, sizeBytes: 5, shifted: [{ snapshot: 'a', idmap: [idmap] }] }, new AbortController().signal], undefined],
+    ['unshiftVolume', [{ volume, snapshots: ['a', 'b'], idmap: [idmap] }], undefined],
     ['readVolumeFile', [volume, 's0', 'metadata.yaml'], 'a: b'], ['writeVolumeFile', [volume, 'backup.yaml', 'c: d'], undefined],
   ],
   directories: [['isEmptyVolume', [volume], true], ['placeDirectory', ['backups', volume], undefined]],

@@ -55,6 +55,13 @@ export interface UnpackBackupRequest {
   readonly shifted?: readonly ShiftedPiece[];
 }
 
+export interface UnshiftVolumeRequest {
+  readonly volume: VolumeSpec;
+  readonly snapshots: readonly string[];
+  /** What ids may have been shifted to: that of an instance that has used the volume. */
+  readonly idmap: readonly IdmapEntry[];
+}
+
 /** Files that describe what a volume belongs to, beside its root file system. */
 export type VolumeFile = 'backup.yaml' | 'metadata.yaml';
 
@@ -74,6 +81,11 @@ export abstract class VolumeArchives {
    * @throws `invalid` for an archive that lacks a piece or holds what it must not.
    */
   abstract unpackBackup(request: UnpackBackupRequest, signal: AbortSignal): Promise<void>;
+  /**
+   * Gives the files of a volume that is there, and of its snapshots, the container's own ids. A piece whose top directory has an id that nothing is mapped to is left alone: it was
+   * never shifted, or was given back already. Safe to repeat after a crash. Files only.
+   */
+  abstract unshiftVolume(request: UnshiftVolumeRequest): Promise<void>;
   /** Content of the volume or of one of its snapshots (empty for none); an empty text where the file is absent or no plain file. */
   abstract readVolumeFile(volume: VolumeSpec, snapshot: string, file: VolumeFile): Promise<string>;
   /** Replaces the file in one go. `not-found` without the volume. */

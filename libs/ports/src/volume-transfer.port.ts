@@ -99,6 +99,8 @@ export abstract class VolumeStreams {
   abstract receive(request: ReceiveVolumeRequest, fd: number, signal: AbortSignal): Promise<void>;
   /** Calls `use` with a volume's pieces, and a directory of its own on their file system, as they are at one moment where the driver can. */
   abstract withPieces(request: PiecesRequest, use: (pieces: VolumePieces, scratch: string) => Promise<void>): Promise<void>;
+  /** Has a piece that may be read-only, as snapshots are, written to by `work`. */
+  abstract edit(path: string, work: () => Promise<void>): Promise<void>;
   /** Makes a volume of what `fill` puts into empty directories, `volume` and `snapshots/NAME` below `scratch`. `conflict` when it is there. */
   abstract build(request: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import type {
-  CopyVolumeRequest, ImageStore, MigrationPiece, PackBackupRequest, PackImageRequest, PoolSpec, ReceivePiecesRequest, ReceiveVolumeRequest, SendPiecesRequest, SendVolumeRequest, ServerDirectories, ServerDirectory, StorageDriver, UnpackBackupRequest, VolumeArchives, VolumeFile,
+  CopyVolumeRequest, ImageStore, MigrationPiece, PackBackupRequest, PackImageRequest, PoolSpec, ReceivePiecesRequest, ReceiveVolumeRequest, SendPiecesRequest, SendVolumeRequest, ServerDirectories, ServerDirectory, StorageDriver, UnpackBackupRequest, UnshiftVolumeRequest, VolumeArchives, VolumeFile,
   VolumeMigration, VolumeSnapshots, VolumeSpec, VolumeTransfer,
 } from '#ports';
 import type { ServiceTable } from '#platform/rpc';
@@ -63,6 +63,7 @@ export function storageService({ storage, snapshots, transfers, migrations, arch
       packImage: (request: PackImageRequest) => archives.packImage(request),
       inspectBackup: ({ path }: { path: string }) => archives.inspectBackup(path),
       unpackBackup: (request: UnpackBackupRequest, signal) => done(archives.unpackBackup(request, signal)),
+      unshiftVolume: (request: UnshiftVolumeRequest) => done(archives.unshiftVolume(request)),
       readVolumeFile: async ({ volume, snapshot, file }: File) => ({ content: await archives.readVolumeFile(volume, snapshot, file) }),
       writeVolumeFile: ({ volume, file, content }: File) => done(archives.writeVolumeFile(volume, file, content)),
       isEmptyVolume: async ({ volume }: Volume) => ({ empty: await directories.isEmptyVolume(volume) }),

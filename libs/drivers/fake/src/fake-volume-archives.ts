@@ -5,7 +5,7 @@ import { conflict, invalid, notFound, unavailable } from '#kernel';
 import { tarEnd, tarHeader, tarPadding } from '#host';
 import {
   VolumeArchives,
-  type BackupInspection, type PackBackupRequest, type PackImageRequest, type TransferStarted, type UnpackBackupRequest, type VolumeFile, type VolumeSpec,
+  type BackupInspection, type PackBackupRequest, type PackImageRequest, type TransferStarted, type UnpackBackupRequest, type UnshiftVolumeRequest, type VolumeFile, type VolumeSpec,
 } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 import type { FakeStorageDriver, FakeVolume } from './fake-storage.driver.js';
@@ -22,6 +22,7 @@ export class FakeVolumeArchives extends VolumeArchives {
   /** By the volume's, or snapshot's, place and the file's name. */
   readonly files = new Map<string, string>();
   lastUnpacked: UnpackBackupRequest | undefined;
+  readonly unshifted: UnshiftVolumeRequest[] = [];
 
   constructor(private readonly storage: FakeStorageDriver, private readonly transfers: FakeVolumeTransfer, private readonly faults: FakeFaults = new FakeFaults()) { super(); }
 
@@ -61,6 +62,12 @@ export class FakeVolumeArchives extends VolumeArchives {
     const held = new Map(backup.snapshots);
     if (snapshots.some((name) => !held.has(name))) throw invalid('Failed to unpack the archive: a snapshot is missing');
     this.storage.adopt(volume, { content: backup.content, snapshots: new Map(snapshots.map((name) => [name, held.get(name)!])), sizeBytes });
+  }
+
+  override async unshiftVolume(request: UnshiftVolumeRequest): Promise<void> {
+    await this.faults.enter('archives.unshiftVolume');
+    this.found(request.volume);
+    this.unshifted.push(request);
   }
 
   override async readVolumeFile(volume: VolumeSpec, snapshot: string, file: VolumeFile): Promise<string> {

@@ -118,6 +118,17 @@ export class BtrfsVolumeStreams extends VolumeStreams {
     await subvolumes.setReadOnly(clone, true);
   }
 
+  override async edit(path: string, work: () => Promise<void>): Promise<void> {
+    const { subvolumes } = this.options;
+    const readOnly = await subvolumes.isReadOnly(path);
+    if (readOnly) await subvolumes.setReadOnly(path, false);
+    try {
+      await work();
+    } finally {
+      if (readOnly) await subvolumes.setReadOnly(path, true);
+    }
+  }
+
   override async build(request: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void> {
     const { subvolumes } = this.options;
     const { snapshots } = request;

@@ -60,6 +60,10 @@ export class DirVolumeStreams extends VolumeStreams {
     }
   }
 
+  override edit(_path: string, work: () => Promise<void>): Promise<void> {
+    return work();
+  }
+
   override async build({ volume, snapshots, refreshToken }: BuildVolumeRequest, fill: (scratch: string) => Promise<void>): Promise<void> {
     const { trees } = this.options.snapshots;
     await this.options.ensurePoolMounted(volume.pool);

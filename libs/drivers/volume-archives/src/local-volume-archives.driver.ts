@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { internal, invalid, unavailable, type StateDirectory } from '#kernel';
 import { compressorOf } from '#config-schema';
 import { blockFile, compressed, isInstalled, PoolDirectories, ReceivedPieces, TarStream, type ArchiveOutput, type CommandRunner } from '#host';
 import {
   VolumeArchives,
-  type BackupInspection, type IdmapEntry, type PackBackupRequest, type PackImageRequest, type PoolSpec, type StorageDriver, type TransferStarted, type UnpackBackupRequest,
+  type BackupInspection, type IdmapEntry, type PackBackupRequest, type PackImageRequest, type PoolSpec, type StorageDriver, type TransferStarted, type UnpackBackupRequest, type UnshiftVolumeRequest,
   type VolumeFile, type VolumeSpec, type VolumeStreams,
 } from '#ports';
 import { archivePrefix, indexMember, layoutOf, optimizedHeader, type SubvolumeOfHeader } from './archive-layout.rules.js';
@@ -109,6 +110,14 @@ export class LocalVolumeArchives extends VolumeArchives {
     return new Map(shifted.map(({ snapshot, idmap }) => [snapshot === '' ? null : snapshot, (path: string) => this.pieces.unshift(path, idmap, signal)]));
   }
 
+  override async unshiftVolume({ volume, snapshots, idmap }: UnshiftVolumeRequest): Promise<void> {
+    const streams = this.of(volume.pool);
+    for (const snapshot of [...snapshots, '']) {
+      const path = await this.directory(volume, snapshot);
+      if (await isMapped(path, idmap)) await streams.edit(path, () => this.pieces.unshift(path, idmap));
+    }
+  }
+
   override async readVolumeFile(volume: VolumeSpec, snapshot: string, file: VolumeFile): Promise<string> {
     return readSmallFile(`${await this.directory(volume, snapshot)}/${file}`);
   }
@@ -154,6 +163,12 @@ export class LocalVolumeArchives extends VolumeArchives {
     if (streams === undefined) throw invalid(`Unknown storage driver "${pool.driver}"`);
     return streams;
   }
+}
+
+/** Whether the id a directory has is one that ids are mapped to. It is the last that a shift changes. */
+async function isMapped(path: string, idmap: readonly IdmapEntry[]): Promise<boolean> {
+  const { uid } = await lstat(path);
+  return idmap.some(({ isUid, hostId, nsId, range }) => isUid && hostId !== nsId && uid >= hostId && uid < hostId + range);
 }
 
 /** The same format by several processors where there is a program for that; without the name and time of what was compressed. */

@@ -10,6 +10,7 @@ export const subvolumeInfoBytes = 504;
 export const requests = {
   snapshotCreate: ioctlNumber(1, magic, 23, volumeArgsBytes),
   subvolumeCreate: ioctlNumber(1, magic, 24, volumeArgsBytes),
+  subvolumeGetFlags: ioctlNumber(2, magic, 25, 8),
   subvolumeSetFlags: ioctlNumber(1, magic, 26, 8),
   subvolumeDestroy: ioctlNumber(1, magic, 63, volumeArgsBytes),
   treeSearch: ioctlNumber(3, magic, 17, volumeArgsBytes),

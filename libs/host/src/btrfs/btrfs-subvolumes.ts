@@ -7,6 +7,7 @@ import {
 } from './btrfs-structs.js';
 
 const quotaEnable = 1n;
+const readOnlyFlag = 2n;
 
 export interface NestedSubvolume {
   readonly id: bigint;
@@ -32,9 +33,15 @@ export class BtrfsSubvolumes {
     }));
   }
 
+  async isReadOnly(path: string): Promise<boolean> {
+    const flags = Buffer.alloc(8);
+    await withDirectory(path, (fd) => ioctl(fd, requests.subvolumeGetFlags, flags, `Failed to look at subvolume "${path}"`));
+    return (flags.readBigUInt64LE(0) & readOnlyFlag) !== 0n;
+  }
+
   async setReadOnly(path: string, readOnly: boolean): Promise<void> {
     const flags = Buffer.alloc(8);
-    flags.writeBigUInt64LE(readOnly ? 2n : 0n);
+    flags.writeBigUInt64LE(readOnly ? readOnlyFlag : 0n);
     await withDirectory(path, (fd) => ioctl(fd, requests.subvolumeSetFlags, flags, `Failed to change subvolume "${path}"`));
   }
 

@@ -39,8 +39,8 @@ export class ReceivedPieces {
     for (const { snapshot, idmap } of shifted) await this.unshift(placeOf(scratch, snapshot), idmap, signal);
   }
 
-  /** Gives the files of a piece that was checked the container's own ids. */
-  async unshift(path: string, idmap: readonly ShiftRange[], signal: AbortSignal): Promise<void> {
+  /** Gives the files of a piece, one that was checked or is the host's own, the container's own ids. */
+  async unshift(path: string, idmap: readonly ShiftRange[], signal?: AbortSignal): Promise<void> {
     await this.helper.shiftTree(path, idmap, [], signal);
   }
 }

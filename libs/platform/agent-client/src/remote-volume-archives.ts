@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
-  VolumeArchives, type BackupInspection, type PackBackupRequest, type PackImageRequest, type TransferStarted, type UnpackBackupRequest, type VolumeFile, type VolumeSpec,
+  VolumeArchives, type BackupInspection, type PackBackupRequest, type PackImageRequest, type TransferStarted, type UnpackBackupRequest, type UnshiftVolumeRequest, type VolumeFile, type VolumeSpec,
 } from '#ports';
 import { AgentChannel } from '#platform/rpc';
 
@@ -15,6 +15,10 @@ export class RemoteVolumeArchives extends VolumeArchives {
 
   override async unpackBackup(request: UnpackBackupRequest, signal: AbortSignal): Promise<void> {
     await this.agent.call('Storage', 'unpackBackup', request, { signal });
+  }
+
+  override async unshiftVolume(request: UnshiftVolumeRequest): Promise<void> {
+    await this.agent.call('Storage', 'unshiftVolume', request);
   }
 
   override async readVolumeFile(volume: VolumeSpec, snapshot: string, file: VolumeFile): Promise<string> {

@@ -48,8 +48,8 @@ interface Found extends UnknownVolume {
 }
 
 /**
- * Finds volumes in pools that no row names: custom ones, and those of instances, which are made known again by what `backup.yaml` in them says. Volumes are only read: whatever goes wrong, they
- * stay as they are.
+ * Finds volumes in pools that no row names: custom ones, and those of instances, which are made known again by what `backup.yaml` in them says. Nothing of a volume goes, whatever goes wrong:
+ * all that changes is whose the files of a custom one are, where LXD has shifted their ids.
  */
 @Injectable()
 export class Recovery {
@@ -84,7 +84,7 @@ export class Recovery {
     if (missing.length > 0) throw invalid(`Missing: ${missing.join(', ')}`);
     for (const pool of request.pools) if (!this.isKnown(pool.name)) await this.pools.adopt(ctx, pool);
     // Instances have them as disks.
-    for (const one of found.volumes) await this.lost.bringBack(ctx, one);
+    for (const one of found.volumes) await this.lost.bringBack(ctx, one, found.instances);
     for (const one of found.instances) await this.bringBack(withProject(ctx, one.project), one);
   }
 

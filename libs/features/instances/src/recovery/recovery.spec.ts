@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { PoolsService } from '#features/storage';
 import { BackupYaml } from '../backups/backup-yaml.service.js';
 import { InstanceCatalog } from '../data/instance.catalog.js';
@@ -87,6 +88,29 @@ describe('recovery', () => {
     expect(await member.get(Recovery).validate(known)).toEqual({ UnknownVolumes: null, DependencyErrors: null });
     member.host.archives.files.set('default/container/c1//backup.yaml', 'a: [');
     await expect(member.get(Recovery).validate(known)).rejects.toThrow('Failed reading "backup.yaml" of volume "c1" in pool "default"');
+  });
+
+  it('takes ids back that LXD has shifted in custom volumes, as those of the instances that have them', async () => {
+    const pool = member.get(PoolsService).spec('default');
+    for (const name of ['default_v1', 'default_other', 'default_of-profile']) await member.host.storage.createVolume({ volume: { pool, kind: 'custom', name }, imageFingerprint: '', sizeBytes: 0 });
+    await member.host.snapshots.createSnapshot({ pool, kind: 'custom', name: 'default_v1' }, 's0');
+    const files = member.host.archives.files;
+    const key = 'default/container/c1//backup.yaml';
+    const described = parse(files.get(key)!) as { container: { config: object; devices: object } };
+    const disk = (source: string) => ({ [source]: { type: 'disk', pool: 'default', source, path: `/${source}` } });
+    Object.assign(described.container.config, { 'volatile.last_state.idmap': '[{"Isuid":true,"Isgid":true,"Hostid":100000,"Nsid":0,"Maprange":65536}]' });
+    Object.assign(described.container, { devices: { ...described.container.devices, ...disk('v1') }, expanded_devices: { ...disk('of-profile') } });
+    files.set(key, stringify(described));
+    await forget();
+    member.host.faults.fail('archives.unshiftVolume');
+
+    await expect(member.get(Recovery).import(member.ctx(), known)).rejects.toThrow('archives.unshiftVolume');
+    expect((await member.get(Recovery).validate(known)).UnknownVolumes).toHaveLength(4);
+    await member.get(Recovery).import(member.ctx(), known);
+
+    const idmap = [{ isUid: true, isGid: true, hostId: 100_000, nsId: 0, range: 65_536 }];
+    expect(member.host.archives.unshifted.map(({ volume, ...rest }) => ({ name: volume.name, ...rest })).toSorted((a, b) => a.name.localeCompare(b.name)))
+      .toEqual([{ name: 'default_of-profile', snapshots: [], idmap }, { name: 'default_v1', snapshots: ['s0'], idmap }]);
   });
 
   it('makes custom volumes known again, with their snapshots, whatever they hold', async () => {

@@ -10,7 +10,7 @@ const list = <T extends z.ZodType>(of: T) => z.array(of).nullish().transform((va
 
 const instance = z.object({
   architecture: text, config: textMap, devices: deviceMap, ephemeral: flag, profiles: list(z.string()), description: text, created_at: text, last_used_at: text,
-  name: text, type: text, project: text,
+  name: text, type: text, project: text, expanded_devices: deviceMap,
 });
 const snapshot = z.object({ name: text, config: textMap, devices: deviceMap, created_at: text, expires_at: text });
 const volume = z.object({ config: textMap, description: text, name: text, content_type: text });

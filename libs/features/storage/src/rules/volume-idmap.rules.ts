@@ -17,8 +17,8 @@ export function checkedIdmap(map: readonly IdmapEntry[]): readonly IdmapEntry[] 
 }
 
 /** What LXD has shifted the ids in a volume's files by; empty for files that have the container's own. @throws `invalid` for what is no map. */
-export function shiftOf(config: Config): readonly IdmapEntry[] {
-  const text = config['volatile.idmap.last'] ?? '';
+export function shiftOf(config: Config, key: 'volatile.idmap.last' | 'volatile.last_state.idmap' = 'volatile.idmap.last'): readonly IdmapEntry[] {
+  const text = config[key] ?? '';
   if (text === '') return [];
   let value: unknown;
   try {
