@@ -17,7 +17,7 @@ beforeAll(async () => {
     must(target, 'lxc init bb c1 -q');
     // An init that is told to stop by a signal it does not know.
     must(target, 'lxc init bb deaf -q -c raw.lxc="lxc.signal.halt=SIGCONT" -c boot.host_shutdown_timeout=1');
-    must(target, 'lxc init bb slow -q -c raw.lxc="lxc.hook.pre-start=/bin/sleep 6"');
+    must(target, 'lxc init bb slow -q -c raw.lxc="lxc.hook.pre-start=/bin/sleep 2"');
   }
 });
 afterAll(() => pair.destroy());
