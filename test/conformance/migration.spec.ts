@@ -1,55 +1,22 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { shown } from '../support/compare.js';
-import { instanceMasks } from '../support/lines.js';
-import { Target, type CommandResult, type TargetKind } from '../support/target.js';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { directions, linesOf, MigrationServers } from '../support/migration-servers.js';
+import { Target } from '../support/target.js';
 
 /**
  * Copies and moves between two servers, by either client: from LXD to Roost, back, and between two of ours, come to the same as between two of LXD. Each direction runs the same lines, in
  * which `src:` and `dst:` are the servers; what LXD and its client make of them is the measure.
  */
-const top = resolve(import.meta.dirname, '../..');
-const root = mkdtempSync(join(tmpdir(), 'rt-migration-'));
-const servers = { 'lxd-a': '127.31.41.1:8443', 'lxd-b': '127.31.42.1:8443', 'roost-a': '127.31.43.1:8443', 'roost-b': '127.31.44.1:8443' } as const;
-const targets = Object.keys(servers).map((name) => ({ name, target: new Target(name.split('-')[0] as TargetKind) }));
-const client = targets[0]!.target;
+const servers = new MigrationServers(41);
 
-function run(line: string, environment: NodeJS.ProcessEnv = {}): CommandResult {
-  return client.run(line, { LXD_CONF: root, ...environment });
-}
-
-function must(line: string): void {
-  const { code, stdout, stderr } = run(line);
-  if (code !== 0) throw new Error(`${line}: ${stdout}${stderr}`);
-}
-
-beforeAll(async () => {
-  await Promise.all(targets.map(({ target }) => target.start()));
-  spawnSync('sh', ['-c', `'${top}/deploy/busybox-image' >'${root}/bb.tar.gz'`]);
-  for (const { name, target } of targets) {
-    const address = servers[name as keyof typeof servers];
-    target.run(`lxc config set core.https_address ${address} && lxc config set core.trust_password pw`);
-    must(`lxc remote add ${name} ${address} --accept-certificate --password pw`);
-    must(`lxc storage create ${name}:default dir && lxc storage create ${name}:other dir && lxc profile device add ${name}:default root disk path=/ pool=default`);
-    must(`lxc project create ${name}:pj -c features.images=false -c features.profiles=false`);
-    if (name.endsWith('-a')) must(`lxc image import ${root}/bb.tar.gz ${name}: --alias bb`);
-  }
-}, 120_000);
-afterAll(async () => {
-  for (const { name } of targets) run(`lxc project delete ${name}:pj`);
-  for (const { target } of targets) await target.destroy();
-  rmSync(root, { recursive: true, force: true });
-}, 120_000);
+beforeAll(() => servers.start(), 120_000);
+afterAll(() => servers.destroy(), 120_000);
 
 const show = (name: string, query = ''): string => `lxc query 'dst:/1.0/instances/${name}${query}' && lxc query 'dst:/1.0/instances/${name}/snapshots?recursion=1${query.replace('?', '&')}'`;
 const content = (name: string): string => `lxc file pull dst:${name}/root/mark - && lxc file pull dst:${name}/bin/busybox - | sha256sum`;
 
 const owners = "lxc exec dst:c2 -- stat -c '%u:%g %n' /data /data/f";
 
-const lines = `
+const lines = linesOf(`
   lxc init src:bb src:c1 -q -c user.mark=one && echo first | lxc file push - src:c1/root/mark --mode 640 --uid 7
   lxc snapshot src:c1 s0 && echo second | lxc file push - src:c1/root/mark && lxc snapshot src:c1 s1 && lxc config set src:c1 user.mark=two
   lxc copy src:c1 dst:
@@ -106,32 +73,19 @@ const lines = `
   lxc start src:c2 2>/dev/null; lxc exec src:c2 -- chown 9:9 /data/f; lxc stop -f src:c2; lxc stop -f dst:c2 && lxc storage volume copy src:default/a1 dst:default/a1 --refresh && lxc start dst:c2 2>/dev/null; ${owners}
   lxc stop -f dst:c2 && lxc storage volume restore dst:default a1 s1 && lxc start dst:c2 2>/dev/null; ${owners}
   lxc stop -f dst:c2; lxc delete src:c2 dst:c2; lxc storage volume delete src:default a1; lxc storage volume delete dst:default a1
-`.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+`);
 
 /** Lines about owners of files, which do not depend on who asks. */
 const ofOwners = /\b(a1|c2)\b/;
 /** LXD takes files that come for a volume it has shifted to be shifted as well. Ours never are. */
 const losesOwners = /(--refresh|restore).*exec dst:c2/;
 
-const options = { normalise: (text: string): string => instanceMasks.normalise!(text).replace(/\b(lxd|roost)-[ab]\b/g, '<server>').replace(/127\.31\.4\d\.1/g, '<address>').replace(/<uuid>: .*\n?/g, '') };
-
 describe.skipIf(Target.whyNotBoth() !== '')('copies and moves between servers', () => {
-  const reference = new Map<string, string>();
-  const directions: [TargetKind, TargetKind][] = [['lxd', 'lxd'], ['lxd', 'roost'], ['roost', 'lxd'], ['roost', 'roost']];
-  const clients = [['lxc', {}], ['roost', { PATH: `${top}/deploy/compat:${process.env['PATH']}` }]] as const;
+  const clients = [['lxc', {}], ['roost', { PATH: `${servers.compat}:${process.env['PATH']}` }]] as const;
   for (const [program, environment] of clients) {
     for (const [from, to] of directions) {
-      describe(`by ${program} from ${from} to ${to}`, () => {
-        for (const [index, line] of lines.entries()) {
-          it.skipIf(ofOwners.test(line) && (program === 'roost' || (to === 'lxd' && from === 'roost' && losesOwners.test(line))))(line, () => {
-            const result = shown(run(line.replaceAll('src:', `${from}-a:`).replaceAll('dst:', `${to}-b:`), environment), options);
-
-            const key = `${index}`;
-            if (program === 'lxc' && from === 'lxd' && to === 'lxd') reference.set(key, result);
-            expect(result, line).toBe(reference.get(key));
-          });
-        }
-      });
+      const skip = (line: string): boolean => ofOwners.test(line) && (program === 'roost' || (to === 'lxd' && from === 'roost' && losesOwners.test(line)));
+      describe(`by ${program} from ${from} to ${to}`, () => servers.compare(lines, from, to, environment, skip));
     }
   }
 });

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -119,6 +120,40 @@ describe.skipIf(needsRoot !== '')('pieces of volumes on a real host', () => {
 
     expect(((await ends)[1] as PromiseRejectedResult).reason).toMatchObject({ message: 'What came has no directory "rootfs"' });
     expect([readdirSync(`${root}/outside`), existsSync(path('b')), readlinkSync(`${path('a')}/rootfs`)]).toEqual([[], false, `${root}/outside`]);
+  });
+
+  it('are disks as they are, empty where they were empty, and at least as large as asked for', async () => {
+    const disk = (name: string): VolumeSpec => ({ pool: volume('a').pool, kind: 'custom', name, block: true });
+    const file = (name: string): string => `${root}/storage-pools/p1/custom/${name}/root.img`;
+    await storage.createVolume({ volume: disk('d1'), imageFingerprint: '', sizeBytes: 4 * 2 ** 20 });
+    const handle = await open(file('d1'), 'r+');
+    await handle.write('in the middle', 3 * 2 ** 20);
+    await handle.close();
+    const from = await migration.sendPieces({ volume: disk('d1'), snapshots: [], sourceSnapshot: '', ...own });
+    const to = await migration.receivePieces({ volume: disk('d2'), snapshots: [], sizeBytes: 5 * 2 ** 20, refreshToken: '', ...own });
+    const ends = [migration.waitPieces(from, live), migration.waitPieces(to, live)];
+
+    expect(await migration.migrationFormats(disk('d1'))).toEqual(['block']);
+    await carryPiece(from, to, '', { format: 'block' });
+    await Promise.all([migration.endPieces(from), migration.endPieces(to), ...ends]);
+
+    const [before, after] = [readFileSync(file('d1')), readFileSync(file('d2'))];
+    expect([after.length, after.subarray(0, before.length).equals(before), after.subarray(before.length).every((byte) => byte === 0)]).toEqual([5 * 2 ** 20, true, true]);
+    expect(statSync(file('d2')).blocks * 512).toBeLessThan(2 ** 20);
+  });
+
+  it('are refused when nothing of a disk came', async () => {
+    const disk: VolumeSpec = { pool: volume('a').pool, kind: 'custom', name: 'd2', block: true };
+    const to = await migration.receivePieces({ volume: disk, snapshots: [], sizeBytes: 0, refreshToken: '', ...own });
+    const given = expect(migration.waitPieces(to, live)).rejects.toThrow('What came holds no disk');
+    const { input } = await migration.openPiece(to, { ...piece, snapshot: '', format: 'block' });
+    const writer = await open(input, 'w');
+
+    await Promise.all([migration.waitPiece(to), writer.close()]);
+    await migration.endPieces(to);
+
+    await given;
+    expect(readdirSync(`${root}/storage-pools/p1/custom`)).toEqual([]);
   });
 
   it('are read and written by programs that see nothing else', () => {

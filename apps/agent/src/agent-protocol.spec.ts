@@ -71,6 +71,7 @@ const calls: Record<string, readonly (readonly [string, unknown[], unknown])[]> 
     ['receiveVolume', [{ volume, snapshots: ['a'], format: 'tar', endpointUid: 33, endpointGid: 34, sizeBytes: 5, refreshToken: 'abc' }], { sessionId: 't2', path: '/bytes' }],
   ],
   migrations: [
+    ['migrationFormats', [volume], ['block']],
     ['sendPieces', [{ volume, snapshots: ['a', 'b'], sourceSnapshot: 's0', endpointUid: 33, endpointGid: 34 }], 'm1'],
     ['receivePieces', [{ volume, snapshots: ['a'], sizeBytes: 5, refreshToken: 'abc', shifted: [{ snapshot: 'a', idmap: [idmap] }], endpointUid: 33, endpointGid: 34 }], 'm2'],
     ['waitPieces', ['m1', new AbortController().signal], undefined], ['waitPiece', ['m1'], undefined], ['endPieces', ['m1'], undefined],

@@ -23,6 +23,7 @@ export * from './pool-directories/received-pieces.js';
 export * from './pool-directories/snapshot-trees.js';
 export * from './pool-directories/transfer-trees.js';
 export * from './copy-tree/copy-tree.js';
+export * from './disk-stream/disk-stream.js';
 export * from './remove-tree/remove-tree.js';
 export * from './rsync/rsync-stream.js';
 export * from './ip/ip.js';

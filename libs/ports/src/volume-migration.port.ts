@@ -1,8 +1,8 @@
 import type { VolumeSpec } from './storage.port.js';
 import type { ShiftedPiece } from './volume-archives.port.js';
 
-/** How the pieces of a volume travel to and from other servers. */
-export type MigrationFormat = 'rsync';
+/** How the pieces of a volume travel to and from other servers: `rsync` talks both ways; `block` is a disk from its first byte to its last, for block volumes. */
+export type MigrationFormat = 'rsync' | 'block';
 
 interface PiecesEndpoint {
   /** uid and gid that may open the pieces' pipes: those of the daemon. */
@@ -22,7 +22,7 @@ export interface ReceivePiecesRequest extends PiecesEndpoint {
   readonly volume: VolumeSpec;
   /** Snapshots that come, oldest first. */
   readonly snapshots: readonly string[];
-  /** Quota in bytes, 0 for none. */
+  /** Quota in bytes, 0 for none; of a disk what it is to have at least. */
   readonly sizeBytes: number;
   /** As in `ReceiveVolumeRequest`. */
   readonly refreshToken: string;
@@ -61,6 +61,8 @@ export interface PieceEndpoint {
  * is not trusted: it reaches nothing but the piece it is for.
  */
 export abstract class VolumeMigration {
+  /** How such a volume can be sent and received here, best first; the last is one that every pool knows. */
+  abstract migrationFormats(volume: VolumeSpec): Promise<MigrationFormat[]>;
   /** Returns the session's id. `not-found` when there is no such volume. */
   abstract sendPieces(request: SendPiecesRequest): Promise<string>;
   /** Returns the session's id. */

@@ -53,6 +53,7 @@ export function storageService({ storage, snapshots, transfers, migrations, arch
       sendVolume: (request: SendVolumeRequest) => transfers.sendVolume(request),
       receiveVolume: (request: ReceiveVolumeRequest) => transfers.receiveVolume(request),
       waitTransfer: ({ sessionId }: Session, signal) => done(transfers.waitTransfer(sessionId, signal)),
+      migrationFormats: async ({ volume }: Volume) => ({ formats: await migrations.migrationFormats(volume) }),
       sendPieces: async (request: SendPiecesRequest) => ({ sessionId: await migrations.sendPieces(request) }),
       receivePieces: async (request: ReceivePiecesRequest) => ({ sessionId: await migrations.receivePieces(request) }),
       waitPieces: ({ sessionId }: Session, signal) => done(migrations.waitPieces(sessionId, signal)),

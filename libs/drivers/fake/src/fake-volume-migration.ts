@@ -4,7 +4,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { conflict, notFound, randomHex, unavailable } from '#kernel';
-import { VolumeMigration, type MigrationPiece, type PieceEndpoint, type ReceivePiecesRequest, type SendPiecesRequest } from '#ports';
+import { VolumeMigration, type MigrationFormat, type MigrationPiece, type PieceEndpoint, type ReceivePiecesRequest, type SendPiecesRequest, type VolumeSpec } from '#ports';
 import { FakeFaults } from './fake-faults.js';
 import type { FakeStorageDriver } from './fake-storage.driver.js';
 
@@ -25,6 +25,10 @@ export class FakeVolumeMigration extends VolumeMigration {
   lastReceived: ReceivePiecesRequest | undefined;
 
   constructor(private readonly storage: FakeStorageDriver, private readonly faults: FakeFaults = new FakeFaults()) { super(); }
+
+  override async migrationFormats({ block }: VolumeSpec): Promise<MigrationFormat[]> {
+    return [block === true ? 'block' : 'rsync'];
+  }
 
   override async sendPieces(request: SendPiecesRequest): Promise<string> {
     await this.faults.enter('migration.sendPieces');

@@ -1,7 +1,6 @@
 import { close } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { blockFile, makePipe, type CommandRunner } from '#host';
+import { DiskStream, makePipe, type CommandRunner } from '#host';
 import type { UnpackBackupRequest } from '#ports';
 import { archivePrefix, layoutOf } from './archive-layout.rules.js';
 import type { OpenBackup } from './backup-files.js';
@@ -11,7 +10,11 @@ const closeAsync = promisify(close);
 
 /** Disks of block volumes, which lie in archives as one file each. */
 export class DiskFiles {
-  constructor(private readonly command: CommandRunner, private readonly members: BackupMembers) {}
+  private readonly stream: DiskStream;
+
+  constructor(command: CommandRunner, private readonly members: BackupMembers) {
+    this.stream = new DiskStream(command);
+  }
 
   /** Into the volume and its snapshots, that are directories below `scratch`. What is empty in a disk takes no space, however the archive has it. */
   async unpack({ volume, snapshots }: UnpackBackupRequest, backup: OpenBackup, scratch: string, signal: AbortSignal): Promise<void> {
@@ -21,17 +24,11 @@ export class DiskFiles {
   }
 
   private async one(backup: OpenBackup, piece: string, directory: string, signal: AbortSignal): Promise<void> {
-    const file = await open(blockFile(directory), 'wx', 0o600);
     const pipe = makePipe();
-    try {
-      const written = this.command.run({ argv: ['dd', 'bs=128k', 'iflag=fullblock', 'conv=sparse', 'status=none'], stdin: { fd: pipe.read }, stdoutFd: file.fd, timeoutMs: 0, signal })
-        .finally(() => closeAsync(pipe.read));
-      const read = this.members.copy(backup, `${archivePrefix}${piece}.img`, pipe.write, signal)
-        .finally(() => closeAsync(pipe.write));
-      // A disk that is full says so; who feeds it only sees its pipe broken.
-      for (const result of await Promise.allSettled([written, read])) if (result.status === 'rejected') throw result.reason as Error;
-    } finally {
-      await file.close();
-    }
+    const written = this.stream.receive({ directory, fd: pipe.read, signal }).finally(() => closeAsync(pipe.read));
+    const read = this.members.copy(backup, `${archivePrefix}${piece}.img`, pipe.write, signal)
+      .finally(() => closeAsync(pipe.write));
+    // A disk that is full says so; who feeds it only sees its pipe broken.
+    for (const result of await Promise.allSettled([written, read])) if (result.status === 'rejected') throw result.reason as Error;
   }
 }

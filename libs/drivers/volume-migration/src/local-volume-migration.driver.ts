@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { invalid, notFound, randomHex, unavailable, type Logger, type StateDirectory } from '#kernel';
-import { CopyTree, PoolDirectories, ReceivedPieces, RsyncStream, type CommandRunner } from '#host';
+import { blockFileBytes, CopyTree, DiskStream, PoolDirectories, ReceivedPieces, RsyncStream, sizeBlockFile, type CommandRunner } from '#host';
 import {
   VolumeMigration,
-  type MigrationPiece, type PieceEndpoint, type PoolSpec, type ReceivePiecesRequest, type SendPiecesRequest, type VolumePieces, type VolumeSpec, type VolumeStreams,
+  type MigrationFormat, type MigrationPiece, type PieceEndpoint, type PoolSpec, type ReceivePiecesRequest, type SendPiecesRequest, type VolumePieces, type VolumeSpec, type VolumeStreams,
 } from '#ports';
 import { PieceSession, type PieceEnds } from './piece-session.js';
 
@@ -30,16 +30,18 @@ export interface LocalVolumeMigrationOptions {
   readonly orphanPatienceMs?: number;
 }
 
-/** Pieces of volumes by rsync. Sessions end with the agent; what a receiver has left then goes when its pool is made ready next. */
+/** Pieces of volumes by rsync, those of block volumes as they are. Sessions end with the agent; what a receiver has left then goes when its pool is made ready next. */
 export class LocalVolumeMigration extends VolumeMigration {
   private readonly sessions = new Map<string, Session>();
   private readonly rsync: RsyncStream;
+  private readonly disks: DiskStream;
   private readonly copies: CopyTree;
   private readonly pieces: ReceivedPieces;
 
   constructor(private readonly options: LocalVolumeMigrationOptions) {
     super();
     this.rsync = new RsyncStream(options.command);
+    this.disks = new DiskStream(options.command);
     this.copies = new CopyTree(options.command);
     this.pieces = new ReceivedPieces(options.command);
     rmSync(options.directory, { recursive: true, force: true });
@@ -47,14 +49,20 @@ export class LocalVolumeMigration extends VolumeMigration {
     chmodSync(options.directory, 0o711);
   }
 
+  override async migrationFormats({ block }: VolumeSpec): Promise<MigrationFormat[]> {
+    return [block === true ? 'block' : 'rsync'];
+  }
+
   override async sendPieces(request: SendPiecesRequest): Promise<string> {
     const streams = this.of(request.volume.pool);
-    return this.begin(request, (session) => streams.withPieces(request, (pieces) => session.serve((piece, ends) => this.rsync.send(pathOf(piece, request.snapshots, pieces), piece, ends))));
+    return this.begin(request, (session) => streams.withPieces(request, (pieces) => session.serve((piece, ends) => this.send(piece, pathOf(piece, request.snapshots, pieces), ends))));
   }
 
   override async receivePieces(request: ReceivePiecesRequest): Promise<string> {
     const streams = this.of(request.volume.pool);
-    return this.begin(request, (session) => streams.build(request, async (scratch) => {
+    // How large a disk is is no quota.
+    const quota = request.volume.block === true ? { sizeBytes: 0 } : {};
+    return this.begin(request, (session) => streams.build({ ...request, ...quota }, async (scratch) => {
       let former = request.refreshToken === '' ? null : this.present(request.volume);
       await session.serve(async (piece, ends) => {
         const path = this.receivedPath(piece, request.snapshots, scratch);
@@ -62,6 +70,7 @@ export class LocalVolumeMigration extends VolumeMigration {
         former = path;
       });
       await this.pieces.settle(request, scratch, 'What came', session.abort.signal);
+      if (request.volume.block === true && (await blockFileBytes(`${scratch}/volume`)) < request.sizeBytes) await sizeBlockFile(`${scratch}/volume`, request.sizeBytes);
     }));
   }
 
@@ -101,8 +110,17 @@ export class LocalVolumeMigration extends VolumeMigration {
     await Promise.allSettled([...this.sessions.values()].map(({ done }) => done));
   }
 
-  /** What the piece before was is the likeliest thing this one is like: only the difference comes. Where nothing is deleted, what this one lacks would stay: it begins empty. */
+  private async send(piece: MigrationPiece, path: string, ends: PieceEnds): Promise<void> {
+    if (piece.format === 'block') await this.disks.send({ directory: path, fd: ends.output, signal: ends.signal });
+    else await this.rsync.send(path, piece, ends);
+  }
+
+  /**
+   * What the piece before was is the likeliest thing this one is like: of files only the difference comes. Where nothing is deleted, what this one lacks would stay: it
+   * begins empty.
+   */
   private async receive(piece: MigrationPiece, path: string, former: string | null, ends: PieceEnds): Promise<void> {
+    if (piece.format === 'block') return this.disks.receive({ directory: path, fd: ends.input, signal: ends.signal });
     if (former !== null && piece.delete) await this.copies.copy(former, path);
     await this.rsync.receive(path, piece, ends);
   }

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -14,12 +15,16 @@ describe('the pieces of a volume', () => {
     root = mkdtempSync(join(tmpdir(), 'roost-session-'));
     session = new PieceSession({ directory: `${root}/s`, endpointUid: process.getuid!(), endpointGid: process.getgid!() });
   });
-  afterEach(() => { rmSync(root, { recursive: true, force: true }); });
+  afterEach(() => {
+    session.finish(undefined);
+    rmSync(root, { recursive: true, force: true });
+  });
 
   it('are waited for when they have failed before, and say why', async () => {
     const work = session.serve(() => Promise.reject(internal('No space left on device')));
     const failed = expect(work).rejects.toThrow('No space left on device');
     session.open(piece);
+    await expect(session.wait()).rejects.toThrow('No space left on device');
     await failed;
 
     await expect(session.wait()).rejects.toThrow('No space left on device');
@@ -38,5 +43,20 @@ describe('the pieces of a volume', () => {
     await work;
     session.finish(undefined);
     await expect(session.wait()).resolves.toBeUndefined();
+  });
+
+  it('keep what is said at once for whoever opens the pipes later', async () => {
+    const served = expect(session.serve(async (_, { output }) => { writeSync(output, 'all there is'); })).resolves.toBeUndefined();
+    const { input, output } = session.open(piece);
+
+    // A program that has begun would be done by now.
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    const [reader, writer] = await Promise.all([open(output, 'r'), open(input, 'w')]);
+    const [said] = await Promise.all([reader.readFile('utf8'), session.wait()]);
+    await Promise.all([reader.close(), writer.close()]);
+
+    expect(said).toBe('all there is');
+    session.end();
+    await served;
   });
 });

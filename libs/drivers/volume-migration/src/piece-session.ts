@@ -15,6 +15,8 @@ interface OpenPiece extends PieceEnds {
   readonly directory: string;
   /** Both ends of both pipes, held until the daemon has opened its own: else a program would see a broken pipe, or an end, at once. */
   keepers: number[];
+  /** The daemon has its ends: what ends before that would take the pipes away. */
+  taken: boolean;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -41,7 +43,7 @@ export class PieceSession {
     this.abort.signal.addEventListener('abort', () => this.wake(), { once: true });
   }
 
-  /** Carries out pieces until there are no more. */
+  /** Carries out pieces, each once its pipes are open at the other end, until there are no more. */
   async serve(work: (piece: MigrationPiece, ends: PieceEnds) => Promise<void>): Promise<void> {
     for (;;) {
       const next = await this.next();
@@ -72,15 +74,17 @@ export class PieceSession {
     });
     const done = Promise.withResolvers<void>();
     done.promise.catch(() => undefined);
-    this.current = this.latest = { piece, directory, keepers, done, input: openSync(input, constants.O_RDONLY), output: openSync(output, constants.O_WRONLY), signal: this.abort.signal };
-    this.wake();
+    this.current = this.latest = { piece, directory, keepers, taken: false, done, input: openSync(input, constants.O_RDONLY), output: openSync(output, constants.O_WRONLY), signal: this.abort.signal };
     return { input, output };
   }
 
   async wait(): Promise<void> {
-    if (this.latest === undefined) return this.refuseEnded();
-    this.letGo(this.latest);
-    await this.latest.done.promise;
+    const piece = this.latest;
+    if (piece === undefined) return this.refuseEnded();
+    this.letGo(piece);
+    piece.taken = true;
+    this.wake();
+    await piece.done.promise;
   }
 
   end(): void {
@@ -108,7 +112,7 @@ export class PieceSession {
   private async next(): Promise<OpenPiece | undefined> {
     for (;;) {
       if (this.abort.signal.aborted) throw unavailable('The transfer was given up');
-      if (this.current !== undefined) return this.current;
+      if (this.current?.taken === true) return this.current;
       if (this.ended) return undefined;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.wake = resolve;

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { InstanceSpec, NicNetwork, UsageRequest } from '#ports';
+import type { InstanceSpec, NicNetwork, UsageRequest, VolumeSpec } from '#ports';
 import { findRootDisk } from '#config-schema';
 import { VolumesService, type InstanceVolumeKey } from '#features/storage';
 import { InstanceCatalog, type ExpandedInstance } from './data/instance.catalog.js';
@@ -35,7 +35,7 @@ export class InstanceSpecs {
       devices: Object.entries(expandedDevices).filter(([, device]) => device.type !== 'none').map(([name, device]) => this.neighbors.hostDevice(row.project, name, device)),
       nics: this.nics(instance),
       volumes: this.disks.describe(instance),
-      rootVolume: this.volumes.volumeSpec(this.volumeKey(instance)),
+      rootVolume: this.rootVolume(instance),
       idmap: idmapFromText(config['volatile.idmap.next']),
       placementEpoch: row.placementEpoch,
     };
@@ -46,6 +46,10 @@ export class InstanceSpecs {
     return { device: name, pool: config.pool ?? '', size: config.size ?? '' };
   }
 
+  rootVolume(instance: ExpandedInstance): VolumeSpec {
+    return this.volumes.volumeSpec(this.volumeKey(instance));
+  }
+
   volumeKey(instance: ExpandedInstance): InstanceVolumeKey {
     const { row } = instance;
     return { pool: this.rootOf(instance).pool, project: row.project, name: row.name, type: row.type };
@@ -53,7 +57,7 @@ export class InstanceSpecs {
 
   usageRequest(instance: ExpandedInstance): UsageRequest {
     return {
-      projectName: hostName(instance.row), rootVolume: this.volumes.volumeSpec(this.volumeKey(instance)), rootDevice: this.rootOf(instance).device,
+      projectName: hostName(instance.row), rootVolume: this.rootVolume(instance), rootDevice: this.rootOf(instance).device,
     };
   }
 

@@ -83,7 +83,7 @@ export class InstanceArrivals {
       try {
         const params = this.plan(this.stillThere(row.id), offered, alone, visit.session);
         const names = new Set(params.bring.map(({ name }) => name));
-        await visit.arrival.accept({ snapshots: offered.snapshots.filter(({ name }) => names.has(name)), refresh: true });
+        await visit.arrival.accept({ volume: this.specs.rootVolume(copy), snapshots: offered.snapshots.filter(({ name }) => names.has(name)), refresh: true });
         await succeeded(await this.operations.schedule(ctx, receiveRefresh.kind, params, { resources: instanceResources(row) }));
       } finally {
         lock.release();

@@ -7,6 +7,7 @@ import { VolumeMigrations, VolumesService, type VolumeArrival } from '#features/
 import { InstanceCatalog } from '../data/instance.catalog.js';
 import { InstanceRepository } from '../data/instance.repository.js';
 import { InstanceSnapshotRepository } from '../data/instance-snapshot.repository.js';
+import { InstanceSpecs } from '../instance-specs.js';
 import { InstanceCreation } from '../instance-creation.service.js';
 import { InstanceNeighbors } from '../instance-neighbors.js';
 import { InstanceRows } from '../instance-rows.service.js';
@@ -112,7 +113,7 @@ describeOperation<ReceiveRefreshParams>({
     const { row } = find(member, 'c2');
     const conversation = await Conversation.begin(member);
     const offered = await conversation.arrival.offer();
-    await conversation.arrival.accept({ snapshots: offered.snapshots, refresh: true });
+    await conversation.arrival.accept({ volume: member.get(InstanceSpecs).rootVolume(find(member, 'c2')), snapshots: offered.snapshots, refresh: true });
     const params: ReceiveRefreshParams = {
       id: row.id, project: 'default', name: 'c2', type: 'container', pool: 'default', session, idmap: '[]', bring: rows(member, 'c1'), drop: ['s0'],
     };

@@ -104,7 +104,7 @@ describe('a conversation with another server', () => {
     theirs.control.send(header(1));
     await offered;
 
-    await expect(arrival.accept({ snapshots: [], refresh: false })).rejects.toThrow('The other side says nothing');
+    await expect(arrival.accept({ volume, snapshots: [], refresh: false })).rejects.toThrow('The other side says nothing');
   });
 
   it('ends with what the other side says of its end, where ours only sees that it has gone', async () => {

@@ -1,8 +1,8 @@
 import protobuf from 'protobufjs';
 import { internal, messageOf } from '#kernel';
 
-/** How files travel: numbers of the protocol. */
-export const fsTypes = { rsync: 0, btrfs: 1 } as const;
+/** How a volume travels: numbers of the protocol. A disk as `blockAndRsync`: what it has of files goes by rsync, which for a custom volume is nothing. */
+export const fsTypes = { rsync: 0, btrfs: 1, blockAndRsync: 4 } as const;
 
 /** What nobody needs to keep in step for: the process state of an instance that does not run. */
 export const criuNone = 2;

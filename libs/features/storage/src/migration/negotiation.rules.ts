@@ -1,4 +1,5 @@
 import { internal, invalid } from '#kernel';
+import type { MigrationFormat } from '#ports';
 import { fsTypes, type MigrationHeader, type RsyncFeatures, type WireSnapshot } from './migration-messages.rules.js';
 
 /** More than anybody has, fewer than fill the memory. */
@@ -18,10 +19,34 @@ export function commonFeatures(theirs: RsyncFeatures | undefined, own: RsyncFeat
   };
 }
 
-/** @throws `internal` for a header that leaves nothing in common. */
-export function requireRsync({ fs, rsyncFeatures }: MigrationHeader): void {
-  if (fs !== fsTypes.rsync) throw internal('No common migration types found');
-  if (rsyncFeatures?.bidirectional !== true) throw internal('The other server is too old to exchange volumes with');
+const fsTypeOf: Readonly<Record<MigrationFormat, number>> = { rsync: fsTypes.rsync, block: fsTypes.blockAndRsync };
+const nothingInCommon = 'No common migration types found';
+
+/** What a header says of how the volume travels: that of an offer all that would do, that of an answer what it is to be. */
+export function formatPart(format: MigrationFormat, rsyncFeatures: RsyncFeatures): Pick<MigrationHeader, 'fs' | 'rsyncFeatures'> {
+  return { fs: fsTypeOf[format], rsyncFeatures };
+}
+
+/**
+ * What is taken of an offer; `own` as `migrationFormats` has them. Whoever offers a storage driver's own format can do without it, and says so by what it tells of rsync.
+ * @throws `internal` where there is nothing in common.
+ */
+export function formatOfOffer({ fs, rsyncFeatures }: MigrationHeader, own: readonly MigrationFormat[]): MigrationFormat {
+  const ofEveryPool: readonly number[] = [fsTypes.rsync, fsTypes.blockAndRsync];
+  const known = own.find((format) => fsTypeOf[format] === fs);
+  const fallback = ofEveryPool.includes(fs) || rsyncFeatures === undefined ? undefined : own.at(-1);
+  return requireFormat(known ?? fallback, rsyncFeatures);
+}
+
+/** What the other side has taken of an offer. @throws `internal` for something else. */
+export function formatOfAnswer({ fs, rsyncFeatures }: MigrationHeader, own: readonly MigrationFormat[]): MigrationFormat {
+  return requireFormat(own.find((format) => fsTypeOf[format] === fs), rsyncFeatures);
+}
+
+function requireFormat(format: MigrationFormat | undefined, rsyncFeatures: RsyncFeatures | undefined): MigrationFormat {
+  if (format === undefined) throw internal(nothingInCommon);
+  if (format === 'rsync' && rsyncFeatures?.bidirectional !== true) throw internal('The other server is too old to exchange volumes with');
+  return format;
 }
 
 /** Snapshots of a header, each once, in its order. @throws `invalid` for what is no list of them. */

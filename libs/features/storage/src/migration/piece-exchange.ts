@@ -8,11 +8,20 @@ import type { Frames } from './frames.js';
 /** What carries a piece's bytes: messages, and the ends between them. */
 export type PieceFrames = Pick<Frames, 'take' | 'send' | 'end'>;
 
+/** The conversation one piece is exchanged in, and whether it is sent or received. */
+export interface PieceConversation {
+  readonly migration: VolumeMigration;
+  readonly sessionId: string;
+  readonly frames: PieceFrames;
+  readonly sends: boolean;
+  readonly count: (bytes: number) => void;
+}
+
 /**
- * One piece between this host's program and the other side's: bytes both ways, each way ended by a text message. Resolves when the program is done and both
- * sides have said that they are.
+ * One piece between this host's program and the other side's: bytes both ways, or of formats that only go one way from the sender, each way ended by a text message.
+ * Resolves when the program is done and everybody who says something has said that this was it.
  */
-export async function exchangePiece(migration: VolumeMigration, sessionId: string, piece: MigrationPiece, frames: PieceFrames, count: (bytes: number) => void): Promise<void> {
+export async function exchangePiece({ migration, sessionId, frames, sends, count }: PieceConversation, piece: MigrationPiece): Promise<void> {
   const { input, output } = await migration.openPiece(sessionId, piece);
   // A program that has failed takes its pipes along: why it has is what matters.
   const gone = async (error: unknown): Promise<never> => {
@@ -28,7 +37,11 @@ export async function exchangePiece(migration: VolumeMigration, sessionId: strin
   reader.on('error', () => undefined);
   writer.on('error', () => undefined);
   try {
-    await Promise.all([migration.waitPiece(sessionId), give(reader, frames, count), take(frames, writer, count)]);
+    const bothWays = piece.format === 'rsync';
+    if (sends && !bothWays) writer.end();
+    await Promise.all([
+      migration.waitPiece(sessionId), sends || bothWays ? give(reader, frames, count) : undefined, !sends || bothWays ? take(frames, writer, count) : undefined,
+    ]);
   } finally {
     reader.destroy();
     writer.destroy();

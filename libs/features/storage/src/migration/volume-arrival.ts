@@ -1,11 +1,11 @@
-import { VolumeMigration, type ShiftedPiece, type VolumeSpec } from '#ports';
+import { VolumeMigration, type MigrationFormat, type ShiftedPiece, type VolumeSpec } from '#ports';
 import { ownEndpoint } from '#platform/agent-client';
 import { byteCounter } from '../transfers/byte-counter.js';
 import { ControlChannel } from './control-channel.js';
 import { Frames } from './frames.js';
 import { volumeConfigIn, writeIndexAnswer } from './index-header.rules.js';
-import { fsTypes, type MigrationHeader, type WireSnapshot } from './migration-messages.rules.js';
-import { commonFeatures, indexVersion, requireRsync, snapshotsOf } from './negotiation.rules.js';
+import type { MigrationHeader, WireSnapshot } from './migration-messages.rules.js';
+import { commonFeatures, formatOfOffer, formatPart, indexVersion, snapshotsOf } from './negotiation.rules.js';
 import { exchangePiece } from './piece-exchange.js';
 import { PeerWatch, peerPatience, type PeerPatience } from './peer-watch.js';
 import { abortWith, reasonOf, tellingReason, untilAborted, untilSaid } from './until-aborted.js';
@@ -23,6 +23,8 @@ export interface OfferedVolume {
 
 /** What of it is taken. */
 export interface AcceptedVolume {
+  /** What it becomes. */
+  readonly volume: VolumeSpec;
   /** Some of those offered, in their order. */
   readonly snapshots: readonly WireSnapshot[];
   readonly refresh: boolean;
@@ -55,6 +57,7 @@ export class VolumeArrival {
   private received: Promise<void> | undefined;
   private peer: PeerWatch | undefined;
   private word: Promise<void> | undefined;
+  private format: MigrationFormat = 'rsync';
 
   constructor(
     private readonly migration: VolumeMigration,
@@ -97,21 +100,20 @@ export class VolumeArrival {
     this.frames = new Frames(fs);
     this.peer = new PeerWatch([control, fs], this.patience.silenceMs, (error) => this.abort.abort(error));
     const header = await untilSaid(this.control.takeHeader(), this.abort.signal, this.patience.wordMs);
-    if (header.fs !== fsTypes.rsync && header.rsyncFeatures === undefined) requireRsync(header);
     this.header = header;
     return { header, snapshots: snapshotsOf(header) };
   }
 
   private async answer(accepted: AcceptedVolume): Promise<void> {
     const { control, frames, header } = this.begun();
-    const { snapshots, refresh } = accepted;
+    const { volume, snapshots, refresh } = accepted;
     this.accepted = accepted;
+    this.format = formatOfOffer(header, await this.migration.migrationFormats(volume));
     const version = Math.min(header.indexHeaderVersion ?? 0, indexVersion);
-    const rsyncFeatures = commonFeatures(header.rsyncFeatures);
+    const rsyncFeatures = this.format === 'rsync' ? commonFeatures(header.rsyncFeatures) : commonFeatures(undefined);
     const answer: MigrationHeader = {
-      fs: fsTypes.rsync, idmap: header.idmap, snapshotNames: snapshots.map(({ name }) => name), snapshots, predump: false, rsyncFeatures, refresh, indexHeaderVersion: version,
+      ...formatPart(this.format, rsyncFeatures), idmap: header.idmap, snapshotNames: snapshots.map(({ name }) => name), snapshots, predump: false, refresh, indexHeaderVersion: version,
     };
-    requireRsync(answer);
     await untilAborted(control.sendHeader(answer), this.abort.signal);
     // All it may say from now on is that it cannot go on.
     this.word = control.verdict();
@@ -150,8 +152,8 @@ export class VolumeArrival {
     const { xattrs = false, delete: deletes = false, compress = false } = commonFeatures(header.rsyncFeatures);
     const count = byteCounter((text) => this.progress({ fs_progress: `${name}: ${text}` }));
     for (const snapshot of [...snapshots, '']) {
-      const piece = { snapshot, format: 'rsync' as const, xattrs, delete: deletes, compress, bandwidth: '', inconsistent: false };
-      await untilAborted(exchangePiece(this.migration, sessionId, piece, frames, count), this.abort.signal);
+      const piece = { snapshot, format: this.format, xattrs, delete: deletes, compress, bandwidth: '', inconsistent: false };
+      await untilAborted(exchangePiece({ migration: this.migration, sessionId, frames, sends: false, count }, piece), this.abort.signal);
     }
   }
 

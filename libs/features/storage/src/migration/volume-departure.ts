@@ -1,5 +1,5 @@
 import { isTrueOrEmpty } from '#kernel';
-import { VolumeMigration, type VolumeSpec } from '#ports';
+import { VolumeMigration, type MigrationFormat, type VolumeSpec } from '#ports';
 import { ownEndpoint } from '#platform/agent-client';
 import type { Config } from '../rules/pool-config.rules.js';
 import type { TransferWatch } from '../transfers/volume-carrier.js';
@@ -7,9 +7,9 @@ import { byteCounter } from '../transfers/byte-counter.js';
 import { ControlChannel } from './control-channel.js';
 import { Frames } from './frames.js';
 import type { MigrationConnections } from './migration-connections.js';
-import { fsTypes, type MigrationHeader, type WireIdmapEntry, type WireSnapshot } from './migration-messages.rules.js';
+import { type MigrationHeader, type WireIdmapEntry, type WireSnapshot } from './migration-messages.rules.js';
 import { readIndexAnswer, writeIndex } from './index-header.rules.js';
-import { commonFeatures, indexVersion, ownRsync, requireRsync, snapshotsOf } from './negotiation.rules.js';
+import { commonFeatures, formatOfAnswer, formatPart, indexVersion, ownRsync, snapshotsOf } from './negotiation.rules.js';
 import { exchangePiece } from './piece-exchange.js';
 import { PeerWatch, peerPatience, type PeerPatience } from './peer-watch.js';
 import { abortWith, reasonOf, tellingReason, untilAborted, untilSaid } from './until-aborted.js';
@@ -48,6 +48,12 @@ export function rsyncOf(pool: Config): Pick<DepartingVolume, 'compress' | 'bandw
   return { compress: isTrueOrEmpty(compression), bandwidth: limit === '0' ? '' : limit };
 }
 
+/** What the other side has said to an offer. */
+interface Agreement {
+  readonly answer: MigrationHeader;
+  readonly format: MigrationFormat;
+}
+
 /** Sends one volume; resolves when the other side has it. Whatever ends this, connections and programs end too. */
 export class VolumeDeparture {
   constructor(private readonly migration: VolumeMigration, private readonly connections: ConnectionSource, private readonly patience: PeerPatience = peerPatience) {}
@@ -62,13 +68,14 @@ export class VolumeDeparture {
       control = new ControlChannel(messages);
       const frames = new Frames(fs);
       peer = new PeerWatch([messages, fs], this.patience.silenceMs, (error) => abort.abort(error));
-      await untilAborted(control.sendHeader(this.header(departing)), abort.signal);
+      const formats = await this.migration.migrationFormats(departing.volume);
+      await untilAborted(control.sendHeader(this.header(departing, formats[0]!)), abort.signal);
       const answer = await untilSaid(control.takeHeader(), abort.signal, this.patience.wordMs);
-      requireRsync(answer);
+      const format = formatOfAnswer(answer, formats);
       // Its verdict ends the transfer whenever it comes.
       const verdict = control.verdict();
       verdict.catch((error: unknown) => abort.abort(error));
-      await this.transfer(departing, answer, frames, abort, watch).catch(async (error: unknown) => {
+      await this.transfer(departing, { answer, format }, frames, abort, watch).catch(async (error: unknown) => {
         const reason = reasonOf(error, abort.signal);
         throw watch.signal.aborted ? reason : await tellingReason(reason, verdict);
       });
@@ -83,14 +90,14 @@ export class VolumeDeparture {
     }
   }
 
-  private header({ snapshots, idmap, compress }: DepartingVolume): MigrationHeader {
+  private header({ snapshots, idmap, compress }: DepartingVolume, format: MigrationFormat): MigrationHeader {
     return {
-      fs: fsTypes.rsync, idmap, snapshotNames: snapshots.map(({ name }) => name), snapshots, predump: false, rsyncFeatures: { ...ownRsync, compress },
+      ...formatPart(format, { ...ownRsync, compress }), idmap, snapshotNames: snapshots.map(({ name }) => name), snapshots, predump: false,
       indexHeaderVersion: indexVersion,
     };
   }
 
-  private async transfer(departing: DepartingVolume, answer: MigrationHeader, frames: Frames, abort: AbortController, watch: TransferWatch): Promise<void> {
+  private async transfer(departing: DepartingVolume, { answer, format }: Agreement, frames: Frames, abort: AbortController, watch: TransferWatch): Promise<void> {
     // Of a refresh the other side takes what it lacks.
     const wanted = new Set(snapshotsOf({ ...answer, snapshots: [...departing.snapshots] }).map(({ name }) => name));
     const snapshots = departing.snapshots.filter(({ name }) => wanted.has(name)).map(({ name }) => name);
@@ -103,8 +110,8 @@ export class VolumeDeparture {
     const count = byteCounter((text) => watch.progress({ fs_progress: `${departing.name}: ${text}` }));
     try {
       for (const snapshot of [...snapshots, '']) {
-        const piece = { snapshot, format: 'rsync' as const, xattrs: features.xattrs!, delete: features.delete!, compress: features.compress!, bandwidth, inconsistent };
-        await untilAborted(exchangePiece(this.migration, sessionId, piece, frames, count), abort.signal);
+        const piece = { snapshot, format, xattrs: features.xattrs!, delete: features.delete!, compress: features.compress!, bandwidth, inconsistent };
+        await untilAborted(exchangePiece({ migration: this.migration, sessionId, frames, sends: true, count }, piece), abort.signal);
       }
       await this.migration.endPieces(sessionId);
       await held;

@@ -17,6 +17,7 @@ interface Exchange {
   readonly snapshots: readonly string[];
   readonly options: SendingOptions;
   readonly count: (bytes: number) => void;
+  readonly sends: boolean;
   /** When all pieces have gone their way, and before this host's agent is told so. */
   readonly settled: (frames: StreamFrames) => Promise<void>;
 }
@@ -30,17 +31,17 @@ export class PieceCarrier {
   async send(request: Omit<SendPiecesRequest, Endpoint>, options: SendingOptions, stream: Duplex, signal: AbortSignal): Promise<void> {
     const { snapshots } = request;
     const sessionId = await this.migration.sendPieces({ ...request, ...ownEndpoint });
-    await this.exchange(sessionId, stream, { snapshots, options, count: () => undefined, settled: async () => undefined }, signal);
+    await this.exchange(sessionId, stream, { sends: true, snapshots, options, count: () => undefined, settled: async () => undefined }, signal);
     stream.end();
   }
 
   /** Refreshes a volume of this host. Whole when this resolves, and not touched when it does not. */
   async receive(request: Omit<ReceivePiecesRequest, Endpoint>, stream: Duplex, count: (bytes: number) => void, signal: AbortSignal): Promise<void> {
     const sessionId = await this.migration.receivePieces({ ...request, ...ownEndpoint });
-    await this.exchange(sessionId, stream, { snapshots: request.snapshots, options: { bandwidth: '', inconsistent: false }, count, settled: untilEnded }, signal);
+    await this.exchange(sessionId, stream, { sends: false, snapshots: request.snapshots, options: { bandwidth: '', inconsistent: false }, count, settled: untilEnded }, signal);
   }
 
-  private async exchange(sessionId: string, stream: Duplex, { snapshots, options, count, settled }: Exchange, signal: AbortSignal): Promise<void> {
+  private async exchange(sessionId: string, stream: Duplex, { sends, snapshots, options, count, settled }: Exchange, signal: AbortSignal): Promise<void> {
     const abort = new AbortController();
     const giveUp = (): void => abort.abort(signal.reason);
     if (signal.aborted) giveUp();
@@ -51,7 +52,7 @@ export class PieceCarrier {
     held.catch((error: unknown) => abort.abort(error));
     try {
       const frames = new StreamFrames(stream);
-      for (const snapshot of [...snapshots, '']) await untilAborted(exchangePiece(this.migration, sessionId, { ...exact, ...options, snapshot }, frames, count), abort.signal);
+      for (const snapshot of [...snapshots, '']) await untilAborted(exchangePiece({ migration: this.migration, sessionId, frames, sends, count }, { ...exact, ...options, snapshot }), abort.signal);
       await untilAborted(settled(frames), abort.signal);
       stream.off('close', lost);
       await this.migration.endPieces(sessionId);

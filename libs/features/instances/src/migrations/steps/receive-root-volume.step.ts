@@ -39,9 +39,9 @@ export class ReceiveRootVolumeStep extends Step<ReceiveInstanceParams, void> {
     const offered = await arrival.offer();
     const snapshots = params.alone ? [] : offered.snapshots;
     await this.runner.run(context.ctx, (tx) => this.writeRows(tx, params, { ...offered, snapshots }));
-    await arrival.accept({ snapshots, refresh: false });
-    const key = rootVolumeKey(params);
-    await arrival.receive({ name: params.name, volume: this.volumes.volumeSpec(key), sizeBytes: this.volumes.sizeBytes(params.pool, params.size), refreshToken: '' }, context.signal);
+    const volume = this.volumes.volumeSpec(rootVolumeKey(params));
+    await arrival.accept({ volume, snapshots, refresh: false });
+    await arrival.receive({ name: params.name, volume, sizeBytes: this.volumes.sizeBytes(params.pool, params.size), refreshToken: '' }, context.signal);
   }
 
   override async undo(_context: StepContext, params: ReceiveInstanceParams): Promise<void> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { StorageVolumePost, StorageVolumesPost, StorageVolumeSource } from '#api-types';
-import { AppError, conflict, internal, LocalMember, newUuid, notFound, notImplemented, wrap, type RequestContext } from '#kernel';
+import { AppError, conflict, internal, LocalMember, newUuid, notFound, notImplemented, parseByteSize, wrap, type RequestContext } from '#kernel';
 import type { ShiftedPiece } from '#ports';
 import { Database, type Sql } from '#platform/database';
 import { apiUrl } from '#platform/http';
@@ -15,20 +15,18 @@ import { VolumeMigrations } from '../../migration/volume-migrations.service.js';
 import type { WireSnapshot } from '../../migration/migration-messages.rules.js';
 import { configOf } from '../../migration/wire-snapshot.rules.js';
 import { PoolsService } from '../../pools.service.js';
-import { knownVolumeKeys, validateVolumeConfig } from '../../rules/custom-volume.rules.js';
+import { contentTypeOf, knownVolumeKeys, validateVolumeConfig } from '../../rules/custom-volume.rules.js';
 import { compact, type Config } from '../../rules/pool-config.rules.js';
 import { shiftedPieces, withoutShift } from '../../rules/volume-idmap.rules.js';
 import { VolumeDescription } from '../backups/volume-description.service.js';
 import { CustomVolumeCopies } from '../copies/custom-volume-copies.service.js';
-import { CustomVolumeHost, diskName, volumeBytes } from '../custom-volume-host.js';
-import { CustomVolumes } from '../custom-volumes.service.js';
+import { CustomVolumeHost, diskName } from '../custom-volume-host.js';
+import { CustomVolumes, paramsOf } from '../custom-volumes.service.js';
 import { volumeKeyOf, type VolumeParams } from '../volume-operation.params.js';
 import { VolumeUsers } from '../volume-users.service.js';
 import type { ReceivedRefreshParams, ReceivedVolumeParams } from './received-volume.params.js';
 import { receiveVolume, receiveVolumeRefresh } from './receive-volume.operation.js';
 import { snapshotFromWire, snapshotToWire } from './wire-volume.rules.js';
-
-const noBlocks = 'Copying block volumes from another server is not supported by this server';
 
 /** A volume that is to come, as the client wants it. */
 interface AskedVolume {
@@ -65,7 +63,6 @@ export class VolumeMigrationRequests {
   async send(ctx: RequestContext, key: VolumeKey, request: StorageVolumePost): Promise<OperationHandle> {
     const row = this.volumes.locate(this.database.read, key);
     if (row === undefined) throw notFound('Storage pool volume not found');
-    if (row.contentType !== 'filesystem') throw notImplemented('Copying block volumes to another server is not supported by this server');
     const { operation = '', secrets, certificate = '' } = request.target ?? {};
     return this.migrations.send(ctx, this.departing(row, request.volume_only === true), request.target ? { operation, secrets: secrets ?? {}, certificate } : null, {
       kind: 'volume.migrate', description: 'Migrating storage volume', resources: resourcesOf(row),
@@ -76,10 +73,10 @@ export class VolumeMigrationRequests {
   async receive(ctx: RequestContext, pool: string, project: string, request: StorageVolumesPost, source: StorageVolumeSource): Promise<OperationHandle> {
     const { mode } = source;
     if (mode !== 'pull' && mode !== 'push') throw notImplemented(`Mode '${mode ?? ''}' not implemented`);
-    if (request.content_type === 'block') throw notImplemented(noBlocks);
-    const target: VolumeParams = { pool, project, name: request.name, memberId: this.member.id, contentType: 'filesystem' };
-    const config = withoutShift(knownVolumeKeys('filesystem', request.config ?? {}));
-    validateVolumeConfig(diskName(project, request.name), 'filesystem', config);
+    const contentType = contentTypeOf(request.content_type);
+    const target: VolumeParams = { pool, project, name: request.name, memberId: this.member.id, contentType };
+    const config = withoutShift(knownVolumeKeys(contentType, request.config ?? {}));
+    validateVolumeConfig(diskName(project, request.name), contentType, config);
     const refresh = this.copies.isRefresh(pool, project, request.name, source);
     if (refresh) this.refreshable(this.database.read, target);
     const session = newUuid();
@@ -108,8 +105,9 @@ export class VolumeMigrationRequests {
     const offered = await arrival.offer();
     const taken = alone ? [] : offered.snapshots;
     const snapshots = taken.map((wire) => snapshotFromWire(wire, new Date().toISOString()));
-    await arrival.accept({ snapshots: taken, refresh: false });
-    const params: ReceivedVolumeParams = { ...target, snapshots, sizeBytes: volumeBytes('filesystem', config['size']), move: false, session, shifted: shiftedIn(arrival, told, taken) };
+    await arrival.accept({ volume: this.host.spec(target), snapshots: taken, refresh: false });
+    // Of a disk as well: without a size it is as large as what comes.
+    const params: ReceivedVolumeParams = { ...target, snapshots, sizeBytes: parseByteSize(config['size'] ?? ''), move: false, session, shifted: shiftedIn(arrival, told, taken) };
     await succeeded(await this.operations.schedule(ctx, receiveVolume.kind, params, {
       resources: resourcesOf(target),
       reserve: (tx) => {
@@ -122,16 +120,19 @@ export class VolumeMigrationRequests {
   private async refresh(ctx: RequestContext, arrival: VolumeArrival, { target, session, alone, told }: AskedVolume): Promise<void> {
     const offered = await arrival.offer();
     const theirs = alone ? [] : offered.snapshots;
+    const row = this.refreshable(this.database.read, target);
     const decide = (sql: Sql): Pick<ReceivedRefreshParams, 'added' | 'stale'> => {
-      const own = this.snapshots.list(sql, this.refreshable(sql, target).id).map(({ name }) => name);
+      // It may be a disk now, or none any more.
+      if (this.refreshable(sql, target).id !== row.id) throw conflict('The volume was made anew meanwhile');
+      const own = this.snapshots.list(sql, row.id).map(({ name }) => name);
       const names = theirs.map(({ name }) => name);
       return { added: names.filter((name) => !own.includes(name)), stale: alone ? [] : own.filter((name) => !names.includes(name)) };
     };
     const { added, stale } = decide(this.database.read);
     const taken = theirs.filter(({ name }) => added.includes(name));
     const snapshots = taken.map((wire) => snapshotFromWire(wire, new Date().toISOString()));
-    await arrival.accept({ snapshots: taken, refresh: true });
-    const params: ReceivedRefreshParams = { ...target, snapshots, sizeBytes: 0, move: false, session, shifted: shiftedIn(arrival, told, taken), added, stale };
+    await arrival.accept({ volume: this.host.spec(row), snapshots: taken, refresh: true });
+    const params: ReceivedRefreshParams = { ...paramsOf(row), snapshots, sizeBytes: 0, move: false, session, shifted: shiftedIn(arrival, told, taken), added, stale };
     await succeeded(await this.operations.schedule(ctx, receiveVolumeRefresh.kind, params, {
       resources: resourcesOf(target),
       reserve: (tx) => {
@@ -146,7 +147,6 @@ export class VolumeMigrationRequests {
   /** The volume a refresh is to change. @throws in LXD's words where it must not. */
   private refreshable(sql: Sql, target: VolumeParams): VolumeRow {
     const row = this.volumes.get(sql, volumeKeyOf(target));
-    if (row.contentType !== 'filesystem') throw notImplemented(noBlocks);
     this.users.refuseRunning(sql, row, 'Cannot refresh custom volume used by running instances');
     this.users.refuseOwn(row, 'The storage volume is still in use');
     return row;

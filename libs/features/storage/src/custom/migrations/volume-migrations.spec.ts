@@ -15,6 +15,7 @@ import { VolumeMigrations } from '../../migration/volume-migrations.service.js';
 import { makeVolume, StorageMember, volumeOf } from '../../testing/storage-member.js';
 import { webSocketPair } from '../../testing/websocket-pair.js';
 import { VolumeUsage } from '../../volume-usage.registry.js';
+import { CustomVolumeHost } from '../custom-volume-host.js';
 import { CustomVolumes } from '../custom-volumes.service.js';
 import { VolumeSnapshotRequests } from '../snapshots/volume-snapshot-requests.service.js';
 import { volumeKeyOf } from '../volume-operation.params.js';
@@ -71,7 +72,7 @@ async function conversation(member: StorageMember, session: string, refresh: boo
   const arrival = member.get(VolumeMigrations).expect(session, connections, () => undefined);
   await together(connecting(member, from), (name, socket) => connections.connect(connections.secrets[name]!, async () => socket));
   const { snapshots } = await arrival.offer();
-  await arrival.accept({ snapshots, refresh });
+  await arrival.accept({ volume: member.get(CustomVolumeHost).spec(target), snapshots, refresh });
   return async () => {
     await arrival.end(internal('over'));
     await from.wait();
@@ -195,6 +196,20 @@ describe('a volume from another server', () => {
     expect(lastShifted()).toEqual([{ snapshot: 's1', idmap: shift }, { snapshot: '', idmap: shift }]);
   });
 
+  it('is a disk where it was one, and refused as what it is not', async () => {
+    await makeVolume(member, { name: 'b1', content_type: 'block', config: { size: '1MiB' } });
+    volumeOf(member, 'b1')!.content = 'disk';
+    const sendDisk = () => member.get(VolumeMigrationRequests).send(member.ctx(), key('b1'), { name: 'b1', pool: '', project: '' });
+
+    expect(await both(await sendDisk(), await receive('b2', {}, { content_type: 'block' }))).toEqual(['', '']);
+    expect(traces(member, 'b2')).toMatchObject({ row: 'Created', content: 'disk' });
+    volumeOf(member, 'b1')!.content = 'other';
+    expect(await both(await sendDisk(), await receive('b2', { refresh: true }, { content_type: 'block' }))).toEqual(['', '']);
+    expect(traces(member, 'b2').content).toBe('other');
+    expect((await both(await send(), await receive('b2', { refresh: true })))[1]).toBe('No common migration types found');
+    expect(traces(member, 'b2').content).toBe('other');
+  });
+
   it('is not there when the other server dies', async () => {
     const to = await receive('v2');
     const { control } = await strange(to, { snapshotNames: ['s0'], snapshots: [wire('s0')] });
@@ -223,11 +238,6 @@ describe('a volume from another server', () => {
     // Nobody is there: whoever connects first would say so.
     const asked = { mode: 'pull', refresh: true, operation: 'https://127.0.0.1:1/1.0/operations/x', secrets: { control: 'a', fs: 'b' } };
     beforeEach(() => makeVolume(member, { name: 'v2' }));
-
-    it('is refused before anybody is asked for it: a disk', async () => {
-      await makeVolume(member, { name: 'b1', content_type: 'block', config: { size: '1MiB' } });
-      await expect(receive('b1', asked)).rejects.toThrow('Copying block volumes from another server is not supported by this server');
-    });
 
     it('is refused before anybody is asked for it: one that a running instance uses', async () => {
       use();
@@ -268,7 +278,7 @@ describe('a volume from another server', () => {
         await member.get(CustomVolumes).delete(member.ctx(), key('v2'));
         await makeVolume(member, { name: 'v2', content_type: 'block', config: { size: '1MiB' } });
         volumeOf(member, 'v2')!.content = 'mine';
-      })).toBe('Copying block volumes from another server is not supported by this server');
+      })).toBe('The volume was made anew meanwhile');
     });
   });
 });
