@@ -68,7 +68,7 @@ export class FrameStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    if (this.writer) return this.writer.write([chunk], done);
+    if (this.writer) return this.writer.write(chunk, done);
     const send = (from: number): void => {
       if (from >= chunk.length) {
         recycle(chunk);

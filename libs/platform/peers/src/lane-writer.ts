@@ -13,19 +13,13 @@ export class LaneWriter {
     this.lane.socket.then((socket) => socket.once('close', () => listener(unavailable('The other member went away'))), listener);
   }
 
-  /** `done` when they were handed to the kernel; they may lie in memory that is used again. */
-  write(chunks: readonly Buffer[], done: () => void): void {
-    this.lane.socket.then((socket) => {
-      socket.cork();
-      for (const [index, chunk] of chunks.entries()) {
-        this.bytes += chunk.length;
-        socket.write(chunk, (error) => {
-          recycle(chunk);
-          if (!error && index === chunks.length - 1) done();
-        });
-      }
-      socket.uncork();
-    }, () => undefined);
+  /** `done` when it was handed to the kernel; it may lie in memory that is used again. */
+  write(chunk: Buffer, done: () => void): void {
+    this.bytes += chunk.length;
+    this.lane.socket.then((socket) => socket.write(chunk, (error) => {
+      recycle(chunk);
+      if (!error) done();
+    }), () => undefined);
   }
 
   /** What was written goes out. Answers with how many bytes that are in all. */
