@@ -17,31 +17,29 @@ export function indexOf(parts: Readonly<Record<string, unknown>>): Record<string
 
 /** @throws `internal` for a refusal, in its words. */
 export function readIndexAnswer(text: string): void {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw internal('Failed reading the answer to the index of the migration', { cause: error });
-  }
-  const { success, data } = answer.safeParse(value);
-  if (!success) throw internal('Failed reading the answer to the index of the migration');
+  const data = read(answer, text, 'the answer to the index of the migration');
   if (data.StatusCode !== 200 || data.Error) throw internal(data.Error || 'The other side refuses the index of the migration');
 }
 
 /** The volume's configuration, as an index has it; null where it does not tell. @throws `internal` for what is no index. */
 export function volumeConfigIn(text: string): Record<string, string> | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw internal('Failed reading the index of the migration', { cause: error });
-  }
-  const { success, data } = index.safeParse(value);
-  if (!success) throw internal('Failed reading the index of the migration');
+  const data = read(index, text, 'the index of the migration');
   const volume = data.config?.Volume ?? null;
   return volume === null ? null : (volume.config ?? {});
 }
 
 export function writeIndexAnswer(refresh: boolean): Buffer {
   return Buffer.from(JSON.stringify({ StatusCode: 200, Error: '', Refresh: refresh }));
+}
+
+function read<Shape extends z.ZodType>(shape: Shape, text: string, what: string): z.output<Shape> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw internal(`Failed reading ${what}`, { cause: error });
+  }
+  const { success, data } = shape.safeParse(value);
+  if (!success) throw internal(`Failed reading ${what}`);
+  return data;
 }
