@@ -1,7 +1,7 @@
 export { Step, nothingToUndo, type Outputs, type StepContext } from './step.js';
 export { defineOperation, type OperationDefinition, type StepClass } from './operation-definition.js';
 export { OperationRegistry } from './operation-registry.js';
-export type { OperationHandle } from './operation-handle.js';
+export { succeeded, type OperationHandle } from './operation-handle.js';
 export { OperationsService, type InMemoryOptions, type RunningOperation, type ScheduleOptions } from './operations.service.js';
 export { OperationRecords } from './operation-records.js';
 export { OperationsModule } from './operations.module.js';

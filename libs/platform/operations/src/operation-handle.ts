@@ -1,3 +1,4 @@
+import { internal } from '#kernel';
 import type { Operation } from '#api-types';
 
 /** A scheduled operation, as a controller hands it to `operationResponse`. */
@@ -9,4 +10,11 @@ export interface OperationHandle {
   wait(timeoutMs?: number): Promise<Operation>;
   /** Resolves when it has ended, however it ended. */
   readonly done: Promise<void>;
+}
+
+/** Waits for an operation. @throws `internal` with its error when it did not succeed. */
+export async function succeeded(operation: OperationHandle): Promise<void> {
+  await operation.done;
+  const { status, err } = operation.api();
+  if (status !== 'Success') throw internal(err);
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { InstanceSource, InstancesPost } from '#api-types';
 import { internal, newUuid, notFound, notImplemented, unavailable, wrap, type RequestContext } from '#kernel';
-import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
+import { OperationsService, succeeded, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { VolumeMigrations, type OfferedVolume, type VolumeArrival } from '#features/storage';
 import { planSnapshots } from '../copies/refreshed-snapshots.js';
 import { InstanceCatalog, type ExpandedInstance } from '../data/instance.catalog.js';
@@ -131,10 +131,4 @@ export class InstanceArrivals {
       ...(visit.connect === undefined ? {} : { connect: visit.connect }),
     });
   }
-}
-
-async function succeeded(operation: OperationHandle): Promise<void> {
-  await operation.done;
-  const { status, err } = operation.api();
-  if (status !== 'Success') throw internal(err);
 }

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { StorageVolumePost, StorageVolumesPost, StorageVolumeSource } from '#api-types';
-import { AppError, conflict, internal, LocalMember, newUuid, notFound, notImplemented, parseByteSize, wrap, type RequestContext } from '#kernel';
+import { AppError, conflict, LocalMember, newUuid, notFound, notImplemented, parseByteSize, wrap, type RequestContext } from '#kernel';
 import type { ShiftedPiece } from '#ports';
 import { Database, type Sql } from '#platform/database';
 import { apiUrl } from '#platform/http';
-import { OperationsService, type OperationHandle, type RunningOperation } from '#platform/operations';
+import { OperationsService, succeeded, type OperationHandle, type RunningOperation } from '#platform/operations';
 import { ProjectLimits } from '#features/projects';
 import { VolumeSnapshotsRepository } from '../../data/volume-snapshots.repository.js';
 import { VolumesRepository, type VolumeKey, type VolumeRow } from '../../data/volumes.repository.js';
@@ -170,10 +170,4 @@ function shiftedIn(arrival: VolumeArrival, told: Config, taken: readonly WireSna
 /** LXD's own spelling. */
 function resourcesOf({ pool, name, project }: Pick<VolumeParams, 'pool' | 'name' | 'project'>): Record<string, string[]> {
   return { storage_volumes: [apiUrl(['1.0', 'storage_volumes', pool, 'volumes', 'custom', name], project)] };
-}
-
-async function succeeded(operation: OperationHandle): Promise<void> {
-  await operation.done;
-  const { status, err } = operation.api();
-  if (status !== 'Success') throw internal(err);
 }
