@@ -4,26 +4,17 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/btrfs.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "process/filter.h"
 #include "roost-helper.h"
-
-#if defined(__x86_64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#error "The audit number of this architecture is missing"
-#endif
 
 static const int refused[] = {
 	/* Another view of this host. */
@@ -45,7 +36,6 @@ static const unsigned long subvolume_requests[] = {
 
 #define REQUESTS (sizeof(subvolume_requests) / sizeof(subvolume_requests[0]))
 #define REFUSED (sizeof(refused) / sizeof(refused[0]))
-#define NAMESPACES (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 /* Calls of the other ABI of x86-64 have this bit. */
 #define OTHER_ABI 0x40000000
 

@@ -5,25 +5,16 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../process/filter.h"
 #include "roost-files.h"
-
-#if defined(__x86_64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#error "The audit number of this architecture is missing"
-#endif
 
 static const int always[] = {
 	/* Files, by descriptors of the root. */
@@ -94,7 +85,7 @@ static void confine(bool listens)
 		for (size_t i = 0; i < sizeof(listening) / sizeof(listening[0]); i++)
 			allow(&program, listening[i]);
 		/* Processes like this one; clone3, whose flags lie in memory, is never allowed. */
-		allow_without(&program, SYS_clone, 0, CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP);
+		allow_without(&program, SYS_clone, 0, NAMESPACES);
 	}
 	allow_without(&program, SYS_mmap, 2, PROT_EXEC);
 	add(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
